@@ -1,0 +1,480 @@
+"""The wire contract: every event that enters and every event that leaves, as JSON tagged by ``type``.
+
+Inputs are facts reported by annotation tools and by people; either input topic accepts every input event.
+Outputs are facts established by a round; every output carries its ``partition`` and ``round``. Structs are
+frozen and keyword-only, unknown fields are ignored, a missing field means its default. Times are Unix seconds.
+An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen.
+
+This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out.
+"""
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+ID_BYTES = 128
+LIST_ITEMS = 1000
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
+Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
+Time = Annotated[float, Meta(ge=0, le=1e11)]
+Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0, le=1e9)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Positive = Annotated[int, Meta(ge=1, le=1_000)]
+Classes = Annotated[int, Meta(ge=2, le=20)]
+Label = Annotated[int, Meta(ge=0, le=19)]
+Priority = Annotated[int, Meta(ge=-10, le=10)]
+Purpose = Literal["work", "gold", "training"]
+
+
+def _tag(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag=_tag):
+    """An input event: something a tool or a person reports about one pool."""
+
+    pool: Id
+    at: Time
+    event_id: Id | None = None
+
+
+class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Task fields that a project presets; what a task states itself wins."""
+
+    skill: Id | UnsetType = UNSET
+    classes: Classes | None | UnsetType = UNSET
+    overlap: Positive | UnsetType = UNSET
+    max_overlap: Positive | None | UnsetType = UNSET
+    confidence: Probability | None | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    value: Amount | UnsetType = UNSET
+    deadline: Time | None | UnsetType = UNSET
+    expected_s: Seconds | None | UnsetType = UNSET
+    lease_s: Seconds | None | UnsetType = UNSET
+    requires: Ids | UnsetType = UNSET
+    min_skill: Probability | None | UnsetType = UNSET
+
+
+class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
+    """A project exists with this state; the newest ``at`` wins."""
+
+    project: Id
+    state: Literal["active", "paused", "closed"] = "active"
+    weight: Amount = 1.0
+    budget: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    max_per_annotator: Count | None = None
+    gold_rate: Probability = 0.02
+    deadline: Time | None = None
+    defaults: TaskDefaults = TaskDefaults()
+
+
+class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
+    """A task needs judgments. The first of an id counts, repeats are harmless."""
+
+    task: Id
+    project: Id
+    skill: Id | UnsetType = UNSET
+    classes: Classes | None | UnsetType = UNSET
+    purpose: Purpose = "work"
+    label: Label | None = None
+    overlap: Positive | UnsetType = UNSET
+    max_overlap: Positive | None | UnsetType = UNSET
+    confidence: Probability | None | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    value: Amount | UnsetType = UNSET
+    deadline: Time | None | UnsetType = UNSET
+    expected_s: Seconds | None | UnsetType = UNSET
+    lease_s: Seconds | None | UnsetType = UNSET
+    requires: Ids | UnsetType = UNSET
+    min_skill: Probability | None | UnsetType = UNSET
+    only: Ids = ()
+    exclude: Ids = ()
+
+
+class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
+    """Changed fields of a task: absent means unchanged, null means null; the newest ``at`` wins."""
+
+    task: Id
+    overlap: Positive | UnsetType = UNSET
+    max_overlap: Positive | None | UnsetType = UNSET
+    confidence: Probability | None | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    value: Amount | UnsetType = UNSET
+    deadline: Time | None | UnsetType = UNSET
+    expected_s: Seconds | None | UnsetType = UNSET
+    lease_s: Seconds | None | UnsetType = UNSET
+    requires: Ids | UnsetType = UNSET
+    min_skill: Probability | None | UnsetType = UNSET
+    only: Ids | UnsetType = UNSET
+    exclude: Ids | UnsetType = UNSET
+
+
+class TaskCancelled(Event, frozen=True, gc=False, kw_only=True):
+    """Nobody needs this task any more."""
+
+    task: Id
+
+
+class TaskReopened(Event, frozen=True, gc=False, kw_only=True):
+    """A settled task needs more judgments, or some of its judgments no longer count."""
+
+    task: Id
+    add_overlap: Count = 0
+    void: Ids = ()
+
+
+class TruthSet(Event, frozen=True, gc=False, kw_only=True):
+    """An adjudicated label, also after the task settled."""
+
+    task: Id
+    label: Label
+
+
+class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
+    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all."""
+
+    annotator: Id
+    skills: Ids
+    attributes: Ids = ()
+    grants: Ids = ()
+    cost: Amount = 0.0
+    kind: Literal["human", "model"] = "human"
+
+
+class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
+    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once."""
+
+    annotator: Id
+    capacity: Positive = 1
+    mode: Literal["push", "pull"] = "push"
+    until: Time | None = None
+    ttl_s: Seconds = 300.0
+
+
+class AnnotatorPaused(Event, frozen=True, gc=False, kw_only=True):
+    """No new work, unaccepted offers withdrawn; accepted work keeps its lease."""
+
+    annotator: Id
+
+
+class AnnotatorOffline(Event, frozen=True, gc=False, kw_only=True):
+    """Gone: unaccepted offers withdrawn; accepted work is returned after ``grace_s``."""
+
+    annotator: Id
+
+
+class WorkRequested(Event, frozen=True, gc=False, kw_only=True):
+    """Pull: answered in the next round by offers or ``work_unavailable``."""
+
+    annotator: Id
+    count: Positive = 1
+    projects: Ids = ()
+
+
+class AssignmentAccepted(Event, frozen=True, gc=False, kw_only=True):
+    """The annotator takes the offered task."""
+
+    annotator: Id
+    task: Id
+
+
+class AssignmentExtended(Event, frozen=True, gc=False, kw_only=True):
+    """The annotator needs one more lease time."""
+
+    annotator: Id
+    task: Id
+
+
+class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
+    """The annotator returns the task; the pair never comes back."""
+
+    annotator: Id
+    task: Id
+    reason: Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"] = "other"
+
+
+class JudgmentSubmitted(Event, frozen=True, gc=False, kw_only=True):
+    """One annotator's label on one task; accepts implicitly."""
+
+    annotator: Id
+    task: Id
+    label: Label | None
+    duration_s: Amount | None = None
+
+
+class JudgmentCorrected(Event, frozen=True, gc=False, kw_only=True):
+    """The annotator's label on this task is now another one."""
+
+    annotator: Id
+    task: Id
+    label: Label | None
+    duration_s: Amount | None = None
+
+
+class JudgmentRetracted(Event, frozen=True, gc=False, kw_only=True):
+    """The annotator's judgment on this task no longer counts."""
+
+    annotator: Id
+    task: Id
+
+
+class JudgmentScored(Event, frozen=True, gc=False, kw_only=True):
+    """Quality of a judgment without classes, as evidence for the skill."""
+
+    annotator: Id
+    task: Id
+    score: Probability
+    source: Literal["reviewer", "metric", "agreement"]
+
+
+class SkillSeeded(Event, frozen=True, gc=False, kw_only=True):
+    """Accuracy known from another system, worth ``weight`` judgments."""
+
+    annotator: Id
+    skill: Id
+    accuracy: Probability
+    weight: Amount
+
+
+class AssignmentPinned(Event, frozen=True, gc=False, kw_only=True):
+    """A person decided: this annotator gets this task."""
+
+    annotator: Id
+    task: Id
+
+
+class PairForbidden(Event, frozen=True, gc=False, kw_only=True):
+    """A person decided: this annotator never gets this task."""
+
+    annotator: Id
+    task: Id
+
+
+class PairReleased(Event, frozen=True, gc=False, kw_only=True):
+    """A person decided: this annotator may get this task (again)."""
+
+    annotator: Id
+    task: Id
+
+
+class SettingsChanged(Event, frozen=True, gc=False, kw_only=True):
+    """Versioned weights and limits of the pool."""
+
+    version: Count
+    settings: dict[str, float]
+
+
+class AnnotatorErased(Event, frozen=True, gc=False, kw_only=True):
+    """Remove this person from state and future outputs."""
+
+    annotator: Id
+
+
+class PoolPaused(Event, frozen=True, gc=False, kw_only=True):
+    """No offers in this pool until it resumes."""
+
+
+class PoolResumed(Event, frozen=True, gc=False, kw_only=True):
+    """Offers again."""
+
+
+Input = (
+    ProjectSet | TaskCreated | TaskUpdated | TaskCancelled | TaskReopened | TruthSet | AnnotatorSet
+    | AnnotatorOnline | AnnotatorPaused | AnnotatorOffline | WorkRequested | AssignmentAccepted
+    | AssignmentExtended | AssignmentDeclined | JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
+    | JudgmentScored | SkillSeeded | AssignmentPinned | PairForbidden | PairReleased | SettingsChanged
+    | AnnotatorErased | PoolPaused | PoolResumed
+)  # fmt: skip
+
+
+class Output(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag=_tag):
+    """A fact established by one round of one partition."""
+
+    pool: str
+    partition: int
+    round: int
+
+
+class AssignmentOffered(Output, frozen=True, gc=False, kw_only=True):
+    """This annotator may take this task until ``accept_by``."""
+
+    assignment: str
+    task: str
+    project: str
+    skill: str
+    annotator: str
+    at: float
+    accept_by: float
+    lease_s: float
+
+
+class AssignmentLeased(Output, frozen=True, gc=False, kw_only=True):
+    """The offer was accepted (or the lease extended); an answer is due by ``submit_by``."""
+
+    assignment: str
+    task: str
+    annotator: str
+    at: float
+    submit_by: float
+
+
+class AssignmentEnded(Output, frozen=True, gc=False, kw_only=True):
+    """The end of an offer; every offer has exactly one."""
+
+    assignment: str
+    task: str
+    annotator: str
+    at: float
+    outcome: Literal["submitted", "declined", "expired", "abandoned", "withdrawn"]
+    cause: Literal["cancel", "pause", "absence", "met_need", "override"] | None = None
+
+
+class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
+    """The answer to a ``work_requested`` that could not (wholly) be met."""
+
+    annotator: str
+    at: float
+    reason: Literal["not_online", "paused", "at_capacity", "no_matching_task"]
+    retry_after_s: float
+
+
+class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
+    """Why an offer was made: for operators, never for annotators. ``terms`` sum to ``value``."""
+
+    assignment: str
+    task: str
+    annotator: str
+    at: float
+    value: float
+    price: float
+    terms: dict[str, float]
+    runner_up: str | None
+    runner_up_value: float | None
+    skill_low: float
+    settings: int
+
+
+class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The input record that something came from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
+    """What became of one judgment record. ``count`` is its change of the pair's net count."""
+
+    task: str
+    project: str
+    annotator: str
+    source: Source
+    outcome: Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
+    count: Literal[-1, 0, 1]
+    duration_s: float | None
+    accepted_at: float | None
+
+
+class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):
+    """The calibrated posterior of a task after this round's judgments."""
+
+    task: str
+    skill: str
+    label: int
+    posterior: list[float]
+    judgments: int
+
+
+class ConsensusRevised(Output, frozen=True, gc=False, kw_only=True):
+    """Later evidence changed the label of a settled task."""
+
+    task: str
+    skill: str
+    label: int
+    posterior: list[float]
+    judgments: int
+
+
+class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
+    """The one end of a task; label and posterior as of the end of the round, null without classes."""
+
+    task: str
+    project: str
+    outcome: Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked"]
+    label: int | None
+    posterior: list[float] | None
+    judgments: int
+
+
+class TaskBlocked(Output, frozen=True, gc=False, kw_only=True):
+    """Three annotators declined the task as broken or unclear."""
+
+    task: str
+    project: str
+    declines: int
+
+
+class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
+    """An annotator's accuracy in a skill changed."""
+
+    annotator: str
+    skill: str
+    mean: float
+    score: float
+
+
+class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One pool's part of a round."""
+
+    pool: str
+    open_tasks: int
+    free_annotators: int
+    offers: int
+    value: float
+    bound: float
+    gap: float
+
+
+class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag=_tag):
+    """The record of a round: enough to order all inputs and to compute the round again.
+
+    ``offsets`` maps each input topic to the half-open range [start, end) it consumed; each start equals the
+    previous end. ``complete_until`` is the time up to which the input was known to be complete: leases whose
+    deadline is later do not expire in this round; ``caught_up`` says that no input was waiting.
+    """
+
+    partition: int
+    round: int
+    epoch: int
+    at: float
+    seed: int
+    offsets: dict[str, tuple[int, int]]
+    caught_up: bool
+    complete_until: float
+    events: int
+    dead_letters: int
+    pools: list[PoolRound]
+    durations_ms: dict[str, float]
+    software: str
+    settings: int
+
+
+Result = (
+    AssignmentOffered | AssignmentLeased | AssignmentEnded | WorkUnavailable | DecisionMade | JudgmentSettled
+    | ConsensusUpdated | ConsensusRevised | TaskSettled | TaskBlocked | SkillDrifted | RoundCompleted
+)  # fmt: skip
+
+#: Inputs that are part of the contract but whose effect another release brings: dead-lettered until then.
+NOT_SUPPORTED_YET = (
+    TaskReopened, JudgmentScored, SkillSeeded, AssignmentPinned, PairForbidden, PairReleased,
+    SettingsChanged, AnnotatorErased,
+)  # fmt: skip
+
+decode = msgspec.json.Decoder(Input).decode
+decode_result = msgspec.json.Decoder(Result).decode
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,106 @@
+"""Settings of a worker and of the market, from ``ALLOCATOR_…`` environment variables; frozen, with bounds.
+
+The name of a variable is ``ALLOCATOR_`` and the field's name in capitals. A secret is never a flag: a variable
+``ALLOCATOR_X_FILE`` names a file that holds the value of ``ALLOCATOR_X``.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "ALLOCATOR_"
+
+Seconds = Annotated[float, Meta(gt=0, le=1e8)]
+
+
+class SettingsError(ValueError):
+    """A variable has a value that can't be used; the message says which, what was expected and what came."""
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules of the market with their defaults: what the core needs to know. Times are seconds."""
+
+    accept_s: Seconds = 60.0
+    lease_s: Seconds = 900.0
+    expected_s: Seconds = 60.0
+    grace_s: Seconds = 60.0
+    reference_wait_s: Seconds = 60.0
+    settled_retention_s: Seconds = 7 * 86400.0
+    clock_ahead_s: Seconds = 300.0
+    max_extensions: Annotated[int, Meta(ge=0, le=100)] = 3
+    block_declines: Annotated[int, Meta(ge=1, le=100)] = 3
+    missed_offers: Annotated[int, Meta(ge=1, le=100)] = 2
+    candidates: Annotated[int, Meta(ge=1, le=1024)] = 64
+    gap: Annotated[float, Meta(gt=0, lt=1)] = 1e-3
+    judgment_cost: Annotated[float, Meta(ge=0, le=1e6)] = 0.02
+    version: Annotated[int, Meta(ge=0)] = 0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a process needs to know. See the README's table of settings."""
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    app_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9._-]{1,64}$")] = "allocator"
+    partitions: Annotated[int, Meta(ge=1, le=1024)] = 16
+    replication: Annotated[int, Meta(ge=1, le=15)] = 3
+    input_bytes: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
+    input_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
+    output_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
+    data_dir: str = "run"
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Meta(ge=0, le=65535)] = 6066
+    log_format: Annotated[str, Meta(pattern="^(auto|json|text)$")] = "auto"
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    round_events: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+    round_ms: Seconds = 100.0
+    round_gap_ms: Annotated[float, Meta(ge=0, le=10_000)] = 6.0
+    session_timeout_s: Seconds = 10.0
+    commit_deadline_s: Seconds = 30.0
+    takeover_deadline_s: Seconds = 60.0
+    watchdog_s: Seconds = 60.0
+    drain_deadline_s: Seconds = 20.0
+    market: Market = Market()
+
+
+def _value(name: str, environ: Mapping[str, str]) -> str | None:
+    path = environ.get(f"{name}_FILE")
+    if path is None:
+        return environ.get(name)
+    if name in environ:
+        raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE: cannot read {path!r}: {error.strerror}") from error
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Parameters
+    ----------
+    environ : mapping, default ``os.environ``
+
+    Raises
+    ------
+    SettingsError
+        A variable can't be parsed or is out of bounds, or no setting has this name.
+    """
+    environ = os.environ if environ is None else environ
+    known = {f"{PREFIX}{field.upper()}": (field, Settings) for field in Settings.__struct_fields__ if field != "market"}
+    known |= {f"{PREFIX}MARKET_{field.upper()}": (field, Market) for field in Market.__struct_fields__}
+    given: dict[type, dict[str, Any]] = {Settings: {}, Market: {}}
+    for name, (field, owner) in known.items():
+        text = _value(name, environ)
+        if text is None:
+            continue
+        annotation = msgspec.structs.fields(owner)[owner.__struct_fields__.index(field)].type
+        try:
+            given[owner][field] = msgspec.convert(text, annotation, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{name}: {error}; got {text!r}") from error
+    return Settings(**given[Settings], market=Market(**given[Market]))
