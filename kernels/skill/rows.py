@@ -1,0 +1,72 @@
+"""A seat or a model as bytes, and back into a slot of its own.
+
+A row is the record followed by its slice of `evidence`. Where a row is put is the caller's choice (slots are
+renumbered at a takeover), so `offset`, `model` and `annotator` are set anew on reading. Runs between kernels,
+in plain Python.
+"""
+
+import numpy as np
+
+from kernels.skill.layout import MODEL, SEAT, evidence_width, model_width, open_model, seat
+
+
+def save_seat(skills, s):
+    """Return the row of seat `s`."""
+    record = skills.seats[s]
+    start = record["offset"]
+    width = evidence_width(skills.models[record["model"]]["classes"])
+    return skills.seats[s : s + 1].tobytes() + skills.evidence[start : start + width].tobytes()
+
+
+def load_seat(skills, m, annotator, row):
+    """Put `row` into the seat of `annotator` in model `m` (taken if need be) and return the seat.
+
+    The caller guarantees room.
+
+    Raises
+    ------
+    ValueError
+        If the row's length does not fit the model's classes.
+    """
+    width = evidence_width(skills.models[m]["classes"])
+    _check(row, SEAT.itemsize + 8 * width)
+    s = seat(skills, m, annotator)
+    start = skills.seats[s]["offset"]
+    skills.seats[s] = np.frombuffer(row, SEAT, 1)[0]
+    skills.seats[s]["offset"] = start
+    skills.seats[s]["model"] = m
+    skills.seats[s]["annotator"] = annotator
+    skills.evidence[start : start + width] = np.frombuffer(row, np.float64, width, SEAT.itemsize)
+    return s
+
+
+def save_model(skills, m):
+    """Return the row of model `m`."""
+    start = skills.models[m]["offset"]
+    width = model_width(skills.models[m]["classes"])
+    return skills.models[m : m + 1].tobytes() + skills.evidence[start : start + width].tobytes()
+
+
+def load_model(skills, row):
+    """Open a model from its `row` and return its slot. The caller guarantees room.
+
+    Raises
+    ------
+    ValueError
+        If the row's length does not fit its own number of classes.
+    """
+    _check(row[: MODEL.itemsize], MODEL.itemsize)
+    record = np.frombuffer(row, MODEL, 1)[0]
+    width = model_width(record["classes"])
+    _check(row, MODEL.itemsize + 8 * width)
+    m = open_model(skills, record["classes"])
+    start = skills.models[m]["offset"]
+    skills.models[m] = record
+    skills.models[m]["offset"] = start
+    skills.evidence[start : start + width] = np.frombuffer(row, np.float64, width, MODEL.itemsize)
+    return m
+
+
+def _check(row, expected):
+    if len(row) != expected:
+        raise ValueError(f"Expected a row of {expected} bytes, got {len(row)}")

@@ -1,0 +1,249 @@
+"""What one more judgment is worth, and what is known about a seat.
+
+With p(l) = sum_k q_k theta_kl, H the entropy in nats:
+
+    information   I = H(p) - sum_k q_k H(theta_k.)          mutual information of the answer and the truth
+    accuracy      G = sum_l max_k q_k theta_kl - max_k q_k  growth of the expected accuracy of the arg-max
+
+G is zero when no single answer can turn the arg-max, I is not. A judgment that is still under way is not in
+q: the caller discounts by the number in flight.
+
+The accuracy of a seat is a Beta with the mean m of `update` and the variance of n judgments scored against
+uncertain truths,
+
+    var = m (1 - m) / (n + 1) + sum q_cal (1 - q_cal) / n^2 + 0.03^2.
+
+Quantiles invert the regularised incomplete beta function (continued fraction, Lentz) by bisection.
+"""
+
+import math
+
+from numba import njit
+
+from kernels.skill.layout import MAX_CLASSES
+from kernels.skill.update import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT
+
+FLOOR_SD = 0.03
+THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
+"""Floats `prepare` may write: theta[K, K] and the K row entropies."""
+
+
+@njit(cache=True, nogil=True)
+def mean(skills, m, s):
+    """Expected accuracy of seat `s` (-1: a newcomer) in model `m`; for a scored skill the expected score."""
+    if s < 0:
+        return LOCAL_MEAN
+    record = skills.seats[s]
+    seeded = record["seeded_weight"]
+    top = LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"]
+    weight = LOCAL_WEIGHT + seeded
+    model = skills.models[m]
+    classes = model["classes"]
+    if classes < 2:
+        return (top + record["score_sum"]) / (weight + record["score_weight"])
+    at = record["offset"] + model["engine"] * (classes * classes + classes + 2) + classes * classes + classes
+    return (top + skills.evidence[at]) / (weight + skills.evidence[at + 1])
+
+
+@njit(cache=True, nogil=True)
+def sample_size(skills, m, s):
+    """Judgments (or scores) behind the estimate, imports and the newcomer prior included."""
+    if s < 0:
+        return LOCAL_WEIGHT
+    record = skills.seats[s]
+    model = skills.models[m]
+    classes = model["classes"]
+    if classes < 2:
+        return LOCAL_WEIGHT + record["seeded_weight"] + record["score_weight"]
+    at = record["offset"] + model["engine"] * (classes * classes + classes + 2) + classes * classes + classes
+    return LOCAL_WEIGHT + record["seeded_weight"] + skills.evidence[at + 1]
+
+
+@njit(cache=True, nogil=True)
+def beta_shape(skills, m, s):
+    """Return (alpha, beta) of the posterior of the accuracy of seat `s` (-1: a newcomer)."""
+    centre = mean(skills, m, s)
+    n = sample_size(skills, m, s)
+    variance = centre * (1.0 - centre) / (n + 1.0) + FLOOR_SD**2
+    if s >= 0:
+        variance += skills.seats[s]["doubt"] / n**2
+    strength = max(centre * (1.0 - centre) / variance - 1.0, 1e-3)
+    return centre * strength, (1.0 - centre) * strength
+
+
+@njit(cache=True, nogil=True)
+def beta_cdf(alpha, beta, x):
+    """Regularised incomplete beta function I_x(alpha, beta)."""
+    if x <= 0.0:
+        return 0.0
+    if x >= 1.0:
+        return 1.0
+    front = math.exp(
+        math.lgamma(alpha + beta)
+        - math.lgamma(alpha)
+        - math.lgamma(beta)
+        + alpha * math.log(x)
+        + beta * math.log1p(-x)
+    )
+    if x < (alpha + 1.0) / (alpha + beta + 2.0):
+        return front * _fraction(alpha, beta, x) / alpha
+    return 1.0 - front * _fraction(beta, alpha, 1.0 - x) / beta
+
+
+@njit(cache=True, nogil=True)
+def _fraction(alpha, beta, x):
+    tiny = 1e-300
+    c = 1.0
+    d = 1.0 - (alpha + beta) * x / (alpha + 1.0)
+    d = 1.0 / (d if abs(d) > tiny else tiny)
+    h = d
+    for i in range(1, 300):
+        for half in range(2):
+            if half == 0:
+                step = i * (beta - i) * x / ((alpha + 2 * i - 1.0) * (alpha + 2 * i))
+            else:
+                step = -(alpha + i) * (alpha + beta + i) * x / ((alpha + 2 * i) * (alpha + 2 * i + 1.0))
+            d = 1.0 + step * d
+            d = 1.0 / (d if abs(d) > tiny else tiny)
+            c = 1.0 + step / c
+            if abs(c) < tiny:
+                c = tiny
+            h *= d * c
+        if abs(d * c - 1.0) < 1e-12:
+            break
+    return h
+
+
+@njit(cache=True, nogil=True)
+def quantile(skills, m, s, p):
+    """The accuracy that seat `s` (-1: a newcomer) exceeds with probability 1 - p."""
+    alpha, beta = beta_shape(skills, m, s)
+    low, high = 0.0, 1.0
+    for _ in range(32):
+        middle = 0.5 * (low + high)
+        if beta_cdf(alpha, beta, middle) < p:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def at_least(skills, m, s, bar):
+    """P(accuracy >= bar) of seat `s` (-1: a newcomer)."""
+    alpha, beta = beta_shape(skills, m, s)
+    return 1.0 - beta_cdf(alpha, beta, bar)
+
+
+@njit(cache=True, nogil=True)
+def lesson(skills, m, s):
+    """What one gold judgment teaches about seat `s` (-1: a newcomer), in nats.
+
+    Mutual information of one more observed success or failure and the accuracy, under its Beta; about 1 / (2
+    n) after n observations, so it is largest for newcomers.
+    """
+    alpha, beta = beta_shape(skills, m, s)
+    share = alpha / (alpha + beta)
+    before = -share * math.log(share) - (1.0 - share) * math.log(1.0 - share)
+    within = digamma(alpha + beta + 1.0) - share * digamma(alpha + 1.0) - (1.0 - share) * digamma(beta + 1.0)
+    return max(before - within, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def digamma(x):
+    """Derivative of log Gamma for x > 0: recurrence up to 6, then the asymptotic series."""
+    low = 0.0
+    while x < 6.0:
+        low -= 1.0 / x
+        x += 1.0
+    r = 1.0 / (x * x)
+    return (
+        low + math.log(x) - 0.5 / x - r * (1 / 12 - r * (1 / 120 - r * (1 / 252 - r * (1 / 240 - r / 132))))
+    )
+
+
+@njit(cache=True, nogil=True)
+def drift(skills, s):
+    """Drift score of seat `s`: evidence that its accuracy has fallen, as a share of the alarm threshold."""
+    return skills.seats[s]["drift"]
+
+
+@njit(cache=True, nogil=True)
+def alarms(skills, s):
+    """Drift alarms raised so far for seat `s`: the caller publishes when it grows."""
+    return skills.seats[s]["alarms"]
+
+
+@njit(cache=True, nogil=True)
+def prepare(skills, m, s, theta):
+    """Write theta[K, K] and the K row entropies of seat `s` (-1: a newcomer) into `theta`."""
+    model = skills.models[m]
+    classes = model["classes"]
+    centre = mean(skills, m, s)
+    others = 1.0 / max(classes - 1, 1)
+    base = 0
+    if s >= 0:
+        base = skills.seats[s]["offset"] + model["engine"] * (classes * classes + classes + 2)
+    for k in range(classes):
+        entropy = 0.0
+        for label in range(classes):
+            chance = centre if label == k else (1.0 - centre) * others
+            if s >= 0:
+                chance = (ROW_WEIGHT * chance + skills.evidence[base + k * classes + label]) / (
+                    ROW_WEIGHT + skills.evidence[base + classes * classes + k]
+                )
+            theta[k * classes + label] = chance
+            if chance > 0.0:
+                entropy -= chance * math.log(chance)
+        theta[classes * classes + k] = entropy
+
+
+@njit(cache=True, nogil=True)
+def gain_prepared(theta, q, classes):
+    """(information, accuracy) gain of one more judgment from a prepared `theta` and the posterior `q`[K]."""
+    information = 0.0
+    best = 0.0
+    top = 0.0
+    for label in range(classes):
+        chance = 0.0
+        largest = 0.0
+        for k in range(classes):
+            joint = q[k] * theta[k * classes + label]
+            chance += joint
+            largest = max(largest, joint)
+        best += largest
+        if chance > 0.0:
+            information -= chance * math.log(chance)
+    for k in range(classes):
+        information -= q[k] * theta[classes * classes + k]
+        top = max(top, q[k])
+    return max(information, 0.0), max(best - top, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def gain(skills, m, s, q):
+    """(information, accuracy) gain of one more judgment by seat `s` (-1: a newcomer) on posterior `q`[K]."""
+    classes = skills.models[m]["classes"]
+    theta = skills.work[4 * MAX_CLASSES :]
+    prepare(skills, m, s, theta)
+    return gain_prepared(theta, q, classes)
+
+
+@njit(cache=True, nogil=True)
+def ability(skills, m, s):
+    """Information gain on a question about which nothing is known, as a share of log K (0..1)."""
+    classes = skills.models[m]["classes"]
+    if classes < 2:
+        return mean(skills, m, s)
+    theta = skills.work[4 * MAX_CLASSES :]
+    prepare(skills, m, s, theta)
+    information = 0.0
+    for label in range(classes):
+        chance = 0.0
+        for k in range(classes):
+            chance += theta[k * classes + label] / classes
+        if chance > 0.0:
+            information -= chance * math.log(chance)
+    for k in range(classes):
+        information -= theta[classes * classes + k] / classes
+    return max(information, 0.0) / math.log(classes)

@@ -1,0 +1,167 @@
+"""The statistics are exact sums over (judgments, posteriors), whatever happened on the way."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import skill
+
+
+class Market:
+    """A small pool kept the way the core keeps it; rebuilds every statistic by plain summation."""
+
+    def __init__(self, classes, annotators):
+        width = skill.evidence_width(classes)
+        self.skills = skill.empty(1, annotators, annotators, skill.model_width(classes) + annotators * width)
+        self.classes = classes
+        self.m = skill.open_model(self.skills, classes)
+        self.tasks = {}
+
+    def task(self, name):
+        if name not in self.tasks:
+            self.tasks[name] = {
+                "judgments": {},
+                "truth": -1,
+                "belief": np.zeros(skill.belief_width(self.classes), np.float32),
+                "reported": np.zeros(self.classes, np.float32),
+            }
+        return self.tasks[name]
+
+    def _call(self, kernel, name, fresh, *arguments):
+        task = self.task(name)
+        judged = [*task["judgments"].items(), *fresh]
+        seats = np.array([skill.seat(self.skills, self.m, a) for a, _ in judged] + [0], np.int32)
+        labels = np.array([label for _, label in judged] + [0], np.int32)
+        stamps = np.zeros(len(seats), np.int32)
+        kernel(
+            *(self.skills, self.m, seats, labels, stamps, len(judged)),
+            *arguments,
+            *(task["truth"], task["belief"], task["reported"], 0.0),
+        )
+
+    def judge(self, name, annotator, label):
+        self._call(skill.learn, name, [(annotator, label)], 1)
+        self.task(name)["judgments"][annotator] = label
+
+    def refresh(self, name):
+        self._call(skill.refresh, name, [])
+
+    def set_truth(self, name, truth):
+        self.task(name)["truth"] = truth
+        self.refresh(name)
+
+    def retract(self, name, annotator):
+        at = list(self.task(name)["judgments"]).index(annotator)
+        self._call(skill.forget, name, [], at)
+        del self.task(name)["judgments"][annotator]
+
+    def correct(self, name, annotator, label):
+        at = list(self.task(name)["judgments"]).index(annotator)
+        self._call(skill.correct, name, [], at, label)
+        self.task(name)["judgments"][annotator] = label
+
+    def rebuilt(self, seed):
+        """Evidence summed anew from (judgments, posteriors), in an order drawn from `seed`."""
+        k = self.classes
+        evidence = np.zeros_like(self.skills.evidence)
+        doubt = np.zeros(len(self.skills.seats))
+        rows = [(t, a, label) for t in self.tasks.values() for a, label in t["judgments"].items()]
+        for i in np.random.default_rng(seed).permutation(len(rows)):
+            task, annotator, label = rows[i]
+            s = self.skills.seat_of[self.m, annotator]
+            evidence[self.skills.models[self.m]["offset"] + label] += 1
+            r = np.float64(task["reported"][label])
+            doubt[s] += r * (1 - r)
+            for engine in range(skill.ENGINES):
+                q = task["belief"][engine * k : (engine + 1) * k].astype(np.float64)
+                base = self.skills.seats[s]["offset"] + engine * (k * k + k + 2)
+                evidence[base : base + k * k].reshape(k, k)[:, label] += q
+                evidence[base + k * k : base + k * k + k] += q
+                evidence[base + k * k + k] += q[label]
+                evidence[base + k * k + k + 1] += 1
+        return evidence, doubt
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["judge", "judge", "judge", "retract", "correct", "refresh", "truth"]),
+        st.integers(0, 4),
+        st.integers(0, 5),
+        st.integers(0, 19),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.sampled_from([2, 3, 5, 20]))
+def test_counts_equal_the_sum_over_judgments_and_posteriors_bit_for_bit(steps, classes):
+    market = Market(classes, 6)
+    for what, name, annotator, drawn in steps:
+        given_labels = market.task(name)["judgments"]
+        label = drawn % classes
+        if what == "judge" and annotator not in given_labels:
+            market.judge(name, annotator, label)
+        elif what == "retract" and annotator in given_labels:
+            market.retract(name, annotator)
+        elif what == "correct" and annotator in given_labels:
+            market.correct(name, annotator, label)
+        elif what == "refresh":
+            market.refresh(name)
+        elif what == "truth":
+            market.set_truth(name, label if annotator % 2 else -1)
+    for seed in range(2):
+        evidence, doubt = market.rebuilt(seed)
+        np.testing.assert_array_equal(market.skills.evidence, evidence)
+        np.testing.assert_array_equal(market.skills.seats["doubt"], doubt)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_retracted_judgment_leaves_the_statistics_as_if_it_had_never_been(classes):
+    market = Market(classes, 6)
+    rng = np.random.default_rng(1)
+    for name in range(8):
+        for annotator in range(5):
+            market.judge(name, annotator, int(rng.integers(classes)))
+    market.judge("new", 0, 1)
+    evidence = market.skills.evidence.copy()
+    belief = market.task("new")["belief"].copy()
+    market.judge("new", 5, 0)
+    market.retract("new", 5)
+    market.retract("new", 0)
+    market.judge("new", 0, 1)
+    np.testing.assert_array_equal(market.skills.evidence, evidence)
+    np.testing.assert_array_equal(market.task("new")["belief"], belief)
+
+
+def test_growing_the_columns_changes_nothing():
+    market = Market(3, 4)
+    for name in range(5):
+        for annotator in range(4):
+            market.judge(name, annotator, (name + annotator) % 3)
+    grown = skill.grow(market.skills, models=7, annotators=9, seats=30, evidence=10_000)
+    assert (grown.used == market.skills.used).all()
+    n = len(market.skills.evidence)
+    np.testing.assert_array_equal(grown.evidence[:n], market.skills.evidence)
+    np.testing.assert_array_equal(grown.seat_of[:1, :4], market.skills.seat_of)
+    assert grown.seats[:4].tobytes() == market.skills.seats.tobytes()
+    assert skill.has_room(grown, 3, 5)
+
+
+def test_a_row_put_into_another_slot_is_the_same_seat():
+    market = Market(3, 4)
+    for name in range(5):
+        for annotator in range(4):
+            market.judge(name, annotator, (name + annotator) % 3)
+    other = skill.empty(2, 4, 4, 1000)
+    skill.open_model(other, 2)
+    m = skill.load_model(other, skill.save_model(market.skills, market.m))
+    for annotator in (2, 0):
+        s = market.skills.seat_of[market.m, annotator]
+        row = skill.save_seat(market.skills, s)
+        moved = skill.load_seat(other, m, 3 - annotator, row)
+        assert skill.mean(other, m, moved) == skill.mean(market.skills, market.m, s)
+        assert other.seats[moved]["annotator"] == 3 - annotator
+    with pytest.raises(ValueError, match="Expected a row of"):
+        skill.load_seat(other, 0, 0, row)
