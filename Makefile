@@ -1,0 +1,97 @@
+# The comment above a target is its help. PYTHON=python3.12 picks another interpreter than python3.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(shell find kernels -name '*.py' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench bench-demo bench-pipeline bench-latency bench-auction \
+        bench-auction-large bench-skill check-auction chaos compose-check lock clean
+
+# list the targets
+help:
+	@awk '/^# / { text = substr($$0, 3) } \
+	  /^[a-z][a-z-]*:/ { if (text) printf "  %-20s %s\n", substr($$1, 1, index($$1, ":") - 1), text } \
+	  !/^# / { text = "" }' $(MAKEFILE_LIST)
+
+# virtual environment, locked dependencies, compiled kernels (at once when up to date)
+setup: $(VENV)/kernels.stamp
+
+$(VENV)/setup.stamp: pyproject.toml requirements/dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python " + sys.version.split()[0] + "; expected 3.11 or newer: make PYTHON=python3.11 …")'
+	@PYTHON='$(PYTHON)' sh requirements/install.sh $(VENV) dev
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
+	@PYTHON='$(PYTHON)' sh requirements/install.sh $(VENV) bench
+	@touch $@
+
+$(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
+	@$(BIN)/python -m kernels
+	@touch $@
+
+# replay a labelling project through a real Kafka, kill a worker on the way, print the report
+demo: setup
+	@$(BIN)/allocator demo $(ARGS)
+
+# all tests, the integration tests on a real Kafka that they start themselves
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+# ruff, mypy --strict, the layers' contracts, the image and the compose file
+check: setup compose-check
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+# Dockerfile, docker-compose.yml and, where promtool is installed, the Prometheus configuration
+compose-check: setup
+	@$(BIN)/hadolint Dockerfile
+	@GRAFANA_ADMIN_PASSWORD=checked-not-run $(BIN)/docker-compose config --quiet
+	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
+
+# every benchmark but the largest, one after the other
+bench: bench-demo bench-pipeline bench-latency bench-auction bench-skill
+
+# accuracy and judgments of the replayed project, three seeds, beside the usual practice
+bench-demo: setup
+	@$(BIN)/python -m load.bench_demo $(ARGS)
+
+# events per second of one worker beside a plain Faust agent on the same broker
+bench-pipeline: setup
+	@$(BIN)/python -m load.bench_pipeline $(ARGS)
+
+# time from an event to the reader of its assignments beside a one-record transaction
+bench-latency: setup
+	@$(BIN)/python -m load.bench_latency $(ARGS)
+
+# the auction beside pinned solvers, every family of markets
+bench-auction: $(VENV)/bench.stamp setup
+	@$(BIN)/python -m load.bench_auction $(ARGS)
+
+# the auction at a million tasks, once
+bench-auction-large: $(VENV)/bench.stamp setup
+	@$(BIN)/python -m load.bench_auction --large $(ARGS)
+
+# the skill model beside crowd-kit on recorded labels
+bench-skill: $(VENV)/bench.stamp setup
+	@$(BIN)/python -m load.bench_skill $(ARGS)
+
+# the auction against an exact solver on thousands of random small markets
+check-auction: setup
+	@$(BIN)/python -m load.check_auction $(ARGS)
+
+# faults against running workers and broker, audited (30 minutes at most)
+chaos: setup
+	@$(BIN)/python -m load.chaos $(ARGS)
+
+# write the lock files anew from pyproject.toml (needs uv)
+lock:
+	@sh requirements/compile.sh
+
+# remove the virtual environment, caches and the local broker's data
+clean:
+	@if [ -x $(BIN)/allocator ]; then $(BIN)/allocator kafka stop; fi
+	@rm -rf $(VENV) run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find kernels stream load tests -name __pycache__ -prune -exec rm -rf {} +
