@@ -1,0 +1,23 @@
+"""Compile every kernel for the types it is called with, before the first real market arrives.
+
+Numba compiles at the first call.  A worker calls `precompile` before it joins, so that no round waits for the compiler;
+the machine code is kept on disk and the next process only loads it.
+"""
+
+import numpy as np
+
+from kernels.auction.certificate import certificate
+from kernels.auction.solver import solve
+
+
+def precompile():
+    """Solve and certify a tiny market."""
+    market = (
+        np.array([0, 2, 4]),
+        np.array([0, 1, 0, 1], np.int32),
+        np.array([1.0, 2.0, 3.0, 4.0]),
+        np.array([1, 1]),
+        np.array([1, 1]),
+    )
+    solution = solve(*market)
+    certificate(*market, solution.held, solution.price)

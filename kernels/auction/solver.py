@@ -1,0 +1,202 @@
+"""`solve`: one market from arrays to a certified assignment.
+
+The Python side checks the input and hands flat buffers to one compiled call; the compiled side never raises.  Buffers
+belong to the calling thread and are reused, so that a small market costs microseconds; several threads may solve at
+the same time (the kernels release the GIL).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kernels.auction.audit import primal
+from kernels.auction.layout import Edges, Workspace, carve, measure
+from kernels.auction.scaling import run
+from kernels.auction.slots import attach
+from kernels.auction.validation import check_market, check_start, check_targets
+
+NO_LIMIT = np.iinfo(np.int64).max
+_workspace = Workspace()
+
+
+class Solution(NamedTuple):
+    """A feasible assignment and the prices that prove how good it is."""
+
+    held: np.ndarray
+    """uint8[nnz]: 1 where the arc is taken."""
+    price: np.ndarray
+    """float64[n]: price of one slot of each annotator; +inf where the capacity is 0."""
+    profit: np.ndarray
+    """float64[m]: what each task keeps at these prices, the sum of its best positive surpluses."""
+    primal: float
+    """Value of the held arcs."""
+    bound: float
+    """Σ capacity · price + Σ profit: no assignment of this market is worth more."""
+    gap: float
+    """(bound − primal) / bound, or 0.0 if nothing can be earned."""
+    status: int
+    """0: the target gap is met; 1: `max_work` came first; 2: ε reached the floor of float64."""
+    eps: float
+    """The last ε."""
+    bids: int
+    """Bids by tasks."""
+    reverse_bids: int
+    """Bids by annotators."""
+    phases: int
+    """Values of ε that were used."""
+    work: int
+    """Arcs read by bids: the quantity that `max_work` limits."""
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def open_book(edges, demand, capacity, degree, price, held, book, desk):
+    """Initialise the state from the given prices and held arcs; returns whether there were any.
+
+    Demand is cut to the row's length, capacity to the column's; surplus holders are dropped in the order of rows.
+    """
+    indptr, indices, values = edges
+    warm = False
+    place = 0
+    for j in range(book.capacity.size):
+        c = min(max(capacity[j], 0), np.int64(degree[j]))
+        book.capacity[j] = c
+        book.fill[j] = 0
+        book.heaped[j] = 0
+        desk.offered[j] = 0
+        book.slot_start[j] = place
+        place += c
+        book.price[j] = 0.0
+        if c == 0:
+            book.price[j] = np.inf
+        elif price.size > 0 and price[j] > 0.0:
+            book.price[j] = price[j]
+            warm = True
+        desk.best_price[j] = book.price[j]
+    book.slot_start[book.capacity.size] = place
+    place = 0
+    for i in range(book.demand.size):
+        d = min(max(demand[i], 0), indptr[i + 1] - indptr[i])
+        book.demand[i] = d
+        book.need[i] = d
+        book.profit[i] = 0.0 if d > 0 else np.inf
+        book.row_start[i] = place
+        place += d
+        desk.queued[i] = 0
+    book.row_start[book.demand.size] = place
+    for i in range(book.demand.size if held.size > 0 else 0):
+        for k in range(indptr[i], indptr[i + 1]):
+            j = indices[k]
+            if held[k] and book.need[i] > 0 and book.fill[j] < book.capacity[j] and values[k] > 0.0:
+                attach(book, i, j, k, values[k])
+                warm = True
+    desk.counters[:] = 0
+    return warm
+
+
+@njit(cache=True, nogil=True)
+def solve_kernel(
+    indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work,
+    sizes, ints, reals, flags, pick, counters, degree, arc, row, value, held_out, price_out, profit_out,
+):  # fmt: skip
+    """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.  Returns value, bound, status, ε."""
+    edges = Edges(indptr, indices, values)
+    book, desk, columns = carve(ints, reals, flags, pick, counters, arc, row, value, sizes)
+    warm = open_book(edges, demand, capacity, degree, price, held, book, desk)
+    status, bound, eps = run(edges, columns, degree, book, desk, warm, gap_tol, abs_tol, max_work)
+    held_out[:] = 0
+    for i in range(book.need.size):
+        first = book.row_start[i]
+        for t in range(first, first + book.demand[i] - book.need[i]):
+            held_out[book.row_arc[t]] = 1
+    for j in range(book.price.size):
+        idle = capacity[j] > 0 and book.capacity[j] == 0  # nobody may ever use these slots
+        price_out[j] = 0.0 if idle else desk.best_price[j]
+    for i in range(book.need.size):
+        profit_out[i] = desk.best_kept[i]
+    return primal(book), bound, status, eps
+
+
+_NO_PRICE = np.empty(0, np.float64)
+_NO_HELD = np.empty(0, np.uint8)
+
+
+def solve(
+    indptr, indices, values, demand, capacity, *,
+    price=None, held=None, gap_tol=1e-3, abs_tol=0.0, max_work=NO_LIMIT, check=True,
+):  # fmt: skip
+    """Assign annotators to tasks so that the total value is within a proven gap of the optimum.
+
+    Parameters
+    ----------
+    indptr : int64[m + 1]
+        Row ``i`` of the candidates is ``indptr[i]:indptr[i + 1]``.
+    indices : int32[nnz]
+        Annotator of each arc; no annotator twice in a row.
+    values : float64[nnz] or float32[nnz]
+        Value of each arc.  Values ≤ 0, NaN and −inf are never taken.
+    demand : int64[m]
+        How many different annotators each task wants at most.
+    capacity : int64[n]
+        How many tasks each annotator can take at most.
+    price : float64[n], optional
+        Prices to start from, ≥ 0 or +inf for "unknown"; any prices are safe, good ones are fast.
+    held : uint8[nnz], optional
+        Arcs to start from; surplus ones are dropped in the order of rows.
+    gap_tol, abs_tol : float
+        Stop when ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  With integer values, ``gap_tol=0, abs_tol=0.5``
+        proves the optimum.
+    max_work : int
+        Stop after about this many arcs have been read; counted, not timed, so that the result does not depend on the
+        machine.
+    check : bool
+        Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    TypeError, ValueError
+        With what was expected and what came.
+
+    Examples
+    --------
+    Two tasks want the same annotator; the price of that annotator is what the loser would pay.
+
+    >>> import numpy as np
+    >>> s = solve(np.array([0, 2, 4]), np.array([0, 1, 0, 1], np.int32), np.array([9.0, 5.0, 7.0, 6.0]),
+    ...           np.array([1, 1]), np.array([1, 1]), gap_tol=0.0, abs_tol=0.5)
+    >>> s.held.tolist(), s.primal, s.status
+    ([1, 0, 0, 1], 15.0, 0)
+    >>> bool(s.bound - s.primal < 1)
+    True
+    """
+    if check:
+        check_market(indptr, indices, values, demand, capacity)
+        check_start(indices.size, capacity.size, price, held)
+        check_targets(gap_tol, abs_tol, max_work)
+    if values.dtype != np.float64:
+        values = values.astype(np.float64)
+    space = _workspace
+    if space.degree.size < capacity.size:
+        space.degree = np.empty(capacity.size, np.int32)
+    sizes = measure(indptr, indices, demand, capacity, space.degree)
+    space.reserve(sizes)
+    arc, row, value = space.column_buffers(indices.size, values.dtype)
+    held_out = np.empty(indices.size, np.uint8)
+    price_out = np.empty(capacity.size, np.float64)
+    profit_out = np.empty(demand.size, np.float64)
+    value, bound, status, eps = solve_kernel(
+        indptr, indices, values, demand, capacity,
+        _NO_PRICE if price is None else price, _NO_HELD if held is None else held, gap_tol, abs_tol, max_work,
+        sizes, space.ints, space.reals, space.flags, space.pick, space.counters, space.degree, arc, row, value,
+        held_out, price_out, profit_out,
+    )  # fmt: skip
+    bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.counters.tolist()
+    gap = (bound - value) / bound if bound > 0.0 else 0.0
+    return Solution(
+        held_out, price_out, profit_out, value, bound, gap, status, eps,
+        bids, reverse_bids, phases, forward_edges + reverse_edges,
+    )  # fmt: skip
