@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from stream.events import (
     LIST_ITEMS,
@@ -130,6 +131,24 @@ def read(name: str | Path) -> Crowd:
     )
 
 
+def project(crowd: Crowd, pool: str, rule: Rule, at: float) -> ProjectSet:
+    """Return the event that creates (or repeats) the project; its defaults are the rule."""
+    defaults = TaskDefaults(
+        skill=crowd.name,
+        classes=crowd.classes,
+        overlap=rule.overlap,
+        max_overlap=rule.max_overlap,
+        confidence=rule.confidence,
+        lease_s=UNSET if rule.lease_s is None else rule.lease_s,
+    )
+    return ProjectSet(pool=pool, at=at, project=crowd.name, defaults=defaults)
+
+
+def closing(crowd: Crowd, pool: str, rule: Rule, at: float) -> ProjectSet:
+    """Return the event by which a team lead ends the project: its deadline is now."""
+    return msgspec.structs.replace(project(crowd, pool, rule, at), deadline=at)
+
+
 def events(crowd: Crowd, pool: str, rule: Rule, at: float) -> Iterator[Event]:
     """Yield what creates the market: the project, the profiles, the tasks in the order of the file.
 
@@ -138,23 +157,14 @@ def events(crowd: Crowd, pool: str, rule: Rule, at: float) -> Iterator[Event]:
     at : float
         Unix time stated by every event.
     """
-    project, skill = crowd.name, crowd.name
-    defaults = TaskDefaults(
-        skill=skill,
-        classes=crowd.classes,
-        overlap=rule.overlap,
-        max_overlap=rule.max_overlap,
-        confidence=rule.confidence,
-        lease_s=rule.lease_s,
-    )
-    yield ProjectSet(pool=pool, at=at, project=project, defaults=defaults)
+    yield project(crowd, pool, rule, at)
     for person in (*crowd.annotators, SPAMMER):
-        yield AnnotatorSet(pool=pool, at=at, annotator=person, skills=(skill,))
+        yield AnnotatorSet(pool=pool, at=at, annotator=person, skills=(crowd.name,))
     for task, given in crowd.answers.items():
         people = (*given, SPAMMER)
         if len(people) > LIST_ITEMS:
             raise DataError(f"{crowd.name}: task {task} has {len(people)} people, `only` takes {LIST_ITEMS}")
-        yield TaskCreated(pool=pool, at=at, task=task, project=project, only=people)
+        yield TaskCreated(pool=pool, at=at, task=task, project=crowd.name, only=people)
 
 
 def credit(weights: Sequence[float], truth: int) -> float:

@@ -1,7 +1,7 @@
 """A run without Kafka: the same annotators against an allocator in memory, on a clock that is computed.
 
-For finding settings and for tests: what takes a minute of the wall clock through Kafka takes seconds here. The
-allocator is anything that turns a batch of input events into outputs; time advances in steps of a round.
+For finding settings and for tests: what takes a minute of the wall clock through Kafka takes seconds here.
+The allocator is anything that turns a batch of input events into outputs; time advances round by round.
 
 Deliberately measures no latency and makes no failures: the demo does, on a real broker.
 """
@@ -11,10 +11,11 @@ from typing import Protocol
 
 import msgspec
 
-from load.annotators import Annotators, Habits
-from load.crowd import SPAMMER, Crowd, Rule, events
+from load.annotators import Annotators
+from load.crowd import SPAMMER, Crowd, Rule, closing, events
+from load.habits import Habits
 from load.score import Score
-from stream.events import Event, Output, ProjectSet
+from stream.events import Event, Output
 
 POOL = "rehearsal"
 START = 1_700_000_000.0
@@ -77,7 +78,7 @@ def rehearse(
         if now - last_activity > 2 * habits.session_s / speed:
             break  # nobody who is left can or should judge what is open
     ended = now
-    outputs += allocator([closing(crowd, rule, POOL, now)], [], now + step_s)
+    outputs += allocator([closing(crowd, POOL, rule, now)], [], now + step_s)
     score.take(outputs)
     activity = people.observe(ended)
     return Rehearsal(
@@ -91,8 +92,3 @@ def rehearse(
         seconds=ended - START,
     )
 
-
-def closing(crowd: Crowd, rule: Rule, pool: str, at: float) -> ProjectSet:
-    """Return the event by which a team lead ends the project: its deadline is now."""
-    first = next(event for event in events(crowd, pool, rule, at) if isinstance(event, ProjectSet))
-    return msgspec.structs.replace(first, at=at, deadline=at)

@@ -1,8 +1,9 @@
 """What a run has reached, counted from the outputs of one pool alone.
 
-Judgments are counted as settled by the allocator (`judgment_settled`), labels as published (`consensus_updated`,
-`consensus_revised`, `task_settled`). Over-labelling is every judgment whose net count is not one: late, surplus
-and duplicate ones cost money and say nothing. Corrections and retractions are no new judgments.
+Judgments are counted as settled by the allocator (`judgment_settled`), labels as published
+(`consensus_updated`, `consensus_revised`, `task_settled`). Over-labelling is every judgment whose net count
+is not one: late, surplus and duplicate ones cost money and say nothing. Corrections and retractions are no
+new judgments.
 """
 
 from collections import Counter
@@ -44,7 +45,7 @@ class Score:
     @property
     def received(self) -> int:
         """Judgments received, whatever became of them."""
-        return sum(count for outcome, count in self.judgments.items() if outcome not in ("corrected", "retracted"))
+        return self.judgments.total() - self.judgments["corrected"] - self.judgments["retracted"]
 
     @property
     def over(self) -> int:
@@ -66,7 +67,7 @@ class Score:
                 if output.annotator == SPAMMER:
                     self.spammer_offers.append(self.offers)
             elif isinstance(output, AssignmentEnded):
-                self.ends[output.outcome if output.cause is None else f"{output.outcome} ({output.cause})"] += 1
+                self.ends[output.outcome + (f" ({output.cause})" if output.cause else "")] += 1
             elif isinstance(output, JudgmentSettled):
                 self.judgments[output.outcome] += 1
                 self._counted[output.task] += output.count

@@ -1,23 +1,24 @@
 """The usual practice, on the same clock with the same people: a pull queue, two judgments and a tie-break.
 
 What annotation tools do without an allocator. Tasks wait in the order of their creation. Whoever is free
-takes the first task that is open for them; it is locked for `lease_s`, and a lock that runs out gives the task
-to the next one, although the first may still answer. Two judgments that agree settle a task; where they
-differ, a third is asked for. The label is the majority, and ties share credit.
+takes the first task that is open for them; it is locked for `lease_s`, and a lock that runs out gives the
+task to the next one, although the first may still answer. Two judgments that agree settle a task; where
+they differ, a third is asked for. The label is the majority, and ties share credit.
 
     open --pull--> locked --answer--> open or settled
                           --skip----> open (never again to this person)
                           --lock runs out--> open (a late answer still arrives, one too many)
 
-The people come and go, think, skip, leave and answer by the same draws as in `annotators`; nothing is known
+The people come and go, think, skip, leave and answer by the same draws as in `habits`; nothing is known
 of anybody's skill. Deliberately knows no Kafka: `advance` computes everything up to a moment.
 """
 
 import heapq
 import math
 
-from load.annotators import Activity, Decisions, Habits, Plan, Sessions
+from load.annotators import Activity
 from load.crowd import SPAMMER, Crowd, votes
+from load.habits import Decisions, Habits, Plan, Sessions
 
 FIRST = 2
 TIE_BREAK = 1
