@@ -118,7 +118,7 @@ def measure(indptr, indices, demand, capacity, degree):
         longest = max(longest, length)
         widest = max(widest, d)
     for j in range(n):
-        c = min(max(capacity[j], 0), np.int64(degree[j]))
+        c = min(max(capacity[j], 0), np.int64(degree[j]) + 1)
         slots += c
         longest = max(longest, np.int64(degree[j]))
         widest = max(widest, c)

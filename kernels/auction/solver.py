@@ -53,13 +53,15 @@ class Solution(NamedTuple):
 def open_book(edges, demand, capacity, degree, price, held, book, desk):
     """Initialise the state from the given prices and held arcs; returns whether there were any.
 
-    Demand is cut to the row's length, capacity to the column's; surplus holders are dropped in the order of rows.
+    Demand is cut to the row's length, capacity to one more than the column's: an annotator with more slots than
+    candidates can never be full, so its price is and stays 0.  Surplus holders are dropped in the order of rows.
     """
     indptr, indices, values = edges
     warm = False
     place = 0
     for j in range(book.capacity.size):
-        c = min(max(capacity[j], 0), np.int64(degree[j]))
+        ample = capacity[j] > degree[j]
+        c = min(max(capacity[j], 0), np.int64(degree[j]) + 1)
         book.capacity[j] = c
         book.fill[j] = 0
         book.heaped[j] = 0
@@ -69,7 +71,7 @@ def open_book(edges, demand, capacity, degree, price, held, book, desk):
         book.price[j] = 0.0
         if c == 0:
             book.price[j] = np.inf
-        elif price.size > 0 and price[j] > 0.0:
+        elif price.size > 0 and price[j] > 0.0 and not ample:
             book.price[j] = price[j]
             warm = True
         desk.best_price[j] = book.price[j]
@@ -110,8 +112,7 @@ def solve_kernel(
         for t in range(first, first + book.demand[i] - book.need[i]):
             held_out[book.row_arc[t]] = 1
     for j in range(book.price.size):
-        idle = capacity[j] > 0 and book.capacity[j] == 0  # nobody may ever use these slots
-        price_out[j] = 0.0 if idle else desk.best_price[j]
+        price_out[j] = desk.best_price[j]
     for i in range(book.need.size):
         profit_out[i] = desk.best_kept[i]
     return primal(book), bound, status, eps
