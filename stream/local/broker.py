@@ -266,7 +266,9 @@ def answers(bootstrap: str) -> bool:
     host, _, port = bootstrap.rpartition(":")
     try:
         socket.create_connection((host, int(port)), 0.5).close()  # the client would retry for seconds
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=3000)
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap, bootstrap_timeout_ms=3000, request_timeout_ms=3000
+        )
     except (OSError, KafkaError):
         return False
     try:
