@@ -1,0 +1,68 @@
+"""What is published about labels and ends of tasks, at the end of a round.
+
+A posterior must be a distribution over the task's classes, its label the most likely one, the number of
+judgments the counted ones. A task that has reached its confidence may not stay open.
+"""
+
+from stream.audit.leases import is_met, settle
+from stream.audit.market import Pool, Task
+from stream.audit.records import Record
+from stream.audit.round import Case
+from stream.events import ConsensusRevised, ConsensusUpdated
+
+ROUNDING = 1e-3
+
+
+def publish(case: Case) -> None:
+    """Follow the posteriors and settlements that a round publishes; call after the inputs and deadlines."""
+    for (pool_name, name), (record, event) in case.round.consensus.items():
+        task = case.pools[pool_name].tasks.get(name) if pool_name in case.pools else None
+        if task is None:
+            case.report(1, f"a posterior of task {name!r}, which does not exist", record)
+            continue
+        _posterior(case, task, record, event)
+        case.touched[pool_name, name] = case.pools[pool_name], task
+    for pool, task in list(case.touched.values()):
+        _task(case, pool, task)
+    case.touched.clear()
+
+
+def _posterior(case: Case, task: Task, record: Record, event: ConsensusUpdated | ConsensusRevised) -> None:
+    posterior = event.posterior
+    if task.classes is None or len(posterior) != task.classes:
+        case.report(1, f"{len(posterior)} probabilities for a task of {task.classes} classes", record)
+        return
+    if min(posterior) < 0 or abs(sum(posterior) - 1) > ROUNDING:
+        case.report(1, f"a posterior that sums to {sum(posterior)}", record)
+    if not 0 <= event.label < task.classes or posterior[event.label] < max(posterior):
+        case.report(1, f"label {event.label} is not the most likely one", record)
+    if event.judgments != task.counted:
+        case.report(1, f"a posterior of {event.judgments} judgments, {task.counted} count", record)
+    if isinstance(event, ConsensusRevised):
+        if task.settled is None or task.announcement is not None:
+            case.report(1, f"task {task.name!r} is revised before it has settled", record)
+        if task.label == event.label:
+            case.report(1, f"task {task.name!r} is revised to the label it had", record)
+    task.posterior, task.label = posterior, event.label
+
+
+def _task(case: Case, pool: Pool, task: Task) -> None:
+    if is_met(case, pool, task):
+        settle(case, pool, task, "consensus", "met_need")
+    if task.settled is None and task.is_confident and task.counted >= task.overlap and task.is_sure:
+        case.report(1, f"task {task.name!r} is as sure as asked and stays open", case.round.record)
+    if task.announcement is None:
+        return
+    record, event = task.announcement
+    task.announcement = None
+    task.label = event.label
+    if event.judgments != task.counted:
+        case.report(1, f"task settles with {event.judgments} judgments, {task.counted} count", record)
+    if event.project != task.project.name:
+        case.report(1, f"task settles in project {event.project!r}, not {task.project.name!r}", record)
+    if event.outcome == "consensus" and not case.round.moved.get((pool.name, task.name)) and not task.is_sure:
+        case.report(1, f"task {task.name!r} settles as consensus below its confidence", record)
+    if event.posterior is not None and task.posterior is not None and event.posterior != task.posterior:
+        case.report(1, f"task {task.name!r} settles with another posterior than published", record)
+    if event.label is not None and (task.classes is None or event.label >= task.classes):
+        case.report(1, f"task settles with label {event.label} of {task.classes} classes", record)

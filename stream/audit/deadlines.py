@@ -1,0 +1,108 @@
+"""What time alone brings about in a round, after its inputs: expiry, absence, deadlines, forgetting.
+
+Nothing lapses later than the round's horizon min(at, complete_until): answers that wait in the log are never
+punished. Due times sit in a heap; an entry that no longer holds is skipped. Work in hand comes first,
+then presence, then tasks: an offer that is due in the round in which its annotator goes has expired.
+"""
+
+import heapq
+
+from stream.audit.leases import end, is_met, later, settle, withdraw
+from stream.audit.market import Annotator, Pair, Pool, Task
+from stream.audit.people import leave
+from stream.audit.round import Case, Waiting
+
+ORDER = ("work", "presence", "grace", "task", "wait", "retention", "gone")
+
+
+def lapse(case: Case) -> None:
+    """Follow everything that is due in this round."""
+    for pool_name, name in list(case.round.settled):
+        pool = case.pools.get(pool_name)
+        task = None if pool is None else pool.tasks.get(name)
+        if pool is not None and task is not None and is_met(case, pool, task):
+            settle(case, pool, task, "consensus", "met_need")
+    due: dict[str, list[object]] = {kind: [] for kind in ORDER}
+    while case.due and case.due[0][0] <= case.round.horizon:
+        _, _, kind, what = heapq.heappop(case.due)
+        due[kind].append(what)
+    missing = [annotator for pair in due["work"] for annotator in _expire(case, pair)]
+    for annotator in missing:
+        withdraw(case, annotator.offered(), "absence")
+    for item in due["presence"]:
+        _go(case, item)
+    for item in due["grace"]:
+        _return(case, item)
+    for item in due["task"]:
+        _close(case, item)
+    for item in due["wait"]:
+        _give_up(case, item)
+    for item in due["retention"]:
+        _forget(case, item)
+    for item in due["gone"]:
+        match item:
+            case (Pool() as pool, str() as name):
+                pool.gone.pop(name, None)
+
+
+def _expire(case: Case, pair: object) -> list[Annotator]:
+    """End due work; return its annotator if too many offers in a row have lapsed."""
+    match pair:
+        case Pair(state="offered", accept_by=by) if by <= case.round.horizon:
+            end(case, pair, "expired")
+        case Pair(state="leased", submit_by=by) if by <= case.round.horizon:
+            end(case, pair, "abandoned")
+        case _:
+            return []
+    return [pair.annotator] if pair.annotator.missed >= case.limits.missed_offers else []
+
+
+def _go(case: Case, annotator: object) -> None:
+    match annotator:
+        case Annotator(is_online=True, present_until=until) if until <= case.round.horizon:
+            leave(case, annotator, until)
+            _return(case, annotator)
+
+
+def _return(case: Case, annotator: object) -> None:
+    """The time of grace is over: accepted work is abandoned."""
+    match annotator:
+        case Annotator(gone_since=float(since)) if since + case.limits.grace_s <= case.round.horizon:
+            annotator.gone_since = None
+            for pair in list(annotator.live.values()):
+                end(case, pair, "abandoned")
+
+
+def _close(case: Case, item: object) -> None:
+    match item:
+        case (Pool() as pool, Task(settled=None) as task):
+            if task.due is not None and task.due <= case.round.horizon:
+                settle(case, pool, task, "deadline", "cancel")
+
+
+def _give_up(case: Case, waits: object) -> None:
+    match waits:
+        case Waiting(record, _, pool, task):
+            waiting = case.waiting.get((pool, task), [])
+            if not any(other is waits for other in waiting):
+                return
+            waiting[:] = [other for other in waiting if other is not waits]
+            if not waiting:
+                del case.waiting[pool, task]
+            dead = case.round.dead.pop((record.topic, record.offset), None)
+            if dead is None:
+                case.report(5, "an event about an unknown task is lost", record, case.round.record)
+            elif dead.reason != "unknown_task":
+                case.report(5, f"a dead letter for {dead.reason}, expected unknown_task", record, dead.record)
+
+
+def _forget(case: Case, item: object) -> None:
+    """The books of a settled task are closed; its id is remembered as long again."""
+    match item:
+        case (Pool() as pool, Task() as task) if pool.tasks.get(task.name) is task:
+            if task.leased:
+                later(case, max(pair.submit_by for pair in task.leased.values()), "retention", item)
+                return
+            del pool.tasks[task.name]
+            pool.gone[task.name] = case.round.at
+            later(case, case.round.at + case.limits.settled_retention_s, "gone", (pool, task.name))

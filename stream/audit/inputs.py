@@ -1,0 +1,146 @@
+"""One input record after another: is it usable, what must become of it, does an event wait for its task.
+
+An unusable record must have its one dead letter, with the right reason, in the right round; a usable one must
+have none. An event about a task that nobody has created waits and is followed right behind its creation.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from stream.audit import people, tasks
+from stream.audit.leases import later
+from stream.audit.records import Record, partition_of
+from stream.audit.round import Case, DeadLetter, Waiting
+from stream.events import (
+    NOT_SUPPORTED_YET,
+    AnnotatorOffline,
+    AnnotatorOnline,
+    AnnotatorPaused,
+    AnnotatorSet,
+    AssignmentAccepted,
+    AssignmentDeclined,
+    AssignmentExtended,
+    Input,
+    JudgmentCorrected,
+    JudgmentRetracted,
+    JudgmentSubmitted,
+    PoolPaused,
+    PoolResumed,
+    ProjectSet,
+    TaskCancelled,
+    TaskCreated,
+    TaskUpdated,
+    TruthSet,
+    WorkRequested,
+    decode,
+)
+
+WAITS = "waits"
+FORGIVEN = ("internal",)
+
+
+def follow(case: Case, record: Record) -> None:
+    """Follow one input record."""
+    dead = case.round.dead.pop((record.topic, record.offset), None)
+    if dead is not None and (dead.record.key, dead.record.value) != (record.key, record.value):
+        case.report(5, "a dead letter with another key or value", record, dead.record)
+    if dead is not None and dead.reason in FORGIVEN:
+        return
+    event = _usable(case, record)
+    reason = event if isinstance(event, str) else _apply(case, record, event)
+    if reason == WAITS and not isinstance(event, str):
+        _wait(case, record, event)
+        reason = None
+    _bury(case, record, reason, dead)
+
+
+def _wait(case: Case, record: Record, event: Input) -> None:
+    waits = Waiting(record, event, event.pool, getattr(event, "task", ""))
+    case.waiting.setdefault((waits.pool, waits.task), []).append(waits)
+    later(case, case.round.at + case.limits.reference_wait_s, "wait", waits)
+
+
+def _bury(case: Case, record: Record, reason: str | None, dead: DeadLetter | None) -> None:
+    if reason is None:
+        if dead is not None:
+            case.report(5, f"a usable record is a dead letter ({dead.reason})", record, dead.record)
+    elif dead is None:
+        case.report(5, f"an unusable record ({reason}) has no dead letter", record, case.round.record)
+    elif dead.reason != reason:
+        case.report(5, f"a dead letter for the reason {dead.reason}, expected {reason}", record, dead.record)
+
+
+def _usable(case: Case, record: Record) -> Input | str:
+    """Return the event, or why the record is unusable whatever the state."""
+    if record.key is None:
+        return "wrong_key"
+    if partition_of(record.key, case.partitions) != record.partition:
+        return "wrong_partition"
+    try:
+        key = record.key.decode()
+    except UnicodeDecodeError:
+        return "wrong_key"
+    try:
+        event: Input = decode(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "malformed"
+    if event.pool != key:
+        return "wrong_key"
+    if event.at > case.round.at + case.limits.clock_ahead_s:
+        return "clock"
+    if tasks.is_too_long(event.pool):
+        return "malformed"
+    if isinstance(event, NOT_SUPPORTED_YET):
+        return "not_supported_yet"
+    return event
+
+
+def _apply(case: Case, record: Record, event: Input) -> str | None:
+    """Apply a usable event; return the reason of a dead letter, `WAITS`, or None."""
+    pool = case.pool(event.pool)
+    task = None
+    about_task = OF_TASK.get(type(event))
+    if about_task is not None:
+        name = getattr(event, "task", "")
+        task = pool.tasks.get(name)
+        if task is None:
+            return "too_old" if name in pool.gone else WAITS
+    person = getattr(event, "annotator", None)
+    if person is not None and tasks.is_too_long(person):
+        return "malformed"
+    annotator = None if person is None else pool.annotator(person)
+    if about_task is not None:
+        return about_task(case, pool, task, annotator, record, event)
+    reason = OF_POOL[type(event)](case, pool, annotator, record, event)
+    if isinstance(event, TaskCreated) and event.task in pool.tasks:
+        for waits in case.waiting.pop((event.pool, event.task), []):
+            source = waits.record.topic, waits.record.offset
+            _bury(
+                case, waits.record, _apply(case, waits.record, waits.event), case.round.dead.pop(source, None)
+            )
+    return reason
+
+
+OF_POOL: dict[type, Callable[..., str | None]] = {
+    TaskCreated: tasks.created,
+    ProjectSet: tasks.project_set,
+    PoolPaused: tasks.pool_set,
+    PoolResumed: tasks.pool_set,
+    AnnotatorSet: people.profile,
+    AnnotatorOnline: people.online,
+    AnnotatorPaused: people.paused,
+    AnnotatorOffline: people.offline,
+    WorkRequested: people.requested,
+}
+OF_TASK: dict[type, Callable[..., str | None]] = {
+    TaskUpdated: tasks.updated,
+    TaskCancelled: tasks.cancelled,
+    TruthSet: tasks.truth,
+    AssignmentAccepted: people.accepted,
+    AssignmentExtended: people.extended,
+    AssignmentDeclined: people.declined,
+    JudgmentSubmitted: people.judged,
+    JudgmentCorrected: people.judged,
+    JudgmentRetracted: people.judged,
+}

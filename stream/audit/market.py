@@ -1,0 +1,187 @@
+"""The entities of a market as the auditor knows them, and the need of a task.
+
+A pair is what one annotator and one task have had to do with each other:
+
+    new -> offered -> leased -> judged (counted, uncounted) -> retracted
+              |          |
+              |          +-> closed (declined, abandoned): never offered again
+              +-> returned (expired, withdrawn): may be offered again
+
+Need of an open task: ``overlap`` without a confidence; else ``overlap`` while counted < overlap, then
+counted + 1 until the published posterior reaches the confidence or counted = max_overlap.
+"""
+
+from dataclasses import dataclass, field
+
+from stream.audit.records import Record
+from stream.events import TaskDefaults, TaskSettled
+
+NEVER = float("-inf")
+LATE_REFUSED = ("cancelled", "deadline", "blocked")
+
+
+@dataclass(slots=True, eq=False)
+class Pair:
+    """One annotator and one task."""
+
+    task: "Task"
+    annotator: "Annotator"
+    state: str = "new"
+    assignment: str = ""
+    offer: str = ""
+    order: tuple[int, int] = (0, 0)
+    accept_by: float = 0.0
+    lease_s: float = 0.0
+    submit_by: float = 0.0
+    extensions: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Offered or leased."""
+        return self.state in ("offered", "leased")
+
+
+@dataclass(slots=True, eq=False)
+class Project:
+    """A project with what its tasks have used of its budget."""
+
+    name: str
+    at: float = NEVER
+    state: str = "active"
+    budget: int | None = None
+    max_per_annotator: int | None = None
+    deadline: float | None = None
+    defaults: TaskDefaults = field(default_factory=TaskDefaults)
+    used: int = 0
+    used_by: dict[str, int] = field(default_factory=dict)
+    open: dict[str, "Task"] = field(default_factory=dict)
+
+    def use(self, annotator: str, change: int) -> None:
+        """Count judgments and live work against the budget and the annotator's share."""
+        self.used += change
+        share = self.used_by.get(annotator, 0) + change
+        if share:
+            self.used_by[annotator] = share
+        else:
+            del self.used_by[annotator]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Task:
+    """A task with its pairs; ``ceiling`` is the highest max_overlap it ever had."""
+
+    name: str
+    project: Project
+    skill: str
+    classes: int | None
+    overlap: int
+    max_overlap: int
+    confidence: float | None
+    deadline: float | None
+    lease_s: float
+    requires: frozenset[str]
+    min_skill: float | None
+    only: frozenset[str]
+    exclude: frozenset[str]
+    updated_at: float
+    ceiling: int
+    counted: int = 0
+    complaints: int = 0
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    offered: dict[str, Pair] = field(default_factory=dict)
+    leased: dict[str, Pair] = field(default_factory=dict)
+    settled: str | None = None
+    settled_at: float = 0.0
+    announcement: tuple[Record, TaskSettled] | None = None
+    posterior: list[float] | None = None
+    label: int | None = None
+
+    @property
+    def live(self) -> int:
+        """Offered and leased."""
+        return len(self.offered) + len(self.leased)
+
+    @property
+    def due(self) -> float | None:
+        """The task's deadline or the project's, whichever is earlier."""
+        times = [time for time in (self.deadline, self.project.deadline) if time is not None]
+        return min(times, default=None)
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether a posterior decides when there is enough."""
+        return self.confidence is not None and self.classes is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the last published posterior reaches the confidence."""
+        return (
+            self.confidence is not None
+            and self.posterior is not None
+            and max(self.posterior) >= self.confidence
+        )
+
+    @property
+    def need(self) -> int:
+        """Judgments needed, given the last published posterior."""
+        if not self.is_confident or self.counted < self.overlap:
+            return self.overlap
+        if self.is_sure or self.counted >= self.max_overlap:
+            return self.counted
+        return self.counted + 1
+
+
+@dataclass(slots=True, eq=False)
+class Annotator:
+    """An annotator: profile, presence, live work."""
+
+    name: str
+    profile_at: float = NEVER
+    skills: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    grants: frozenset[str] = frozenset()
+    presence_at: float = NEVER
+    is_online: bool = False
+    is_paused: bool = False
+    capacity: int = 0
+    mode: str = "push"
+    present_until: float = NEVER
+    gone_since: float | None = None
+    missed: int = 0
+    live: dict[str, Pair] = field(default_factory=dict)
+
+    def offered(self) -> list[Pair]:
+        """Unaccepted offers, oldest first."""
+        found = [pair for pair in self.live.values() if pair.state == "offered"]
+        return sorted(found, key=lambda pair: pair.order)
+
+    def knows(self, skill: str) -> bool:
+        """Whether the profile lists the skill."""
+        return skill in self.skills or "*" in self.skills
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """One market."""
+
+    name: str
+    state_at: float = NEVER
+    is_paused: bool = False
+    tasks: dict[str, Task] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    annotators: dict[str, Annotator] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+
+    def annotator(self, name: str) -> Annotator:
+        """Return the annotator, with an empty profile when new."""
+        found = self.annotators.get(name)
+        if found is None:
+            found = self.annotators[name] = Annotator(name)
+        return found
+
+    def project(self, name: str) -> Project:
+        """Return the project, active and without limits when new."""
+        found = self.projects.get(name)
+        if found is None:
+            found = self.projects[name] = Project(name)
+        return found

@@ -1,0 +1,150 @@
+"""What events about annotators and their answers to offers must bring about.
+
+A handler returns the reason of a dead letter, or None when the event is usable.
+"""
+
+from stream.audit.judgments import judge
+from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
+from stream.audit.market import Annotator, Pair, Pool, Task
+from stream.audit.records import Record
+from stream.audit.round import Case
+from stream.events import (
+    AnnotatorOffline,
+    AnnotatorOnline,
+    AnnotatorPaused,
+    AnnotatorSet,
+    AssignmentAccepted,
+    AssignmentDeclined,
+    AssignmentExtended,
+    JudgmentCorrected,
+    JudgmentRetracted,
+    JudgmentSubmitted,
+    WorkRequested,
+)
+
+COMPLAINTS = ("broken", "unclear")
+NO_TIME = float("inf")
+
+
+def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: AnnotatorSet) -> None:
+    """What somebody may do; the newest ``at`` wins."""
+    if event.at < annotator.profile_at:
+        return
+    annotator.profile_at = event.at
+    annotator.skills = frozenset(event.skills)
+    annotator.attributes = frozenset(event.attributes)
+    annotator.grants = frozenset(event.grants)
+
+
+def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOnline) -> None:
+    """A session or a heartbeat; a lower capacity withdraws the newest unaccepted offers."""
+    annotator.missed = 0
+    if event.at < annotator.presence_at:
+        return
+    annotator.presence_at, annotator.is_online, annotator.is_paused = event.at, True, False
+    annotator.capacity, annotator.mode = event.capacity, event.mode
+    annotator.present_until = min(event.at + event.ttl_s, NO_TIME if event.until is None else event.until)
+    annotator.gone_since = None
+    later(case, annotator.present_until, "presence", annotator)
+    for pair in reversed(annotator.offered()):
+        if len(annotator.live) > annotator.capacity:
+            end(case, pair, "withdrawn:override", because=record)
+
+
+def paused(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorPaused) -> None:
+    """A break: unaccepted offers are withdrawn, leases stay."""
+    if event.at < annotator.presence_at:
+        return
+    annotator.presence_at, annotator.is_paused = event.at, True
+    withdraw(case, annotator.offered(), "pause", because=record)
+
+
+def offline(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOffline) -> None:
+    """The end of a session."""
+    if event.at < annotator.presence_at:
+        return
+    annotator.presence_at = event.at
+    if annotator.is_online:
+        leave(case, annotator, case.round.at, because=record)
+
+
+def leave(case: Case, annotator: Annotator, since: float, because: Record | None = None) -> None:
+    """Somebody is gone: unaccepted offers are withdrawn, accepted work has its time of grace."""
+    annotator.is_online = False
+    withdraw(case, annotator.offered(), "absence", because=because)
+    if annotator.live:
+        annotator.gone_since = since
+        later(case, since + case.limits.grace_s, "grace", annotator)
+
+
+def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
+    """Somebody asks for work."""
+    annotator.missed = 0
+    asked = event.count, frozenset(event.projects), record
+    case.round.asked.setdefault((pool.name, annotator.name), []).append(asked)
+
+
+def _live(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
+    """Return the pair if it was live when the event took effect."""
+    annotator.missed = 0
+    pair = task.pairs.get(annotator.name)
+    if pair is None or not pair.is_live:
+        return None
+    if pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)) and is_met(case, pool, task):
+        settle(case, pool, task, "consensus", "met_need")
+    return pair if pair.is_live else None
+
+
+def accepted(
+    case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentAccepted
+) -> None:
+    """An open offer becomes a lease; anything else is ignored."""
+    pair = _live(case, pool, task, annotator)
+    if pair is not None and pair.state == "offered":
+        lease(case, pair, record)
+
+
+def extended(
+    case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentExtended
+) -> None:
+    """A lease gets one more lease time, a limited number of times."""
+    pair = _live(case, pool, task, annotator)
+    if pair is not None and pair.state == "leased" and pair.extensions < case.limits.max_extensions:
+        lease(case, pair, record)
+
+
+def declined(
+    case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentDeclined
+) -> None:
+    """A live pair ends; enough complaints block the task."""
+    pair = _live(case, pool, task, annotator)
+    if pair is None:
+        return
+    end(case, pair, "declined", because=record)
+    task.complaints += event.reason in COMPLAINTS
+    if task.complaints >= case.limits.block_declines and task.settled is None:
+        if is_met(case, pool, task):
+            settle(case, pool, task, "consensus", "met_need")
+            return
+        if case.round.blocked.pop((pool.name, task.name), None) is None:
+            case.report(1, f"task {task.name!r} is not reported as blocked", record)
+        settle(case, pool, task, "blocked", "cancel", because=record)
+
+
+def judged(
+    case: Case,
+    pool: Pool,
+    task: Task,
+    annotator: Annotator,
+    record: Record,
+    event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
+) -> str | None:
+    """A judgment record, see `judgments`; its label must be one of the task's."""
+    annotator.missed = 0
+    if not isinstance(event, JudgmentRetracted):
+        if (event.label is None) != (task.classes is None):
+            return "invalid"
+        if event.label is not None and task.classes is not None and event.label >= task.classes:
+            return "invalid"
+    judge(case, pool, task, annotator, record, event)
+    return None

@@ -1,0 +1,222 @@
+"""One round as its records tell it: what was read, what was published, indexed for the state machine.
+
+Every index is emptied while the round is followed; what is left at the end was published without a reason.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from stream.audit.market import Annotator, Pool, Task
+from stream.audit.records import Limits, Record, partition_of
+from stream.events import (
+    AssignmentEnded,
+    AssignmentLeased,
+    AssignmentOffered,
+    ConsensusRevised,
+    ConsensusUpdated,
+    DecisionMade,
+    Input,
+    JudgmentSettled,
+    Output,
+    RoundCompleted,
+    SkillDrifted,
+    TaskBlocked,
+    TaskSettled,
+    WorkUnavailable,
+    decode_result,
+)
+
+HEADER = "__streams.errors."
+Report = Callable[..., None]
+
+
+class DeadLetter(NamedTuple):
+    """A dead letter and the record it is about."""
+
+    record: Record
+    reason: str
+    round: int
+    source: tuple[str, int]
+
+
+class Waiting(NamedTuple):
+    """An event that came before its task."""
+
+    record: Record
+    event: Input
+    pool: str
+    task: str
+
+
+def dead_letter(record: Record) -> DeadLetter:
+    """Read the headers of a dead letter; ValueError or KeyError when one is missing or no text or number."""
+    headers = {name: value.decode() for name, value in record.headers}
+    source = headers[f"{HEADER}topic"], int(headers[f"{HEADER}offset"])
+    if int(headers[f"{HEADER}partition"]) != record.partition:
+        raise ValueError("a dead letter of another partition")
+    return DeadLetter(record, headers["reason"], int(headers["round"]), source)
+
+
+@dataclass(slots=True)
+class Round:
+    """The records of one round, by what they are about."""
+
+    record: Record
+    completed: RoundCompleted
+    ends: dict[str, tuple[Record, AssignmentEnded]] = field(default_factory=dict)
+    leases: dict[str, list[tuple[Record, AssignmentLeased]]] = field(default_factory=dict)
+    offers: list[tuple[Record, AssignmentOffered]] = field(default_factory=list)
+    unavailable: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
+    decisions: dict[str, tuple[Record, DecisionMade]] = field(default_factory=dict)
+    settlements: dict[tuple[str, int], tuple[Record, JudgmentSettled]] = field(default_factory=dict)
+    consensus: dict[tuple[str, str], tuple[Record, ConsensusUpdated | ConsensusRevised]] = field(
+        default_factory=dict
+    )
+    settled: dict[tuple[str, str], tuple[Record, TaskSettled]] = field(default_factory=dict)
+    blocked: dict[tuple[str, str], Record] = field(default_factory=dict)
+    dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
+    letters: int = 0
+    moved: dict[tuple[str, str], bool] = field(default_factory=dict)
+    asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
+
+    @property
+    def at(self) -> float:
+        """The round's ``now``."""
+        return self.completed.at
+
+    @property
+    def horizon(self) -> float:
+        """The time up to which absence of input means something."""
+        return min(self.completed.at, self.completed.complete_until)
+
+    def move(self, pool: Pool, task: Task, is_after: bool) -> None:
+        """Note that a posterior changes; ``is_after``: perhaps after the task settled in this very round."""
+        key = pool.name, task.name
+        self.moved[key] = self.moved.get(key, False) or is_after
+
+    def add(self, record: Record, report: Report, partitions: int) -> None:
+        """Index one output record of this round."""
+        try:
+            event = decode_result(record.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            report(0, f"an output that nobody can read: {error}", record)
+            return
+        if not isinstance(event, Output):
+            report(0, "a round record among the outputs", record)
+            return
+        key = event.pool.encode()
+        if record.key != key or partition_of(key, partitions) != record.partition:
+            report(0, f"an output of pool {event.pool!r} in the wrong partition or under another key", record)
+        if event.partition != record.partition:
+            report(0, f"an output that claims partition {event.partition}", record)
+        self._index(record, event, report)
+
+    def _index(self, record: Record, event: Output, report: Report) -> None:
+        at = getattr(event, "at", self.at)
+        if at != self.at:
+            report(0, f"an output of {at} in a round of {self.at}", record, self.record)
+        match event:
+            case AssignmentEnded():
+                if event.assignment in self.ends:
+                    report(5, f"{event.assignment} ends twice", self.ends[event.assignment][0], record)
+                self.ends[event.assignment] = record, event
+                if (event.outcome == "withdrawn") != (event.cause is not None):
+                    report(
+                        5, f"{event.assignment} ends as {event.outcome} with the cause {event.cause}", record
+                    )
+            case AssignmentLeased():
+                self.leases.setdefault(event.assignment, []).append((record, event))
+            case AssignmentOffered():
+                self.offers.append((record, event))
+            case WorkUnavailable():
+                self.unavailable.setdefault((event.pool, event.annotator), []).append(record)
+            case DecisionMade():
+                if event.assignment in self.decisions:
+                    report(
+                        4, f"{event.assignment} is decided twice", self.decisions[event.assignment][0], record
+                    )
+                self.decisions[event.assignment] = record, event
+            case JudgmentSettled():
+                source = event.source.topic, event.source.offset
+                if source in self.settlements or event.source.partition != record.partition:
+                    report(5, f"a judgment record settles twice: {source}", record)
+                self.settlements[source] = record, event
+            case ConsensusUpdated() | ConsensusRevised():
+                if (event.pool, event.task) in self.consensus:
+                    report(1, f"two posteriors of task {event.task!r} in one round", record)
+                self.consensus[event.pool, event.task] = record, event
+            case TaskSettled():
+                if (event.pool, event.task) in self.settled:
+                    report(
+                        1,
+                        f"task {event.task!r} settles twice",
+                        self.settled[event.pool, event.task][0],
+                        record,
+                    )
+                self.settled[event.pool, event.task] = record, event
+            case TaskBlocked():
+                self.blocked[event.pool, event.task] = record
+            case SkillDrifted():
+                pass
+
+    def left(self) -> Iterable[tuple[Record, str]]:
+        """Yield what was published and never explained."""
+        for record, end in self.ends.values():
+            yield (
+                record,
+                f"{end.assignment} ends as {end.outcome}, but was never offered or has ended already",
+            )
+        for leases in self.leases.values():
+            for record, lease in leases:
+                yield record, f"{lease.assignment} is leased, but nobody accepted it"
+        for record, judgment in self.settlements.values():
+            yield (
+                record,
+                f"a settlement of {judgment.source.topic}-{judgment.source.partition}-"
+                + (f"{judgment.source.offset}, which is no judgment, settled before, or is a dead letter"),
+            )
+        for record, settled in self.settled.values():
+            yield (
+                record,
+                f"task {settled.task!r} settles as {settled.outcome}, but has settled or does not exist",
+            )
+        for record in self.blocked.values():
+            yield record, "a blocked task without enough complaints"
+        for letter in self.dead.values():
+            yield letter.record, f"a dead letter ({letter.reason}) about no unusable record of this round"
+
+
+@dataclass(slots=True)
+class Case:
+    """All that the state machine works on: the pools, what waits, what is due, the round at hand."""
+
+    partition: int
+    partitions: int
+    limits: Limits
+    report: Report
+    round: Round
+    pools: dict[str, Pool] = field(default_factory=dict)
+    waiting: dict[tuple[str, str], list[Waiting]] = field(default_factory=dict)
+    due: list[tuple[float, int, str, object]] = field(default_factory=list)
+    numbered: int = 0
+    touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
+
+    def pool(self, name: str) -> Pool:
+        """Return the pool, empty when new."""
+        found = self.pools.get(name)
+        if found is None:
+            found = self.pools[name] = Pool(name)
+        return found
+
+    def touch(self, pool: Pool, task: Task) -> None:
+        """Remember that a task changed in this round."""
+        self.touched[pool.name, task.name] = pool, task
+
+
+def is_present(annotator: Annotator, at: float, limits: Limits) -> bool:
+    """Whether somebody may be offered work at this time."""
+    heard = annotator.missed < limits.missed_offers
+    return heard and annotator.is_online and not annotator.is_paused and annotator.present_until > at

@@ -1,0 +1,169 @@
+"""What events about tasks, projects and pools must bring about.
+
+A handler returns the reason of a dead letter, or None when the event is usable.
+"""
+
+from typing import Any
+
+from stream.audit.leases import later, settle, trim, withdraw
+from stream.audit.market import Annotator, Pool, Task
+from stream.audit.records import Record
+from stream.audit.round import Case
+from stream.events import (
+    ID_BYTES,
+    PoolPaused,
+    PoolResumed,
+    ProjectSet,
+    TaskCancelled,
+    TaskCreated,
+    TaskUpdated,
+    TruthSet,
+)
+
+OVERLAP = 3
+
+
+def is_too_long(*names: str) -> bool:
+    """Whether one of the ids has more bytes than the contract allows."""
+    return any(len(name.encode()) > ID_BYTES for name in names)
+
+
+def stated(value: Any) -> bool:
+    """Whether a field is there at all; null is."""
+    return type(value).__name__ != "UnsetType"
+
+
+def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: TaskCreated) -> str | None:
+    """A task exists; the first of an id counts."""
+    if event.task in pool.tasks or event.task in pool.gone:
+        return None
+    if event.purpose != "work":
+        return "not_supported_yet"
+    if is_too_long(event.project):
+        return "malformed"
+    project = pool.project(event.project)
+    defaults = project.defaults
+
+    def field(name: str, otherwise: Any) -> Any:
+        value = getattr(event, name)
+        value = value if stated(value) else getattr(defaults, name)
+        return value if stated(value) else otherwise
+
+    skill, classes, overlap = field("skill", None), field("classes", None), field("overlap", OVERLAP)
+    confidence, most = field("confidence", None), field("max_overlap", None)
+    most = overlap if most is None or confidence is None else most
+    min_skill = field("min_skill", None)
+    if skill is None or most < overlap or (min_skill is not None and classes is None):
+        return "invalid"
+    if is_too_long(skill, event.task, *event.only, *event.exclude):
+        return "malformed"
+    task = pool.tasks[event.task] = project.open[event.task] = Task(
+        name=event.task,
+        project=project,
+        skill=skill,
+        classes=classes,
+        overlap=overlap,
+        max_overlap=most,
+        confidence=confidence,
+        deadline=field("deadline", None),
+        lease_s=field("lease_s", None) or case.limits.lease_s,
+        requires=frozenset(field("requires", ())),
+        min_skill=min_skill,
+        only=frozenset(event.only),
+        exclude=frozenset(event.exclude),
+        updated_at=event.at,
+        ceiling=most,
+    )
+    case.touch(pool, task)
+    _watch(case, pool, task)
+    if project.state == "closed":
+        settle(case, pool, task, "cancelled", "cancel", because=record)
+    return None
+
+
+def _watch(case: Case, pool: Pool, task: Task) -> None:
+    if task.due is not None and task.settled is None:
+        later(case, task.due, "task", (pool, task))
+
+
+def updated(
+    case: Case, pool: Pool, task: Task, _: Annotator | None, record: Record, event: TaskUpdated
+) -> str | None:
+    """Fields of a task change; the newest ``at`` wins."""
+    if event.at < task.updated_at:
+        return None
+    overlap = event.overlap if isinstance(event.overlap, int) else task.overlap
+    confidence = event.confidence if stated(event.confidence) else task.confidence
+    most: Any = event.max_overlap if stated(event.max_overlap) else task.max_overlap
+    if most is None or confidence is None:
+        most = overlap
+    elif most < overlap:
+        if stated(event.max_overlap):
+            return "invalid"
+        most = overlap
+    for people in (event.only, event.exclude):
+        if isinstance(people, tuple) and is_too_long(*people):
+            return "malformed"
+    task.updated_at = event.at
+    task.overlap, task.max_overlap = overlap, most
+    for name in ("confidence", "deadline", "min_skill"):
+        if stated(value := getattr(event, name)):
+            setattr(task, name, value)
+    if stated(event.lease_s):
+        task.lease_s = event.lease_s or case.limits.lease_s
+    for name in ("requires", "only", "exclude"):
+        if stated(value := getattr(event, name)):
+            setattr(task, name, frozenset(value))
+    task.ceiling = max(task.ceiling, task.max_overlap)
+    _watch(case, pool, task)
+    trim(case, pool, task, "met_need", "override", because=record)
+    return None
+
+
+def cancelled(
+    case: Case, pool: Pool, task: Task, _: Annotator | None, record: Record, event: TaskCancelled
+) -> None:
+    """Nobody needs the task any more."""
+    settle(case, pool, task, "cancelled", "cancel", because=record)
+
+
+def truth(
+    case: Case, pool: Pool, task: Task, _: Annotator | None, record: Record, event: TruthSet
+) -> str | None:
+    """An adjudicated label completes a task."""
+    if task.classes is None or event.label >= task.classes:
+        return "invalid"
+    case.round.move(pool, task, is_after=True)
+    settle(case, pool, task, "complete", "met_need", because=record)
+    return None
+
+
+def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, event: ProjectSet) -> str | None:
+    """A project's state, limits and defaults; the newest ``at`` wins."""
+    if is_too_long(event.project):
+        return "malformed"
+    project = pool.project(event.project)
+    if event.at < project.at:
+        return None
+    project.at, project.state, project.budget = event.at, event.state, event.budget
+    project.max_per_annotator, project.deadline = event.max_per_annotator, event.deadline
+    project.defaults = event.defaults
+    for task in list(project.open.values()):
+        _watch(case, pool, task)
+        if event.state == "closed":
+            settle(case, pool, task, "cancelled", "cancel", because=record)
+        elif event.state == "paused":
+            withdraw(case, list(task.offered.values()), "pause", because=record)
+    return None
+
+
+def pool_set(
+    case: Case, pool: Pool, _: Annotator | None, record: Record, event: PoolPaused | PoolResumed
+) -> None:
+    """A pool pauses or goes on; the newest ``at`` wins."""
+    if event.at < pool.state_at:
+        return
+    pool.state_at, pool.is_paused = event.at, isinstance(event, PoolPaused)
+    if pool.is_paused:
+        for annotator in pool.annotators.values():
+            withdraw(case, list(annotator.live.values()), "pause", because=record)
