@@ -4,8 +4,8 @@ A label set is a folder with `labels.csv` (task, worker, label) and `truth.csv` 
 live needs a rule for the questions nobody recorded an answer to: a task may be offered only to people whose
 answer is on file (`only`). One more annotator is added to every task: a spammer, who answers at random.
 
-Accuracy is *credit*: 1 where the most probable label is the true one, 1/n where n labels share the top, over
-all tasks with a known truth. A task nobody judged is a tie of all its classes.
+Accuracy is *credit*: 1 where the most probable label is the true one, 1/n where n labels share the top,
+over all tasks with a known truth. A task nobody judged is a tie of all its classes.
 
 Deliberately holds no time and no randomness: `annotators` adds both.
 """

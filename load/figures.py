@@ -33,8 +33,9 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
 class MarketFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One label set through both lanes.
 
-    `same_spend` is our accuracy when we had received as many judgments as the usual practice in the end; `all` the
-    majority of every recorded answer; `vote` the smallest random majority vote as accurate as we are, if any.
+    `same_spend` is our accuracy when we had received as many judgments as the usual practice in the end;
+    `fixed` and `every` are majority votes of five and of all recorded answers; `vote` is the smallest
+    random majority vote that is as accurate as we are, if any.
     """
 
     name: str
@@ -55,7 +56,7 @@ class MarketFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """From the sending of an event to a read_committed reader seeing an assignment of the round that took it."""
+    """From sending an event until a read_committed reader sees an assignment of the round that took it."""
 
     samples: int
     p50_ms: float

@@ -1,10 +1,11 @@
 """How simulated people behave: when they are there, what they do with a task, how long they think.
 
-Every draw comes from (seed, person) or (seed, person, task), so both lanes see the same people and no order
-of offers changes anybody's mind. Think times are log-normal; all times are in seconds of the simulated world.
+Every draw comes from (seed, person) or (seed, person, task), so both lanes see the same people and no
+order of offers changes anybody's mind. Think times are log-normal; all times are in seconds of the
+simulated world.
 
-Deliberately models no learning, no tiredness and no dependence between people beyond what the recorded labels
-hold.
+Deliberately models no learning, no tiredness and no dependence between people beyond what the recorded
+labels hold.
 """
 
 import math

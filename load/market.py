@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from load.annotators import Activity, Annotators
+from load.annotators import Annotators
 from load.crowd import SPAMMER, Crowd, Rule, accuracy, closing, events, votes
 from load.figures import Lane, MarketFigures, Vote
 from load.habits import Habits
@@ -82,14 +82,23 @@ class Market:
         tasks = len(self.crowd.answers)
         moment = Moment(
             now,
-            _lane(ours, tasks, self.score.settled, self.score.received, self.score.over, self.score.accuracy),
-            _lane(
-                usual,
-                tasks,
-                self.usual.settled,
-                usual.judgments,
-                self.usual.over,
-                accuracy(self.crowd, self.usual.weights),
+            Lane(
+                tasks=tasks,
+                settled=self.score.settled,
+                judgments=self.score.received,
+                over=self.score.over,
+                spammer=ours.by_person.get(SPAMMER, 0),
+                accuracy=self.score.accuracy,
+                idle_share=ours.idle_share,
+            ),
+            Lane(
+                tasks=tasks,
+                settled=self.usual.settled,
+                judgments=usual.judgments,
+                over=self.usual.over,
+                spammer=usual.by_person.get(SPAMMER, 0),
+                accuracy=accuracy(self.crowd, self.usual.weights),
+                idle_share=usual.idle_share,
             ),
         )
         self.history.append(moment)
@@ -124,18 +133,6 @@ class Market:
         )
 
 
-def _lane(done: Activity, tasks: int, settled: int, judgments: int, over: int, right: float) -> Lane:
-    return Lane(
-        tasks=tasks,
-        settled=settled,
-        judgments=judgments,
-        over=over,
-        spammer=done.by_person.get(SPAMMER, 0),
-        accuracy=right,
-        idle_share=done.idle_share,
-    )
-
-
 def vote(crowd: Crowd, judgments: int, seed: int) -> Vote:
     """Return the mean accuracy of majority votes of `judgments` recorded answers a task, drawn at random."""
     draw = Random(f"{seed}/vote/{judgments}")
@@ -150,7 +147,7 @@ def vote(crowd: Crowd, judgments: int, seed: int) -> Vote:
 
 
 def cheapest_vote(crowd: Crowd, target: float, seed: int) -> Vote | None:
-    """Return the smallest majority vote whose accuracy is at least `target`; None when even all answers fail."""
+    """Return the smallest majority vote with an accuracy of at least `target`; None when all answers fail."""
     for judgments in range(1, max(len(given) for given in crowd.answers.values()) + 1):
         found = vote(crowd, judgments, seed)
         if found.accuracy >= target:

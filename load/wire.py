@@ -1,7 +1,7 @@
 """Kafka, as an annotation tool sees it: send input events, read committed outputs.
 
-The key of every event is its pool; kafka-python's partitioner is Kafka's default one (murmur2). Outputs are read
-with `read_committed` and without a group: a simulation reads everything from the beginning and commits nothing.
+The key of every event is its pool; kafka-python's partitioner is Kafka's default one (murmur2). Outputs are
+read with `read_committed` and without a group: from the beginning, committing nothing.
 
 Deliberately has no retries of its own and hides no error: a lost send raises at `flush`.
 """

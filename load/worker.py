@@ -1,7 +1,7 @@
 """A worker as a process of its own: start, wait until ready, kill, start again, stop.
 
-The command is the one a user would type (`allocator worker`), told everything by `ALLOCATOR_…` variables. Its output
-goes to a log file that is quoted when something goes wrong.
+The command is the one a user would type (`allocator worker`), told everything by `ALLOCATOR_…` variables.
+Its output goes to a log file that is quoted when something goes wrong.
 """
 
 import os
@@ -77,7 +77,7 @@ class Worker:
         """Raise `WorkerFailed` when the process has ended."""
         code = self._process.poll() if self._process else None
         if code is not None:
-            raise WorkerFailed(f"the worker ended with code {code}; the end of {self.log}:\n{self.last_words()}")
+            raise WorkerFailed(f"the worker ended with code {code}; its last words:\n{self.last_words()}")
 
     def wait_until_ready(self, limit_s: float = READY_LIMIT_S) -> None:
         """Wait for `/readyz`.
