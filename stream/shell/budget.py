@@ -1,0 +1,54 @@
+"""How many events a round may take, from what rounds have cost.
+
+The time of a round is modelled as t = a + b n: a for matching, b per event of n. Both are fitted by least
+squares with forgetting, and a round may take
+
+    n <= (limit - a) / b, but at least limit / (2 b)
+
+because fewer events do not make the matching any cheaper: shrinking n below that would only add rounds.
+"""
+
+
+class Budget:
+    """Bound on the events of a round.
+
+    Parameters
+    ----------
+    limit_s : float
+        Seconds a round should take at most.
+    most : int
+        Events a round may take at most.
+    """
+
+    FORGET = 0.9
+    FIRST = 2_000  # before anything is known
+    LEAST = 256
+
+    def __init__(self, limit_s: float, most: int) -> None:
+        self._limit_s = limit_s
+        self._most = most
+        self._w = self._n = self._nn = self._t = self._nt = 0.0
+        self.events = min(self.FIRST, most)
+
+    def spent(self, events: int, seconds: float) -> None:
+        """Learn from a round of `events` that took `seconds`; adjusts :attr:`events`."""
+        keep, n = self.FORGET, float(events)
+        self._w = keep * self._w + 1.0
+        self._n = keep * self._n + n
+        self._nn = keep * self._nn + n * n
+        self._t = keep * self._t + seconds
+        self._nt = keep * self._nt + n * seconds
+        if n < self.LEAST:
+            return
+        spread = self._w * self._nn - self._n * self._n
+        slope = (
+            (self._w * self._nt - self._n * self._t) / spread if spread > 1e-3 * self._w * self._nn else 0.0
+        )
+        if slope <= 0.0:
+            slope = self._nt / self._nn  # all rounds alike: the whole cost is laid on the events
+        fixed = max(0.0, (self._t - slope * self._n) / self._w)
+        affordable = max(self._limit_s - fixed, self._limit_s / 2) / slope
+        # at most doubled: the cost of larger rounds is not known yet
+        self.events = int(
+            max(min(affordable, 2.0 * max(n, self.events / 2), self._most), min(self.LEAST, self._most))
+        )

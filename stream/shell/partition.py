@@ -1,0 +1,242 @@
+"""One owned partition: its shard, its producer, and the loop that runs its rounds.
+
+    wait for input or for the shard's next deadline
+      ► take what has arrived ► solve (in a thread) ► keep the pace ► commit ► account ► again
+
+While a commit is under way the next input gathers, so rounds grow with the load and an idle partition answers
+at once. Rounds of one partition follow one another; those of different partitions run side by side.
+
+Any exception ends the process. The loop is stopped only between rounds: nobody ever cancels a commit.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from stream.core.shard import Range, RoundResult, Shard
+from stream.settings import Settings
+from stream.shell.budget import Budget
+from stream.shell.exits import leave_for
+from stream.shell.horizon import Horizon
+from stream.shell.inbox import Inbox
+from stream.shell.log import Log
+from stream.shell.metrics import Metrics
+from stream.shell.transaction import Encoded, Producer
+from stream.topics import ANNOTATORS, INPUTS, TASKS
+
+log = Log("allocator.partition")
+
+# while a deadline has passed but the input isn't yet known to be complete up to it
+HORIZON_POLL_S = 0.02
+# a round without input never follows another at once, whatever deadlines the shard names
+LEAST_WAKEUP_S = 0.02
+
+
+class Partition:
+    """A partition this process owns, recovered and ready to run.
+
+    Parameters
+    ----------
+    number : int
+    shard : Shard
+        Recovered.
+    producer : Producer
+        Fenced.
+    settings, metrics, executor
+        Of the worker.
+    resume : callable
+        ``resume(topic)``: fetch that topic of this partition again, now that there is room.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        shard: Shard,
+        producer: Producer,
+        settings: Settings,
+        metrics: Metrics,
+        executor: Executor,
+        resume: Callable[[str, int], None],
+    ) -> None:
+        self.number = number
+        self.shard = shard
+        self.producer = producer
+        self._settings = settings
+        self._metrics = metrics
+        self._executor = executor
+        self._resume = resume
+        self._budget = Budget(settings.round_ms / 1000.0, settings.round_events)
+        self.horizons = {topic: Horizon() for topic in INPUTS}
+        #: next offset per input topic, as of the last commit
+        self.position = {topic: shard.position.get(topic, 0) for topic in INPUTS}
+        self.inboxes = {topic: Inbox(position) for topic, position in self.position.items()}
+        self._held = dict.fromkeys(INPUTS, False)
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._committed_at = 0.0  # monotonic
+        self._apply_s = 0.0
+        self.waiting_since: float | None = None  # monotonic; oldest uncommitted input
+
+    # ------------------------------------------------------------------ input
+
+    def put(self, topic: str, start: int, end: int, records: Sequence[object]) -> int | None:
+        """Accept a range; the offset to seek back to when something before it is missing."""
+        inbox = self.inboxes[topic]
+        if not inbox.put(start, end, records):
+            return inbox.end
+        if self.waiting_since is None and inbox:
+            self.waiting_since = time.monotonic()
+        self._news.set()
+        return None
+
+    def expect(self, topic: str, records: int) -> bool:
+        """Whether more than these `records`, now on their way, may be fetched. Called by the consumer's thread."""
+        if self.inboxes[topic].records + records < 2 * self._settings.round_events:
+            return True
+        self._held[topic] = True
+        return False
+
+    def _release(self) -> None:
+        for topic, held in self._held.items():
+            if held and self.inboxes[topic].records < self._settings.round_events:
+                self._held[topic] = False
+                self._resume(topic, self.number)
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Begin, or go on after a rebalance that left the partition here."""
+        self.inboxes = {topic: Inbox(position) for topic, position in self.position.items()}
+        self._held = dict.fromkeys(INPUTS, False)
+        self.waiting_since = None
+        self._stopping = False
+        self._news.set()
+        self._task = asyncio.create_task(self._run(), name=f"partition-{self.number}")
+
+    async def stop(self) -> None:
+        """Return when the round under way is committed; what is not yet taken stays in Kafka."""
+        self._stopping = True
+        self._news.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        self.waiting_since = None
+
+    async def _run(self) -> None:
+        try:
+            while await self._due():
+                await self._pace(self._apply_s)
+                await self._round()
+        except Exception as error:  # whatever it is, memory and log may differ now
+            leave_for(error, "round_failed", partition=self.number, round=self.shard.round_number + 1)
+
+    async def _due(self) -> bool:
+        """Wait until a round is due; False when the loop is to end."""
+        while not self._stopping:
+            if any(self.inboxes.values()):
+                return True
+            self._news.clear()
+            wait_s = self._until_wakeup()
+            if wait_s is not None and wait_s <= 0.0:
+                return True
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+        return False
+
+    def _until_wakeup(self) -> float | None:
+        """Seconds until the shard's next deadline has passed *and* the input is complete up to it."""
+        wakeup = self.shard.wakeup
+        if wakeup is None:
+            return None
+        wait_s = wakeup - time.time()
+        if wait_s > 0.0:
+            return wait_s
+        if self._complete_until({topic: inbox.position for topic, inbox in self.inboxes.items()}) < wakeup:
+            return HORIZON_POLL_S
+        idle_s = time.monotonic() - self._committed_at
+        return LEAST_WAKEUP_S - idle_s
+
+    def _complete_until(self, positions: dict[str, int]) -> float:
+        return min(self.horizons[topic].complete_until(position) for topic, position in positions.items())
+
+    async def _pace(self, lead_s: float) -> None:
+        """Sleep so that, `lead_s` from now, a gap lies behind the last transaction.
+
+        The coordinator writes markers after it has answered a commit; a transaction that begins meanwhile
+        waits.
+        """
+        wait_s = self._committed_at + self._settings.round_gap_ms / 1000.0 - lead_s - time.monotonic()
+        if wait_s > 0.0:
+            await asyncio.sleep(wait_s)
+
+    # ------------------------------------------------------------------ a round
+
+    def _take(self) -> dict[str, Range | None]:
+        tasks, annotators = self.inboxes[TASKS], self.inboxes[ANNOTATORS]
+        # half of the round for either topic, and what the other leaves of its half
+        most = self._budget.events
+        for_tasks = max(most - annotators.records, most // 2, 1)
+        taken = tasks.take(for_tasks)
+        left = most - (len(taken.records) if taken else 0)
+        return {TASKS: taken, ANNOTATORS: annotators.take(max(left, 1))}
+
+    async def _round(self) -> None:
+        started = time.monotonic()
+        ranges = self._take()
+        self._release()
+        positions = {topic: inbox.position for topic, inbox in self.inboxes.items()}
+        caught_up = not any(self.inboxes.values()) and all(
+            self.horizons[topic].reached(position) for topic, position in positions.items()
+        )
+        now = max(self.shard.now, time.time())
+        until = self._complete_until(positions)
+        result, encoded, self._apply_s = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._solve, ranges, now, until, caught_up
+        )
+        await self._pace(0.0)
+        begun = time.monotonic()
+        await self.producer.commit(encoded)
+        self._committed_at = time.monotonic()
+        self._account(ranges, result, encoded, started, begun)
+
+    def _solve(
+        self, ranges: dict[str, Range | None], now: float, until: float, caught_up: bool
+    ) -> tuple[RoundResult, Encoded, float]:
+        begun = time.perf_counter()
+        result = self.shard.round(ranges[TASKS], ranges[ANNOTATORS], now, until, caught_up)
+        encoded = self.producer.encode(result, now)
+        return result, encoded, time.perf_counter() - begun
+
+    def _account(
+        self,
+        ranges: dict[str, Range | None],
+        result: RoundResult,
+        encoded: Encoded,
+        started: float,
+        begun: float,
+    ) -> None:
+        self.position = {topic: self.shard.position.get(topic, 0) for topic in INPUTS}
+        inputs = {topic: taken.records for topic, taken in ranges.items() if taken}
+        events = sum(map(len, inputs.values()))
+        self._budget.spent(events, self._apply_s)
+        self.waiting_since = self._committed_at if any(self.inboxes.values()) else None
+        metrics = self._metrics
+        metrics.apply_seconds.observe(self._apply_s)
+        metrics.commit_seconds.observe(self._committed_at - begun)
+        metrics.round_seconds.observe(self._committed_at - started)
+        metrics.committed(self.number, result, inputs, time.time(), encoded.records)
+        log.debug(
+            "round_committed", partition=self.number, round=result.completed.round, events=events,
+            records=encoded.records, apply_ms=round(self._apply_s * 1e3, 2),
+            commit_ms=round((self._committed_at - begun) * 1e3, 2),
+        )  # fmt: skip
+
+    def lag(self, topic: str) -> int:
+        """Offsets of `topic` known to exist and not yet applied by a committed round."""
+        end = max(self.horizons[topic].end or 0, self.inboxes[topic].end)
+        return max(0, end - self.position[topic])

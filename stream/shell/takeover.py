@@ -1,0 +1,104 @@
+"""Taking a partition over: fence, recover to the end, check the position.
+
+    fence the predecessor ──► read the three changelogs, committed rows only, from beginning to end
+                          ──► link the state ──► does the input still hold the position?
+
+The end offsets are taken after fencing, so nothing can be written behind them: what is read is complete by
+construction. Rows are read by *position*, since control markers occupy offsets and are never delivered.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from stream.core.shard import Shard
+from stream.settings import Settings
+from stream.shell import clients
+from stream.shell.exits import OperatorNeeded
+from stream.shell.log import Log
+from stream.shell.transaction import Producer
+from stream.topics import INPUTS, TABLES, changelog
+
+log = Log("allocator.takeover")
+
+ShardFactory = Callable[[int, Settings], Shard]
+
+
+async def take_over(
+    settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor
+) -> tuple[Shard, Producer]:
+    """Become the owner of `partition`: return its recovered shard and the producer that may write for it.
+
+    Raises
+    ------
+    TimeoutError
+        Not done within `takeover_deadline_s`.
+    OperatorNeeded
+        The input no longer holds the position that the state has reached.
+    """
+    started = time.monotonic()
+    async with asyncio.timeout(settings.takeover_deadline_s):
+        producer = Producer(settings, partition)
+        await producer.fence()
+        shard = make_shard(partition, settings)
+        reader = clients.reader(settings)
+        try:
+            await reader.start()
+            rows = await _recover(settings, reader, partition, shard, executor)
+            await asyncio.get_running_loop().run_in_executor(executor, shard.restored)
+            await _check_position(reader, partition, shard, is_new=rows == 0)
+        finally:
+            await reader.stop()
+    log.info(
+        "partition_taken_over", partition=partition, rows=rows, epoch=shard.epoch, round=shard.round_number,
+        seconds=round(time.monotonic() - started, 3),
+    )  # fmt: skip
+    return shard, producer
+
+
+async def _recover(
+    settings: Settings, reader: clients.Consumer, partition: int, shard: Shard, executor: Executor
+) -> int:
+    tables = {TopicPartition(changelog(settings, table), partition): table for table in TABLES}
+    reader.assign(list(tables))
+    ends = await reader.end_offsets(list(tables))
+    await reader.seek_to_beginning(*tables)
+    loop = asyncio.get_running_loop()
+    rows = 0
+    waiting = {tp for tp, end in ends.items() if await reader.position(tp) < end}
+    while waiting:
+        for tp, records in (await reader.getmany(*waiting, timeout_ms=100)).items():
+            rows += len(records)
+            await loop.run_in_executor(executor, _restore, shard, tables[tp], records)
+        waiting = {tp for tp in waiting if await reader.position(tp) < ends[tp]}
+    return rows
+
+
+def _restore(shard: Shard, table: str, records: list[Any]) -> None:
+    restore = shard.restore
+    for record in records:
+        restore(table, record.key, record.value)
+
+
+async def _check_position(reader: clients.Consumer, partition: int, shard: Shard, is_new: bool) -> None:
+    inputs = [TopicPartition(topic, partition) for topic in INPUTS]
+    begins, ends = await reader.beginning_offsets(inputs), await reader.end_offsets(inputs)
+    for tp in inputs:
+        position, begin, end = shard.position.get(tp.topic, 0), begins[tp], ends[tp]
+        if is_new:
+            shard.position[tp.topic] = begin
+        elif position < begin:
+            raise OperatorNeeded(
+                f"{tp.topic} partition {partition}: retention has removed offsets {position} to {begin - 1} before they "
+                f"were applied; these events are lost. Raise the retention, then say that the loss is accepted: "
+                f"allocator position accept-loss --topic {tp.topic} --partition {partition} --to {begin}"
+            )
+        elif position > end:
+            raise OperatorNeeded(
+                f"{tp.topic} partition {partition} ends at {end}, but {position} offsets of it have been applied: the "
+                f"topic was created anew or lost records. Restore it, or begin with a new ALLOCATOR_APP_ID"
+            )

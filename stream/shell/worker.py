@@ -1,0 +1,162 @@
+"""The worker process: check, warm up, join the group, run, drain.
+
+    topics fit? ──► kernels compiled ──► application started ──► SIGTERM ──► current rounds commit ──► group
+    left
+
+Kernels are compiled before the group is joined: a compilation holds the interpreter, and with it the
+heartbeats.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import prometheus_client
+import uvloop
+
+from stream import topics
+from stream.settings import Settings, SettingsError, load
+from stream.shell import clients
+from stream.shell.app import App, create_app, make_shard
+from stream.shell.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
+from stream.shell.log import Log, configure
+from stream.shell.takeover import ShardFactory
+from stream.shell.watchdog import Watchdog
+
+log = Log("allocator.worker")
+
+BROKER_WAIT_S = 15.0
+
+
+async def check_topics(settings: Settings) -> None:
+    """Compare the topics of the broker with those this deployment needs.
+
+    Raises
+    ------
+    OperatorNeeded
+        The broker can't be reached, or a topic is missing or has another number of partitions.
+    """
+    client = clients.client(settings)
+    try:
+        async with asyncio.timeout(BROKER_WAIT_S):
+            while True:
+                try:
+                    await client.bootstrap()
+                    break
+                except OSError:  # aiokafka's connection errors are OSErrors too
+                    await asyncio.sleep(0.5)
+            cluster = await client.fetch_all_metadata()
+    except TimeoutError as error:
+        raise OperatorNeeded(
+            f"no Kafka broker answers at {settings.kafka_bootstrap}: is it running? Its address is set by "
+            f"ALLOCATOR_KAFKA_BOOTSTRAP; `allocator doctor` looks closer"
+        ) from error
+    finally:
+        await client.close()
+    wrong = []
+    for topic in topics.topics(settings):
+        found = len(cluster.partitions_for_topic(topic.name) or ())
+        if found != topic.partitions:
+            is_missing = "is missing" if not found else f"has {found} partitions, not {topic.partitions}"
+            wrong.append(f"{topic.name} {is_missing}")
+    if wrong:
+        raise OperatorNeeded(
+            "topics don't fit: "
+            + "; ".join(wrong)
+            + ". Missing ones are made by `allocator topics apply`; the "
+            "number of partitions (ALLOCATOR_PARTITIONS) is fixed for the life of a deployment"
+        )
+
+
+def check_port(settings: Settings) -> None:
+    """Raise :class:`OperatorNeeded` when the web server's port is taken."""
+    if not settings.web_port:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.web_host, settings.web_port))
+        except OSError as error:
+            raise OperatorNeeded(
+                f"{settings.web_host}:{settings.web_port} can't be bound ({error.strerror}): give this worker another "
+                f"ALLOCATOR_WEB_PORT"
+            ) from error
+
+
+def warm_up() -> None:
+    """Compile all kernels, or load them from Numba's cache."""
+    from kernels.__main__ import precompile  # noqa: PLC0415  (numba: slow to import)
+
+    precompile()
+
+
+async def _run(settings: Settings, shards: ShardFactory) -> None:
+    try:
+        check_port(settings)
+        await check_topics(settings)
+    except OperatorNeeded as error:
+        leave_for(error, "cannot_start")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    app = create_app(settings, shards)
+    watchdog = Watchdog(app.partitions, settings.watchdog_s)
+    watchdog.start()
+    app.finalize()
+    log.info("worker_started", app_id=settings.app_id, bootstrap=settings.kafka_bootstrap)
+    start = asyncio.ensure_future(app.start())
+    await asyncio.wait({start, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        await start  # raises what failed
+        await stop.wait()
+    await _drain(app, settings, watchdog)
+
+
+async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
+    log.info("draining", limit_s=settings.drain_deadline_s)
+    try:
+        async with asyncio.timeout(settings.drain_deadline_s):
+            await app.partitions.close()
+            app.is_draining = True
+            await app.consumer.leave()
+    except TimeoutError:
+        leave(CRASH, "drain_too_slow", limit_s=settings.drain_deadline_s)
+    watchdog.stop()
+    leave(DRAINED, "drained")
+
+
+def run(settings: Settings, shards: ShardFactory = make_shard, prepare: Callable[[], None] = warm_up) -> None:
+    """Run a worker until it is told to stop; ends the process, see :mod:`stream.shell.exits`.
+
+    Parameters
+    ----------
+    settings : Settings
+    shards : callable, optional
+        See :func:`stream.shell.app.create_app`.
+    prepare : callable, optional
+        What to do before the group is joined.
+    """
+    configure(settings.log_format, settings.log_level)
+    prometheus_client.disable_created_metrics()
+    prepare()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
+    try:
+        asyncio.run(_run(settings, shards))
+    except Exception as error:
+        leave_for(error, "worker_failed")
+
+
+@click.command(help="Run a worker until SIGTERM. Example: ALLOCATOR_WEB_PORT=6067 allocator worker")
+def worker() -> None:
+    """Run a worker with settings from the environment."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(OPERATOR) from None
+    run(settings)
