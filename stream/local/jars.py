@@ -71,15 +71,21 @@ def unproved(jars: Iterable[Jar], cache: Path) -> dict[Jar, str]:
 
 
 def _fetch_with_mvn(mvn: str, cache: Path) -> str | None:
-    command = [mvn, "-q", "-B", "-f", str(POM), f"-Dmaven.repo.local={cache}", "dependency:resolve"]
+    options = ["-q", "-B", "-Dstyle.color=never", f"-Dmaven.repo.local={cache}", "-f", str(POM)]
+    command = [mvn, *options, "dependency:resolve"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         return f"mvn took longer than {FETCH_LIMIT_S} s"
     if done.returncode == 0:
         return None
-    errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("[ERROR]")]
-    return f"mvn: {errors[0][8:308] if errors else f'exit code {done.returncode}'}"
+    errors = [line.removeprefix("[ERROR]").strip() for line in (done.stdout + done.stderr).splitlines()]
+    return f"mvn: {_short(next(filter(None, errors), f'exit code {done.returncode}'))}"
+
+
+def _short(text: str) -> str:
+    """Beginning and end of a long text: clients put the cause at the end of theirs."""
+    return text if len(text) <= 300 else f"{text[:100]} … {text[-200:]}"
 
 
 def _fetch_with_jgo(jars: Iterable[Jar], cache: Path) -> str | None:
@@ -98,7 +104,7 @@ def _fetch_with_jgo(jars: Iterable[Jar], cache: Path) -> str | None:
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(fetch, jars[1:]))
     except Exception as error:  # of a proxy, a firewall, a full disk: passed on as the cause
-        return f"jgo: {type(error).__name__}: {str(error)[:300]}"
+        return f"jgo: {type(error).__name__}: {_short(str(error))}"
     return None
 
 
