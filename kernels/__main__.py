@@ -1,8 +1,8 @@
 """Compile every kernel ahead of its first use: ``python -m kernels``.
 
 Numba compiles a function for the types of its first call, which takes seconds, and keeps the result on disk
-(``NUMBA_CACHE_DIR``, else beside the source). Each subpackage's ``precompile()`` calls its kernels once with
-the types that the core uses; a second run finds everything on disk.
+(``NUMBA_CACHE_DIR``, else beside the source). ``precompile()`` of a module or subpackage calls its kernels once
+with the types that the core uses; a second run finds everything on disk.
 """
 
 import importlib
@@ -13,17 +13,14 @@ import kernels
 
 
 def precompile() -> list[str]:
-    """Call ``precompile()`` of every subpackage that has kernels; return their names.
-
-    A package without compiled functions declares none.
-    """
+    """Call every ``precompile()`` that a module or subpackage of ``kernels`` declares; return their names."""
     done = []
     for module in pkgutil.iter_modules(kernels.__path__, prefix="kernels."):
-        if not module.ispkg:
+        if module.name == "kernels.__main__":
             continue
-        compile_package = getattr(importlib.import_module(module.name), "precompile", None)
-        if compile_package is not None:
-            compile_package()
+        compile_module = getattr(importlib.import_module(module.name), "precompile", None)
+        if compile_module is not None:
+            compile_module()
             done.append(module.name)
     return done
 

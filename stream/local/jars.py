@@ -10,6 +10,7 @@ Deliberately names no registry: both clients know theirs.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -71,7 +72,7 @@ def unproved(jars: Iterable[Jar], cache: Path) -> dict[Jar, str]:
 
 
 def _fetch_with_mvn(mvn: str, cache: Path) -> str | None:
-    options = ["-q", "-B", "-Dstyle.color=never", f"-Dmaven.repo.local={cache}", "-f", str(POM)]
+    options = ["-q", "-B", f"-Dmaven.repo.local={cache}", "-f", str(POM)]
     command = [mvn, *options, "dependency:resolve"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT_S, check=False)
@@ -79,7 +80,8 @@ def _fetch_with_mvn(mvn: str, cache: Path) -> str | None:
         return f"mvn took longer than {FETCH_LIMIT_S} s"
     if done.returncode == 0:
         return None
-    errors = [line.removeprefix("[ERROR]").strip() for line in (done.stdout + done.stderr).splitlines()]
+    output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    errors = (line.removeprefix("[ERROR]").strip() for line in output.splitlines())
     return f"mvn: {_short(next(filter(None, errors), f'exit code {done.returncode}'))}"
 
 
