@@ -1,7 +1,7 @@
 """Compile every kernel ahead of its first use: ``python -m kernels``.
 
 Numba compiles a function for the types of its first call, which takes seconds, and keeps the result on disk
-(``NUMBA_CACHE_DIR``, else beside the source). ``precompile()`` of a module or subpackage calls its kernels once
+(``NUMBA_CACHE_DIR``, else beside the source). ``precompile()`` of a module or package calls its kernels once
 with the types that the core uses; a second run finds everything on disk.
 """
 
