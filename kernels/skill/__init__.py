@@ -1,17 +1,18 @@
 """Streaming skill and consensus: who is how good at what, and how sure is each task's label.
 
-`layout` holds the columns, `update` learns from judgments, `evidence` from imports and scores, `value` says what is
-known about an annotator and what one more judgment would be worth, `rows` saves and restores.
+`layout` holds the columns, `update` learns from judgments, `evidence` from imports and scores, `value` says
+what is known about an annotator and what one more judgment would be worth, `rows` saves and restores.
 
-Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief` and
-`reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief` and `reported`
-are what is counted in the statistics of the annotators, so they must come back unchanged with the next call. Room is
-the caller's too: before `open_model` and `seat` it makes sure (`has_room`) or grows. A task that settles keeps its
-judgments, `belief` and `reported` as long as a truth, a retraction or a correction may still arrive; then it is dropped
-and its part of the statistics stays.
+Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief`
+and `reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief`
+and `reported` are what is counted in the statistics of the annotators, so they must come back unchanged with
+the next call. Room is the caller's too: before `open_model` and `seat` it makes sure (`has_room`) or grows. A
+task that settles keeps its judgments, `belief` and `reported` as long as a truth, a retraction or a
+correction may still arrive; then it is dropped and its part of the statistics stays.
 """
 
 from kernels.skill.compile import precompile
+from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
 from kernels.skill.layout import (
     ENGINES,
@@ -33,9 +34,7 @@ from kernels.skill.update import correct, forget, learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
-    alarms,
     at_least,
-    drift,
     gain,
     gain_prepared,
     lesson,

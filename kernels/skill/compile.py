@@ -2,15 +2,14 @@
 
 import numpy as np
 
+from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
 from kernels.skill.layout import belief_width, empty, evidence_width, has_room, model_width, open_model, seat
 from kernels.skill.update import correct, forget, learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
-    alarms,
     at_least,
-    drift,
     gain,
     gain_prepared,
     lesson,

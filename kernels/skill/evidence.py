@@ -9,7 +9,7 @@ import math
 
 from numba import njit
 
-from kernels.skill.update import SCALE
+from kernels.skill.calibration import SCALE
 
 
 @njit(cache=True, nogil=True)

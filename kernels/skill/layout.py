@@ -6,17 +6,22 @@ it in place, a row can be saved as bytes, and growing is a plain copy made by th
 
     models     one record per model
     seats      one record per seat
-    evidence   flat float64; a model's slice: raw label counts c[K];
-               a seat's slice, per engine: N[K, K], S[K], A, T
+    evidence   flat float64
     seat_of    (models, annotators) -> seat, or -1
     used       [models, seats, evidence] in use
+    work       scratch; nothing in it outlives a call
 
-N[k, l] is the expected number of times the annotator answered l when the truth was k, S[k] = sum_l N[k, l], A
-= sum_k N[k, k] and T the number of judgments. S, A and T could be derived; they are kept because the update
-reads them once per judgment.
+Slices of `evidence`, K classes, label l, truth k, engine e (see `update`):
 
-A row of a seat is its record and its evidence slice; a row of a model likewise. `work` and nothing else is
-scratch.
+    seat     T,  then per engine  N[l, k], S[k], A
+    model    c[l],  P[l, k],  shape[l, k], lift[k],  loss[RHOS]
+
+N[l, k] is the (weighted) expected number of times the annotator answered l when the truth was k, S[k] = sum_l
+N[l, k], A = sum_k N[k, k] and T the weight of all judgments. S and A could be derived; they are kept because
+the update reads them once per judgment. c counts raw labels, P = sum of N over the annotators (engine
+`SHARED`); `shape` and `lift` are the rows derived from P, `loss` the calibration record.
+
+The row of a seat is its record and its slice; the row of a model likewise (`rows`).
 """
 
 from typing import NamedTuple
@@ -24,8 +29,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-ENGINES = 2
-"""Dawid-Skene engines run side by side: class prior as observed, and flat."""
+ENGINES = 3
+"""Run side by side: 0 class prior as observed, 1 flat prior, 2 flat prior and shared confusion rows."""
+
+SHARED = 2
+"""The engine that shrinks an annotator's confusion rows towards those of the whole model."""
+
+RHOS = 16
+"""Candidates for the calibration parameter."""
 
 MAX_CLASSES = 20
 
@@ -38,9 +49,8 @@ MODEL = np.dtype(
         ("gold", np.int64),
         ("score0", np.float64),
         ("score1", np.float64),
+        ("score2", np.float64),
         ("rho", np.float64),
-        ("spare0", np.float64),
-        ("spare1", np.float64),
     ]
 )
 
@@ -58,10 +68,18 @@ SEAT = np.dtype(
         ("seeded_weight", np.float64),
         ("score_sum", np.float64),
         ("score_weight", np.float64),
-        ("drift", np.float64),
+        # drift: see `drift`
+        ("cusum", np.float64),
         ("alarms", np.int64),
-        ("spare0", np.float64),
-        ("spare1", np.float64),
+        ("epoch", np.int32),
+        ("base", np.int32),
+        ("memory", np.int32),
+        ("epoch_at", np.float64),
+        ("epoch_judgments", np.int64),
+        ("fast", np.float64),
+        ("slow", np.float64),
+        ("fast_score", np.float64),
+        ("slow_score", np.float64),
     ]
 )
 
@@ -78,15 +96,25 @@ class Skills(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def engine_width(classes):
+    """Floats of evidence one engine keeps per seat: N, S, A."""
+    return classes * classes + classes + 1
+
+
+@njit(cache=True, nogil=True)
 def evidence_width(classes):
     """Floats of evidence one seat needs in a model of `classes` classes."""
-    return ENGINES * (classes * classes + classes + 2)
+    if classes < 2:
+        return 0
+    return 1 + ENGINES * engine_width(classes)
 
 
 @njit(cache=True, nogil=True)
 def model_width(classes):
     """Floats of evidence one model needs beside its seats."""
-    return classes
+    if classes < 2:
+        return 0
+    return 2 * classes * classes + 2 * classes + RHOS
 
 
 @njit(cache=True, nogil=True)
@@ -115,18 +143,17 @@ def empty(models=4, annotators=16, seats=32, evidence=1024):
         np.zeros(evidence, np.float64),
         np.full((models, annotators), -1, np.int32),
         np.zeros(3, np.int64),
-        np.zeros(4 * MAX_CLASSES + MAX_CLASSES * (MAX_CLASSES + 1), np.float64),
+        np.zeros((3 + ENGINES + MAX_CLASSES + 1) * MAX_CLASSES, np.float64),
     )
 
 
 def grow(skills, models=0, annotators=0, seats=0, evidence=0):
     """Return the same state in columns of at least the given lengths (never shorter than before)."""
-    seat_of = np.full(
-        (max(models, skills.seat_of.shape[0]), max(annotators, skills.seat_of.shape[1])), -1, np.int32
-    )
-    seat_of[: skills.seat_of.shape[0], : skills.seat_of.shape[1]] = skills.seat_of
+    rows, columns = skills.seat_of.shape
+    seat_of = np.full((max(models, rows), max(annotators, columns)), -1, np.int32)
+    seat_of[:rows, :columns] = skills.seat_of
     return Skills(
-        _longer(skills.models, seat_of.shape[0]),
+        _longer(skills.models, len(seat_of)),
         _longer(skills.seats, seats),
         _longer(skills.evidence, evidence),
         seat_of,
@@ -162,9 +189,14 @@ def open_model(skills, classes):
     model = skills.models[m]
     model["offset"] = skills.used[2]
     model["classes"] = classes
-    model["rho"] = 0.4
+    model["engine"] = 1
+    model["rho"] = DEFAULT_RHO
     skills.used[2] += model_width(classes)
     return m
+
+
+DEFAULT_RHO = 0.4
+"""How strongly the judgments of one task are taken to depend on each other until gold says more."""
 
 
 @njit(cache=True, nogil=True)

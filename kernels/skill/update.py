@@ -1,179 +1,180 @@
 """One pass over the judgments: incremental CVB0 Dawid-Skene, shrunk towards the annotator's own accuracy.
 
-For task i with judgments (w, l) and learned posterior q_i, the statistics of an annotator *without* this task
-(its cavity) are
+For task i with judgments (w, l) and learned posterior q_i, the statistics of an annotator *without* this
+task, its cavity,
 
-    N' = N_w[k, l] - q_i[k],   S' = S_w[k] - q_i[k],   A' = A_w - q_i[l],   T' = T_w - 1
+    N[l, k] - q_i[k],   S[k] - q_i[k],   A - q_i[l],   T - 1      (each times the weight of the judgment)
 
-and give the probability that w answers l when the truth is k
+give theta, the probability that w answers l when the truth is k (`confusion`), and
 
-    m     = (a mu + A') / (a + T')                     the annotator's own accuracy, a = 6, mu = 0.7
-    r     = m if k = l else (1 - m) / (K - 1)
-    theta = (s r + N') / (s + S')                      s = 4
+    q_i[k] proportional to pi_k prod theta.
 
-so that q_i[k] is proportional to pi_k prod theta. Two engines run side by side: pi as the raw frequency of
-labels, and flat. Learning pi from the posteriors instead feeds on itself until one class takes all; raw
-frequencies have no such loop.
+Three engines run side by side; they differ in pi and in what theta is shrunk towards (`layout`), each has its
+own q and statistics, and `calibration` chooses one. pi is the raw frequency of labels (engine 0) or flat.
+Learning pi from the posteriors instead feeds on itself until one class takes all; raw frequencies have no
+such loop.
 
-Exactness. A posterior is rounded to multiples of 2^-16 before it is counted, hence every statistic is an
-exact dyadic sum:
+Exactness. A posterior is rounded to multiples of 2^-16 before it is counted and weights are powers of two,
+hence every statistic is an exact dyadic sum,
 
-    N_w[k, l] = sum over counted judgments (w, i, l) of q_i[k]       bit for bit, in whatever order they came.
+    N_w[l, k] = sum over the counted judgments (w, i, l) of weight q_i[k]     bit for bit, in any order
 
-Forgetting a judgment therefore leaves exactly the statistics of the remaining (judgments, posteriors).
+(as long as an annotator's epochs span fewer than 17; beyond that the oldest bits are rounded off, always in
+log order). Forgetting a judgment therefore leaves exactly the statistics of the remaining (judgments,
+posteriors).
 
-Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on Dawid and Skene's model
-(1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence: the
-caller revisits open tasks with `refresh`, which does over time what the sweeps of a batch method do.
+Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on the model of Dawid and
+Skene (1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence:
+the caller revisits open tasks with `refresh`, which does over time what the sweeps of a batch method do.
 """
-
-import math
 
 import numpy as np
 from numba import njit
 
-from kernels.skill.layout import ENGINES
+from kernels.skill.calibration import calibrate, choose, forecast, rounded, sample
+from kernels.skill.confusion import (
+    LOCAL_MEAN,
+    LOCAL_WEIGHT,
+    ROW_WEIGHT,
+    share,
+    shared_at,
+    weight_of,
+)
+from kernels.skill.drift import stamp, watch
+from kernels.skill.layout import ENGINES, SHARED, engine_width
 
-LOCAL_WEIGHT = 6.0
-LOCAL_MEAN = 0.7
-ROW_WEIGHT = 4.0
-SCALE = 65536.0
 IDLE = 1e-3
-RENORMALISE = 16
+RENORMALISE = 12
+SHARE_EVERY = 16
 
 
 @njit(cache=True, nogil=True)
-def _posterior(skills, m, seats, labels, n, fresh, belief, engine, like, q):
-    """Fill `like` (product of theta, largest 1) and `q` (normalised, rounded) of one engine."""
+def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q):
+    """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1."""
     model = skills.models[m]
     evidence = skills.evidence
     classes = model["classes"]
-    others = 1.0 / max(classes - 1, 1)
-    width = classes * classes + classes + 2
+    others = 1.0 / (classes - 1)
+    width = engine_width(classes)
+    shape = shared_at(skills, m) + classes * classes
+    lift = shape + classes * classes
     for k in range(classes):
-        like[k] = 1.0
+        q[k] = 1.0 + evidence[model["offset"] + k]
+    for i in range(classes, ENGINES * classes):
+        q[i] = 1.0
     for j in range(n):
-        base = skills.seats[seats[j]]["offset"] + engine * width
-        rows = base + classes * classes
+        record = skills.seats[seats[j]]
+        scale = weight_of(record["epoch"] - record["base"])
+        own = weight_of(stamps[j] - record["base"]) if j < n - fresh else 0.0
+        seeded = record["seeded_weight"]
+        top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
+        start = record["offset"]
         label = labels[j]
-        counted = 1.0 if j < n - fresh else 0.0
-        hit = evidence[rows + classes] - counted * belief[engine * classes + label]
-        mean = (LOCAL_WEIGHT * LOCAL_MEAN + hit) / (LOCAL_WEIGHT + evidence[rows + classes + 1] - counted)
-        miss = (1.0 - mean) * others * ROW_WEIGHT
-        mean *= ROW_WEIGHT
-        for k in range(classes):
-            out = counted * belief[engine * classes + k]
-            r = mean if k == label else miss
-            like[k] *= (r + evidence[base + k * classes + label] - out) / (
-                ROW_WEIGHT + evidence[rows + k] - out
-            )
+        under = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + evidence[start] - own)
+        row = scale * ROW_WEIGHT
+        for engine in range(ENGINES):
+            e = engine * classes
+            base = start + 1 + engine * width
+            column = base + label * classes
+            rows = base + classes * classes
+            mean = (top + evidence[rows + classes] - own * belief[e + label]) * under
+            if engine == SHARED:
+                for k in range(classes):
+                    odds = mean * evidence[lift + k]
+                    r = odds / (odds + 1.0 - mean)
+                    if k != label:
+                        r = (1.0 - r) * evidence[shape + label * classes + k]
+                    out = own * belief[e + k]
+                    q[e + k] *= (row * r + evidence[column + k] - out) / (row + evidence[rows + k] - out)
+            else:
+                miss = row * (1.0 - mean) * others
+                for k in range(classes):
+                    r = row * mean if k == label else miss
+                    out = own * belief[e + k]
+                    q[e + k] *= (r + evidence[column + k] - out) / (row + evidence[rows + k] - out)
         if j % RENORMALISE == RENORMALISE - 1:
-            _scale(like, classes)
-    _scale(like, classes)
-    total = 0.0
-    for k in range(classes):
-        q[k] = like[k]
-        if engine == 0:
-            q[k] *= 1.0 + evidence[model["offset"] + k]
-        total += q[k]
-    for k in range(classes):
-        q[k] = math.floor(q[k] / total * SCALE + 0.5) / SCALE
+            for engine in range(ENGINES):
+                _scale(q[engine * classes : (engine + 1) * classes], classes)
+    for engine in range(ENGINES):
+        _scale(q[engine * classes : (engine + 1) * classes], classes)
 
 
 @njit(cache=True, nogil=True)
-def _scale(like, classes):
+def _scale(q, classes):
     top = 0.0
     for k in range(classes):
-        top = max(top, like[k])
+        top = max(top, q[k])
     for k in range(classes):
-        like[k] /= top
+        q[k] /= top
 
 
 @njit(cache=True, nogil=True)
-def _count(skills, seats, labels, n, fresh, classes, engine, belief, q):
-    """Replace the old posterior by `q` in the statistics of every seat."""
+def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reported, report):
+    """Replace the old posteriors by `q` and `report` in the statistics of every seat."""
     evidence = skills.evidence
-    width = classes * classes + classes + 2
-    for j in range(n):
-        base = skills.seats[seats[j]]["offset"] + engine * width
-        rows = base + classes * classes
-        label = labels[j]
-        new = j >= n - fresh
-        for k in range(classes):
-            delta = q[k] if new else q[k] - belief[engine * classes + k]
-            evidence[base + k * classes + label] += delta
-            evidence[rows + k] += delta
-            if k == label:
-                evidence[rows + classes] += delta
-        if new:
-            evidence[rows + classes + 1] += 1.0
-    for k in range(classes):
-        belief[engine * classes + k] = q[k]
-
-
-@njit(cache=True, nogil=True)
-def _calibrate(skills, m, n, like, report):
-    """Fill `report` with the calibrated posterior of the chosen engine, given its `like`; rounded."""
-    model = skills.models[m]
-    classes = model["classes"]
-    power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
-    total = 0.0
-    for k in range(classes):
-        report[k] = like[k] ** power
-        if model["engine"] == 0:
-            report[k] *= 1.0 + skills.evidence[model["offset"] + k]
-        total += report[k]
-    for k in range(classes):
-        report[k] = math.floor(report[k] / total * SCALE + 0.5) / SCALE
-
-
-@njit(cache=True, nogil=True)
-def _publish(skills, seats, labels, n, fresh, truth, classes, belief, reported, report):
-    """Replace the reported posterior and the truth; the doubt and the gold record of each seat follow."""
+    classes = skills.models[m]["classes"]
+    width = engine_width(classes)
+    p = shared_at(skills, m)
     known = np.int64(belief[ENGINES * classes]) - 1
     for j in range(n):
         record = skills.seats[seats[j]]
-        now = report[labels[j]]
-        record["doubt"] += now * (1.0 - now)
+        weight = weight_of(stamps[j] - record["base"])
+        start = record["offset"]
+        label = labels[j]
+        counted = 1.0 if j < n - fresh else 0.0
+        for engine in range(ENGINES):
+            e = engine * classes
+            base = start + 1 + engine * width
+            column = base + label * classes
+            rows = base + classes * classes
+            for k in range(classes):
+                delta = q[e + k] - counted * belief[e + k]
+                if engine == SHARED:
+                    evidence[p + label * classes + k] += delta
+                delta *= weight
+                evidence[column + k] += delta
+                evidence[rows + k] += delta
+            evidence[rows + classes] += weight * (q[e + label] - counted * belief[e + label])
+        now = report[label]
+        before = counted * reported[label]
+        record["doubt"] += weight * (now * (1.0 - now) - before * (1.0 - before))
         if truth >= 0:
             record["gold"] += 1
-            record["gold_right"] += labels[j] == truth
-        if j < n - fresh:
-            before = np.float64(reported[labels[j]])
-            record["doubt"] -= before * (1.0 - before)
-            if known >= 0:
-                record["gold"] -= 1
-                record["gold_right"] -= labels[j] == known
+            record["gold_right"] += label == truth
+        if counted == 0.0:
+            evidence[start] += weight
+        elif known >= 0:
+            record["gold"] -= 1
+            record["gold_right"] -= label == known
+    for i in range(ENGINES * classes):
+        belief[i] = q[i]
+    belief[ENGINES * classes] = truth + 1
     for k in range(classes):
         reported[k] = report[k]
-    belief[ENGINES * classes] = truth + 1
 
 
 @njit(cache=True, nogil=True)
-def _predict(skills, m, seat, label, belief):
-    """Score each engine on its forecast of a label it has not seen, and choose the better one."""
+def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
+    """Everything that looks at a new judgment before it is counted."""
     model = skills.models[m]
-    evidence = skills.evidence
-    classes = model["classes"]
-    others = 1.0 / max(classes - 1, 1)
-    width = classes * classes + classes + 2
-    for engine in range(ENGINES):
-        base = skills.seats[seat]["offset"] + engine * width
-        rows = base + classes * classes
-        mean = (LOCAL_WEIGHT * LOCAL_MEAN + evidence[rows + classes]) / (
-            LOCAL_WEIGHT + evidence[rows + classes + 1]
-        )
-        miss = (1.0 - mean) * others
-        chance = 0.0
-        for k in range(classes):
-            r = mean if k == label else miss
-            row = (ROW_WEIGHT * r + evidence[base + k * classes + label]) / (ROW_WEIGHT + evidence[rows + k])
-            chance += belief[engine * classes + k] * row
-        if engine == 0:
-            model["score0"] += math.log(max(chance, 1e-12))
-        else:
-            model["score1"] += math.log(max(chance, 1e-12))
-    model["engine"] = 0 if model["score0"] >= model["score1"] else 1
+    for j in range(n - fresh, n):
+        s = seats[j]
+        label = labels[j]
+        record = skills.seats[s]
+        record["last_at"] = max(record["last_at"], at)
+        if truth >= 0 or fresh < n:
+            mean = forecast(skills, m, s, label, belief, truth)
+            right = np.float64(reported[label])
+            if truth >= 0:
+                right = 1.0 if label == truth else 0.0
+            watch(skills, s, mean, right)
+            choose(skills, m)
+        stamps[j] = stamp(skills, s, at)
+        skills.evidence[model["offset"] + label] += 1.0
+        record["judgments"] += 1
+        model["judgments"] += 1
+        if model["judgments"] % SHARE_EVERY == 1:
+            share(skills, m)
 
 
 @njit(cache=True, nogil=True)
@@ -207,48 +208,34 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         Largest change of any posterior; 0.0 when `fresh` is 0 and nothing was worth writing, so that every
         row is as it was.
     """
-    model = skills.models[m]
-    classes = model["classes"]
+    classes = skills.models[m]["classes"]
     if fresh > 0:
-        if fresh < n and truth < 0:
-            _predict(skills, m, seats[n - 1], labels[n - 1], belief)
-        for j in range(n - fresh, n):
-            skills.evidence[model["offset"] + labels[j]] += 1.0
-            record = skills.seats[seats[j]]
-            record["judgments"] += 1
-            record["last_at"] = max(record["last_at"], at)
-            stamps[j] = 0
-        model["judgments"] += fresh
-    like = skills.work[:classes]
-    report = skills.work[classes : 2 * classes]
-    learned = skills.work[2 * classes : (2 + ENGINES) * classes]
-    change = 0.0
-    for engine in range(ENGINES):
-        q = learned[engine * classes : (engine + 1) * classes]
-        _posterior(skills, m, seats, labels, n, fresh, belief, engine, like, q)
-        if engine == model["engine"]:
-            _calibrate(skills, m, n, like, report)
-        if truth >= 0:
-            _certain(truth, classes, q)
-        for k in range(classes):
-            change = max(change, abs(q[k] - belief[engine * classes + k]))
+        _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
+    report = skills.work[:classes]
+    q = skills.work[classes : (1 + ENGINES) * classes]
+    _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q)
+    chosen = skills.models[m]["engine"] * classes
+    news = truth + 1 != np.int64(belief[ENGINES * classes])
     if truth >= 0:
-        _certain(truth, classes, report)
+        if n > 0 and (fresh > 0 or news):
+            sample(skills, m, n, truth, q[chosen : chosen + classes])
+        for k in range(classes):
+            report[k] = 1.0 if k == truth else 0.0
+            for engine in range(ENGINES):
+                q[engine * classes + k] = report[k]
+    else:
+        calibrate(skills, m, n, q[chosen : chosen + classes], report)
+        for engine in range(ENGINES):
+            rounded(q[engine * classes : (engine + 1) * classes], classes)
+    change = 0.0
+    for i in range(ENGINES * classes):
+        change = max(change, abs(q[i] - belief[i]))
     for k in range(classes):
         change = max(change, abs(report[k] - reported[k]))
-    if fresh == 0 and change < IDLE and truth + 1 == belief[ENGINES * classes]:
+    if fresh == 0 and change < IDLE and not news:
         return 0.0
-    _publish(skills, seats, labels, n, fresh, truth, classes, belief, reported, report)
-    for engine in range(ENGINES):
-        q = learned[engine * classes : (engine + 1) * classes]
-        _count(skills, seats, labels, n, fresh, classes, engine, belief, q)
+    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reported, report)
     return change
-
-
-@njit(cache=True, nogil=True)
-def _certain(truth, classes, q):
-    for k in range(classes):
-        q[k] = 1.0 if k == truth else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -258,29 +245,35 @@ def refresh(skills, m, seats, labels, stamps, n, truth, belief, reported, at):
 
 
 @njit(cache=True, nogil=True)
-def _move(skills, m, seat, label, sign, belief, reported):
+def _move(skills, m, s, label, epoch, sign, belief, reported):
     """Add (+1) or take out (-1) one judgment at the task's present posteriors."""
-    model = skills.models[m]
     evidence = skills.evidence
-    classes = model["classes"]
-    width = classes * classes + classes + 2
+    classes = skills.models[m]["classes"]
+    width = engine_width(classes)
+    record = skills.seats[s]
+    start = record["offset"]
+    weight = sign * weight_of(epoch - record["base"])
+    p = shared_at(skills, m)
     for engine in range(ENGINES):
-        base = skills.seats[seat]["offset"] + engine * width
+        base = start + 1 + engine * width
         rows = base + classes * classes
         for k in range(classes):
-            delta = sign * belief[engine * classes + k]
-            evidence[base + k * classes + label] += delta
-            evidence[rows + k] += delta
-        evidence[rows + classes] += sign * belief[engine * classes + label]
-        evidence[rows + classes + 1] += sign
-    record = skills.seats[seat]
-    before = np.float64(reported[label])
-    record["doubt"] += sign * before * (1.0 - before)
+            q = np.float64(belief[engine * classes + k])
+            if engine == SHARED:
+                evidence[p + label * classes + k] += sign * q
+            evidence[base + label * classes + k] += weight * q
+            evidence[rows + k] += weight * q
+        evidence[rows + classes] += weight * belief[engine * classes + label]
+    evidence[start] += weight
+    q = np.float64(reported[label])
+    record["doubt"] += weight * (q * (1.0 - q))
     known = np.int64(belief[ENGINES * classes]) - 1
     if known >= 0:
         record["gold"] += sign
         record["gold_right"] += sign * (label == known)
-    evidence[model["offset"] + label] += sign
+    record["judgments"] += sign
+    skills.models[m]["judgments"] += sign
+    evidence[skills.models[m]["offset"] + label] += sign
 
 
 @njit(cache=True, nogil=True)
@@ -290,10 +283,7 @@ def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, a
     The scratch arrays are compacted in place: afterwards their first n - 1 entries are the remaining
     judgments. Other parameters as in `learn`.
     """
-    s = seats[gone]
-    _move(skills, m, s, labels[gone], -1, belief, reported)
-    skills.seats[s]["judgments"] -= 1
-    skills.models[m]["judgments"] -= 1
+    _move(skills, m, seats[gone], labels[gone], stamps[gone], -1, belief, reported)
     for j in range(gone, n - 1):
         seats[j] = seats[j + 1]
         labels[j] = labels[j + 1]
@@ -304,7 +294,7 @@ def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, a
 @njit(cache=True, nogil=True)
 def correct(skills, m, seats, labels, stamps, n, which, label, truth, belief, reported, at):
     """Replace the label of judgment `which` by `label` (written to `labels`), then recompute the task."""
-    _move(skills, m, seats[which], labels[which], -1, belief, reported)
+    _move(skills, m, seats[which], labels[which], stamps[which], -1, belief, reported)
     labels[which] = label
-    _move(skills, m, seats[which], label, 1, belief, reported)
+    _move(skills, m, seats[which], label, stamps[which], 1, belief, reported)
     return learn(skills, m, seats, labels, stamps, n, 0, truth, belief, reported, at)

@@ -20,12 +20,15 @@ import math
 
 from numba import njit
 
-from kernels.skill.layout import MAX_CLASSES
-from kernels.skill.update import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT
+from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT, accuracy, expected, weight_of
+from kernels.skill.layout import ENGINES, MAX_CLASSES, engine_width
 
 FLOOR_SD = 0.03
 THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
 """Floats `prepare` may write: theta[K, K] and the K row entropies."""
+
+SCRATCH = (3 + ENGINES) * MAX_CLASSES
+"""Where in `work` the functions below that need a theta of their own put it: behind what the update uses."""
 
 
 @njit(cache=True, nogil=True)
@@ -34,29 +37,25 @@ def mean(skills, m, s):
     if s < 0:
         return LOCAL_MEAN
     record = skills.seats[s]
-    seeded = record["seeded_weight"]
-    top = LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"]
-    weight = LOCAL_WEIGHT + seeded
     model = skills.models[m]
     classes = model["classes"]
     if classes < 2:
-        return (top + record["score_sum"]) / (weight + record["score_weight"])
-    at = record["offset"] + model["engine"] * (classes * classes + classes + 2) + classes * classes + classes
-    return (top + skills.evidence[at]) / (weight + skills.evidence[at + 1])
+        return accuracy(skills, s, record["score_sum"], record["score_weight"])
+    start = record["offset"]
+    hit = start + 1 + model["engine"] * engine_width(classes) + classes * classes + classes
+    return accuracy(skills, s, skills.evidence[hit], skills.evidence[start])
 
 
 @njit(cache=True, nogil=True)
 def sample_size(skills, m, s):
-    """Judgments (or scores) behind the estimate, imports and the newcomer prior included."""
+    """Judgments (or scores) behind the estimate in present weights, imports and prior included."""
     if s < 0:
         return LOCAL_WEIGHT
     record = skills.seats[s]
-    model = skills.models[m]
-    classes = model["classes"]
-    if classes < 2:
-        return LOCAL_WEIGHT + record["seeded_weight"] + record["score_weight"]
-    at = record["offset"] + model["engine"] * (classes * classes + classes + 2) + classes * classes + classes
-    return LOCAL_WEIGHT + record["seeded_weight"] + skills.evidence[at + 1]
+    prior = LOCAL_WEIGHT + record["seeded_weight"]
+    if skills.models[m]["classes"] < 2:
+        return prior + record["score_weight"]
+    return prior + skills.evidence[record["offset"]] / weight_of(record["epoch"] - record["base"])
 
 
 @njit(cache=True, nogil=True)
@@ -66,7 +65,8 @@ def beta_shape(skills, m, s):
     n = sample_size(skills, m, s)
     variance = centre * (1.0 - centre) / (n + 1.0) + FLOOR_SD**2
     if s >= 0:
-        variance += skills.seats[s]["doubt"] / n**2
+        record = skills.seats[s]
+        variance += record["doubt"] / weight_of(record["epoch"] - record["base"]) / n**2
     strength = max(centre * (1.0 - centre) / variance - 1.0, 1e-3)
     return centre * strength, (1.0 - centre) * strength
 
@@ -163,34 +163,25 @@ def digamma(x):
 
 
 @njit(cache=True, nogil=True)
-def drift(skills, s):
-    """Drift score of seat `s`: evidence that its accuracy has fallen, as a share of the alarm threshold."""
-    return skills.seats[s]["drift"]
-
-
-@njit(cache=True, nogil=True)
-def alarms(skills, s):
-    """Drift alarms raised so far for seat `s`: the caller publishes when it grows."""
-    return skills.seats[s]["alarms"]
-
-
-@njit(cache=True, nogil=True)
 def prepare(skills, m, s, theta):
     """Write theta[K, K] and the K row entropies of seat `s` (-1: a newcomer) into `theta`."""
     model = skills.models[m]
     classes = model["classes"]
+    engine = model["engine"]
     centre = mean(skills, m, s)
-    others = 1.0 / max(classes - 1, 1)
     base = 0
+    row = ROW_WEIGHT
     if s >= 0:
-        base = skills.seats[s]["offset"] + model["engine"] * (classes * classes + classes + 2)
+        record = skills.seats[s]
+        base = record["offset"] + 1 + engine * engine_width(classes)
+        row *= weight_of(record["epoch"] - record["base"])
     for k in range(classes):
         entropy = 0.0
         for label in range(classes):
-            chance = centre if label == k else (1.0 - centre) * others
+            chance = expected(skills, m, engine, centre, k, label)
             if s >= 0:
-                chance = (ROW_WEIGHT * chance + skills.evidence[base + k * classes + label]) / (
-                    ROW_WEIGHT + skills.evidence[base + classes * classes + k]
+                chance = (row * chance + skills.evidence[base + label * classes + k]) / (
+                    row + skills.evidence[base + classes * classes + k]
                 )
             theta[k * classes + label] = chance
             if chance > 0.0:
@@ -224,7 +215,7 @@ def gain_prepared(theta, q, classes):
 def gain(skills, m, s, q):
     """(information, accuracy) gain of one more judgment by seat `s` (-1: a newcomer) on posterior `q`[K]."""
     classes = skills.models[m]["classes"]
-    theta = skills.work[4 * MAX_CLASSES :]
+    theta = skills.work[SCRATCH:]
     prepare(skills, m, s, theta)
     return gain_prepared(theta, q, classes)
 
@@ -235,7 +226,7 @@ def ability(skills, m, s):
     classes = skills.models[m]["classes"]
     if classes < 2:
         return mean(skills, m, s)
-    theta = skills.work[4 * MAX_CLASSES :]
+    theta = skills.work[SCRATCH:]
     prepare(skills, m, s, theta)
     information = 0.0
     for label in range(classes):

@@ -1,0 +1,140 @@
+"""Which engine to believe, and how sure to be: chosen by what the stream itself shows.
+
+Engines. Before a judgment is counted, every engine forecasts it: p(l) = sum_k q_k theta_kl, with the
+posterior of the earlier judgments (or the truth, where known). The engine with the largest sum of log p(l) is
+used (Dawid's prequential principle, 1984). No gold is needed. All engines forecast with the plain rows of
+engine 0, so that it is their posteriors which compete and not how well a row is shrunk: with its own rows
+engine 2 forecasts better even where it labels worse.
+
+Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. n
+judgments are therefore taken to be worth n / (1 + (n - 1) rho) independent ones,
+
+    q_cal proportional to q^(1 / (1 + (n - 1) rho)),
+
+which leaves the arg-max as it is. Every judgment on a task whose truth is known is one sample of how well
+each of RHOS candidates would have done; rho is the candidate of the least log-loss plus PULL (log rho /
+0.4)^2. It acts on the reported posterior only: the same exponent inside learning costs accuracy.
+
+Both records follow the log; a retraction does not rewind them.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from kernels.skill.confusion import ROW_WEIGHT, accuracy, loss_at, weight_of
+from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
+
+SCALE = 65536.0
+PULL = 2.0
+LOWEST = 0.02
+STEP = 5.3 / (RHOS - 1)
+"""Candidates are LOWEST exp(STEP i): 0.02 to 4."""
+
+
+@njit(cache=True, nogil=True)
+def candidate(i):
+    """The i-th candidate for rho."""
+    return LOWEST * math.exp(STEP * i)
+
+
+@njit(cache=True, nogil=True)
+def rounded(q, classes):
+    """Round `q`, whose largest entry is 1, to multiples of 2^-16 with the sum exactly 1."""
+    total = 0.0
+    top = 0
+    for k in range(classes):
+        total += q[k]
+        if q[k] > q[top]:
+            top = k
+    scale = SCALE / total
+    rest = SCALE
+    for k in range(classes):
+        if k != top:
+            units = math.floor(q[k] * scale + 0.5)
+            rest -= units
+            q[k] = units / SCALE
+    q[top] = rest / SCALE
+
+
+@njit(cache=True, nogil=True)
+def forecast(skills, m, s, label, belief, truth):
+    """Score the engines on a judgment not yet counted; return the accuracy of seat `s`."""
+    model = skills.models[m]
+    evidence = skills.evidence
+    classes = model["classes"]
+    record = skills.seats[s]
+    weight = ROW_WEIGHT * weight_of(record["epoch"] - record["base"])
+    start = record["offset"]
+    believed = 0.0
+    for engine in range(ENGINES):
+        base = start + 1 + engine * engine_width(classes)
+        rows = base + classes * classes
+        mean = accuracy(skills, s, evidence[rows + classes], evidence[start])
+        if engine == model["engine"]:
+            believed = mean
+        miss = (1.0 - mean) / (classes - 1)
+        chance = 0.0
+        for k in range(classes):
+            q = np.float64(belief[engine * classes + k])
+            if truth >= 0:
+                q = 1.0 if k == truth else 0.0
+            hits = weight * (mean if k == label else miss) + evidence[base + label * classes + k]
+            chance += q * hits / (weight + evidence[rows + k])
+        gained = math.log(max(chance, 1e-12))
+        if engine == 0:
+            model["score0"] += gained
+        elif engine == 1:
+            model["score1"] += gained
+        else:
+            model["score2"] += gained
+    return believed
+
+
+@njit(cache=True, nogil=True)
+def choose(skills, m):
+    """Use the engine with the best forecasts so far (the first of equals)."""
+    model = skills.models[m]
+    engine = 0
+    best = model["score0"]
+    if model["score1"] >= best:
+        engine = 1
+        best = model["score1"]
+    if model["score2"] > best:
+        engine = 2
+    model["engine"] = engine
+
+
+@njit(cache=True, nogil=True)
+def sample(skills, m, n, truth, q):
+    """Learn rho from the posterior `q` (largest entry 1) of a task of `n` judgments and known `truth`."""
+    model = skills.models[m]
+    classes = model["classes"]
+    at = loss_at(skills, m)
+    model["gold"] += 1
+    best = 0.0
+    chosen = 0
+    for i in range(RHOS):
+        rho = candidate(i)
+        power = 1.0 / (1.0 + (n - 1) * rho)
+        total = 0.0
+        for k in range(classes):
+            total += q[k] ** power
+        skills.evidence[at + i] += math.log(total) - power * math.log(max(q[truth], 1e-30))
+        value = skills.evidence[at + i] + PULL * math.log(rho / DEFAULT_RHO) ** 2
+        if i == 0 or value < best:
+            best = value
+            chosen = i
+    model["rho"] = candidate(chosen)
+
+
+@njit(cache=True, nogil=True)
+def calibrate(skills, m, n, q, report):
+    """Write the calibrated posterior to `report`, given `q` whose largest entry is 1; rounded, never 0."""
+    model = skills.models[m]
+    classes = model["classes"]
+    power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
+    for k in range(classes):
+        report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, 1.0 / SCALE)
+    rounded(report, classes)

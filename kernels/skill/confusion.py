@@ -1,0 +1,102 @@
+"""What an annotator is expected to answer: one row of a confusion matrix, shrunk towards something simpler.
+
+With the statistics of the seat (`layout`), weights relative to w = 2^epoch (`drift`), and an import of n0
+judgments with accuracy m0 (`evidence`):
+
+    m     = (w (a mu + n0 m0) + A) / (w (a + n0) + T)          the annotator's own accuracy, a = 6, mu = 0.7
+    r_kl  = m if l = k else (1 - m) / (K - 1)                  engines 0 and 1
+    theta = (w s r_kl + N[l, k]) / (w s + S[k])                s = 4
+
+Engine `SHARED` shapes r by what the whole model's annotators do: the odds of m are multiplied by lift[k]
+(some classes are harder than others), and the misses of row k are spread as shape[l, k]:
+
+    lift[k]     = sqrt(odds of being right on class k / odds of being right)
+    shape[l, k] = (P[l, k] + 3) / sum over the other l' of (P[l', k] + 3)
+
+The square root is half of the way: the full lift lets a class nobody recognises vanish.
+"""
+
+import math
+
+from numba import njit
+
+from kernels.skill.layout import SHARED
+
+LOCAL_WEIGHT = 6.0
+LOCAL_MEAN = 0.7
+ROW_WEIGHT = 4.0
+SHAPE_WEIGHT = 3.0
+LIFT_WEIGHT = 20.0
+
+
+@njit(cache=True, nogil=True)
+def shared_at(skills, m):
+    """Where P starts in the evidence of model `m`; shape, lift and loss follow."""
+    return skills.models[m]["offset"] + skills.models[m]["classes"]
+
+
+@njit(cache=True, nogil=True)
+def loss_at(skills, m):
+    """Where the calibration record of model `m` starts."""
+    classes = skills.models[m]["classes"]
+    return skills.models[m]["offset"] + 2 * classes * classes + 2 * classes
+
+
+@njit(cache=True, nogil=True)
+def share(skills, m):
+    """Derive `shape` and `lift` of model `m` from P."""
+    evidence = skills.evidence
+    classes = skills.models[m]["classes"]
+    p = shared_at(skills, m)
+    shape = p + classes * classes
+    lift = shape + classes * classes
+    right = LIFT_WEIGHT * LOCAL_MEAN
+    total = LIFT_WEIGHT
+    for k in range(classes):
+        for label in range(classes):
+            total += evidence[p + label * classes + k]
+        right += evidence[p + k * classes + k]
+    odds = right / (total - right)
+    for k in range(classes):
+        hit = evidence[p + k * classes + k]
+        miss = 0.0
+        for label in range(classes):
+            if label != k:
+                miss += evidence[p + label * classes + k]
+        spread = miss + SHAPE_WEIGHT * (classes - 1)
+        for label in range(classes):
+            at = label * classes + k
+            evidence[shape + at] = (evidence[p + at] + SHAPE_WEIGHT) / spread
+        hit += LIFT_WEIGHT * LOCAL_MEAN
+        miss += LIFT_WEIGHT * (1.0 - LOCAL_MEAN)
+        evidence[lift + k] = math.sqrt(hit / miss / odds)
+
+
+@njit(cache=True, nogil=True)
+def weight_of(epochs):
+    """2^epochs."""
+    return 1.0 if epochs == 0 else math.ldexp(1.0, epochs)
+
+
+@njit(cache=True, nogil=True)
+def accuracy(skills, s, hit, weight):
+    """m from the statistics A (`hit`) and T (`weight`) of seat `s`, which may lack one task."""
+    record = skills.seats[s]
+    scale = weight_of(record["epoch"] - record["base"])
+    seeded = record["seeded_weight"]
+    top = LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"]
+    return (scale * top + hit) / (scale * (LOCAL_WEIGHT + seeded) + weight)
+
+
+@njit(cache=True, nogil=True)
+def expected(skills, m, engine, mean, k, label):
+    """r_kl: the chance of `label` given truth `k`, for an annotator known only by the accuracy `mean`."""
+    classes = skills.models[m]["classes"]
+    if engine == SHARED:
+        shape = shared_at(skills, m) + classes * classes
+        odds = mean * skills.evidence[shape + classes * classes + k]
+        mean = odds / (odds + 1.0 - mean)
+        if label == k:
+            return mean
+        return (1.0 - mean) * skills.evidence[shape + label * classes + k]
+    return mean if label == k else (1.0 - mean) / (classes - 1)
