@@ -1,8 +1,9 @@
 """The auditor: checks the promises from outside, by reading topics only.
 
-`Audit` takes the records of one partition, of all topics, in any chunks; orders the inputs by the offsets in
-the round records; follows what must happen with a state machine of its own; and names every record that says
-otherwise. It shares no code with the core: it imports the wire contract and nothing else of this project.
+`Audit` takes the records of one partition, of all topics, in any chunks; orders the inputs by the offsets
+in the round records; follows what must happen with a state machine of its own; and names every record that
+says otherwise. It shares no code with the core: it imports the wire contract and nothing else of this
+project.
 
     log       records of many topics -> one round's worth of material, in order
     market    the entities as the auditor knows them
@@ -15,10 +16,10 @@ otherwise. It shares no code with the core: it imports the wire contract and not
     offers    what must hold at an offer
     consensus what is published about labels and the ends of tasks
 
-It deliberately does not recompute posteriors, values or prices: the need follows from the published posterior,
-and rounds are recomputed elsewhere. Memory does not grow with the length of the log: open tasks with their pairs,
-settled ones until their retention has passed, ids as long as the market remembers them ("never twice" needs
-them), and per project what each annotator has used of it.
+It deliberately does not recompute posteriors, values or prices: the need follows from the published
+posterior, and rounds are recomputed elsewhere. Memory does not grow with the length of the log: open tasks
+with their pairs, settled ones until their retention has passed, ids as long as the market remembers them
+("never twice" needs them), and per project what each annotator has used of it.
 """
 
 from stream.audit.log import Audit, IncompleteLog

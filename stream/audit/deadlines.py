@@ -1,7 +1,7 @@
 """What time alone brings about in a round, after its inputs: expiry, absence, deadlines, forgetting.
 
-Nothing lapses later than the round's horizon min(at, complete_until): answers that wait in the log are never
-punished. Due times sit in a heap; an entry that no longer holds is skipped. Work in hand comes first,
+Nothing lapses later than the round's horizon min(at, complete_until): answers that wait in the log are
+never punished. Due times sit in a heap; an entry that no longer holds is skipped. Work in hand comes first,
 then presence, then tasks: an offer that is due in the round in which its annotator goes has expired.
 """
 

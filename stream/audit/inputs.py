@@ -1,7 +1,8 @@
 """One input record after another: is it usable, what must become of it, does an event wait for its task.
 
-An unusable record must have its one dead letter, with the right reason, in the right round; a usable one must
-have none. An event about a task that nobody has created waits and is followed right behind its creation.
+An unusable record must have its one dead letter, with the right reason, in the right round; a usable one
+must have none. An event about a task that nobody has created waits and is followed right behind its
+creation.
 """
 
 from collections.abc import Callable

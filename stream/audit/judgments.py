@@ -40,8 +40,7 @@ def judge(
         _compare(case, pair, record, found, expected)
     if pair.state == "new" and not isinstance(event, JudgmentRetracted):
         task.pairs[annotator.name] = pair
-    outcome = said if said in expected else expected[0]
-    _book(case, pool, task, pair, record, outcome)
+    _book(case, pool, task, pair, record, said or expected[0])
 
 
 def _expected(

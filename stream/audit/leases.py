@@ -1,8 +1,8 @@
 """How an offer begins, is accepted and ends, and how a task settles, in the books of the auditor.
 
-Each function changes the books as the rules say and takes the record that must say the same out of the round;
-a record that is missing or says otherwise is a violation, and the books then follow the record, so that one
-wrong record is not reported a hundred times.
+Each function changes the books as the rules say and takes the record that must say the same out of the
+round; a record that is missing or says otherwise is a violation, and the books then follow the record, so
+that one wrong record is not reported a hundred times.
 """
 
 import heapq

@@ -1,8 +1,8 @@
 """From the records of many topics to rounds in order, and each round through the state machine.
 
-The round records say which inputs belong to a round; every output says its round. A round is followed once its
-inputs have arrived and every output topic has shown a later round or its end. Topics are read at their own pace:
-`starving` says which ones the next round waits for, so that a reader can pause the others.
+The round records say which inputs belong to a round; every output says its round. A round is followed once
+its inputs have arrived and every output topic has shown a later round or its end. Topics are read at their
+own pace: `starving` says which ones the next round waits for, so that a reader can pause the others.
 """
 
 from collections import deque
@@ -13,6 +13,7 @@ import msgspec
 from stream.audit.consensus import publish
 from stream.audit.deadlines import lapse
 from stream.audit.inputs import follow
+from stream.audit.market import Pool
 from stream.audit.offers import offer
 from stream.audit.records import Limits, Record, Violation
 from stream.audit.round import Case, Round, dead_letter
@@ -101,6 +102,16 @@ class Audit:
         """How many records of a topic wait for their round."""
         return len(self._rounds) if topic == ROUNDS else len(self._queues[topic])
 
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The books: what the auditor holds in memory."""
+        return self._case.pools
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for their task."""
+        return sum(map(len, self._case.waiting.values()))
+
     def check(self) -> list[Violation]:
         """Follow all rounds that are complete; return the violations found since the last call."""
         while self._rounds and not self.starving():
@@ -159,8 +170,8 @@ class Audit:
         lapse(case)
         publish(case)
         offer(case)
-        for record, what in this.left():
-            self._report(0 if record.topic in LETTERS else 5, what, record)
+        for promise, record, what in this.left():
+            self._report(promise, what, record)
         self._sums(this)
         self._previous = this
 

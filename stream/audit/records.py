@@ -1,8 +1,9 @@
 """What the auditor reads and what it says: records of topics, the limits of the market, violations.
 
-A record is named ``topic-partition-offset`` everywhere, so that whoever reads a violation can fetch the bytes
-it speaks of. The partition of a pool is Kafka's default, murmur2 of the key's bytes; it is computed here again,
-from its definition (Appleby's MurmurHash2, seed 0x9747b28c), because an auditor trusts nobody's copy.
+A record is named ``topic-partition-offset`` everywhere, so that whoever reads a violation can fetch the
+bytes it speaks of. The partition of a pool is Kafka's default, murmur2 of the key's bytes; it is computed
+here again, from its definition (Appleby's MurmurHash2, seed 0x9747b28c), because an auditor trusts nobody's
+copy.
 """
 
 from collections.abc import Sequence

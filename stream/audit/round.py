@@ -162,31 +162,30 @@ class Round:
             case SkillDrifted():
                 pass
 
-    def left(self) -> Iterable[tuple[Record, str]]:
-        """Yield what was published and never explained."""
+    def left(self) -> Iterable[tuple[int, Record, str]]:
+        """Yield the promise, the record and the words for what was published and never explained."""
         for record, end in self.ends.values():
             yield (
+                5,
                 record,
                 f"{end.assignment} ends as {end.outcome}, but was never offered or has ended already",
             )
         for leases in self.leases.values():
             for record, lease in leases:
-                yield record, f"{lease.assignment} is leased, but nobody accepted it"
+                yield 5, record, f"{lease.assignment} is leased, but nobody accepted it"
         for record, judgment in self.settlements.values():
-            yield (
-                record,
-                f"a settlement of {judgment.source.topic}-{judgment.source.partition}-"
-                + (f"{judgment.source.offset}, which is no judgment, settled before, or is a dead letter"),
-            )
+            source = f"{judgment.source.topic}-{judgment.source.partition}-{judgment.source.offset}"
+            yield 5, record, f"{source} settles, but is no judgment, settled before, or is a dead letter"
         for record, settled in self.settled.values():
             yield (
+                1,
                 record,
-                f"task {settled.task!r} settles as {settled.outcome}, but has settled or does not exist",
+                f"{settled.task!r} settles as {settled.outcome}, but has settled or does not exist",
             )
         for record in self.blocked.values():
-            yield record, "a blocked task without enough complaints"
+            yield 1, record, "a blocked task without enough complaints"
         for letter in self.dead.values():
-            yield letter.record, f"a dead letter ({letter.reason}) about no unusable record of this round"
+            yield 5, letter.record, f"a dead letter ({letter.reason}) about no unusable record of this round"
 
 
 @dataclass(slots=True)

@@ -1,0 +1,122 @@
+"""The auditor finds nothing in a correct history, in whatever chunks it comes."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream import topics
+from stream.audit import Audit, IncompleteLog, Limits, Record, partition_of
+from stream.audit.log import TOPICS
+from tests.audit.history import Step, correct, event, offer, records
+
+INPUTS_DLT = {topics.dead_letters(topic) for topic in topics.INPUTS}
+
+
+def audit(log: list[Record]) -> list[str]:
+    auditor = Audit(partition=0, partitions=1)
+    auditor.feed(log)
+    return [str(violation) for violation in auditor.finish()]
+
+
+def test_a_correct_history_passes():
+    assert audit(list(records(correct()))) == []
+
+
+def test_every_round_and_record_is_followed():
+    log = list(records(correct()))
+    auditor = Audit(partition=0, partitions=1)
+    auditor.feed(log)
+    auditor.finish()
+    assert (auditor.rounds, auditor.records) == (6, len(log))
+
+
+@given(st.randoms(use_true_random=False))
+def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random):
+    streams = {topic: [record for record in records(correct()) if record.topic == topic] for topic in TOPICS}
+    auditor = Audit(partition=0, partitions=1)
+    found = []
+    while any(streams.values()):
+        topic = rng.choice([topic for topic, left in streams.items() if left])
+        size = rng.randint(1, 5)
+        auditor.feed(streams[topic][:size])
+        del streams[topic][:size]
+        found += auditor.check()
+    assert found + auditor.finish() == []
+
+
+def test_rounds_are_checked_as_soon_as_they_are_complete():
+    auditor = Audit(partition=0, partitions=1)
+    log = list(records(correct()))
+    auditor.feed(record for record in log if record.topic != topics.CONSENSUS)
+    assert auditor.check() == []
+    assert (auditor.rounds, auditor.starving()) == (0, {topics.CONSENSUS, topics.dead_letters(topics.TASKS)})
+    auditor.feed(record for record in log if record.topic == topics.CONSENSUS)
+    for topic in INPUTS_DLT:
+        auditor.ended(topic)
+    assert auditor.check() == []
+    assert (auditor.rounds, auditor.starving()) == (3, {topics.DECISIONS})  # whose last record is of round 4
+    assert auditor.finish() == []
+    assert auditor.rounds == 6
+
+
+def test_open_work_and_unread_input_at_the_end_are_fine():
+    steps = correct()[:2]
+    log = list(records(steps))
+    unread = Record(topics.TASKS, 0, 6, b"p", b"{}")
+    assert audit([*log, unread]) == []
+
+
+def test_memory_is_given_back_when_books_close():
+    limits = Limits(settled_retention_s=100.0)
+    auditor = Audit(partition=0, partitions=1, limits=limits)
+    later = [Step(1300.0), Step(1500.0), Step(1700.0)]
+    auditor.feed(records([*correct(), *later]))
+    assert auditor.finish() == []
+    pool = auditor.pools["p"]
+    assert set(pool.tasks) == {"t2"}
+    assert pool.gone == {}
+    assert auditor.waiting == 0
+
+
+def test_a_log_without_its_beginning_is_refused():
+    steps = correct()
+    steps[0].record["round"] = 7
+    with pytest.raises(IncompleteLog, match="round 7"):
+        audit(list(records(steps)))
+
+
+def test_a_market_of_many_partitions_checks_its_own():
+    auditor = Audit(partition=3, partitions=16)
+    auditor.feed([])
+    assert auditor.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    # from Kafka's own UtilsTest.testMurmur2, made positive
+    [
+        (b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829), (b"abc", 479470107),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+    ],
+)  # fmt: skip
+def test_partitions_are_those_of_kafka(key: bytes, hashed: int):
+    assert partition_of(key, 1 << 20) == (hashed & 0x7FFFFFFF) % (1 << 20)
+
+
+def test_an_offer_that_waits_in_an_unfinished_input_is_not_overdue():
+    """Between accept_by and the horizon answers may still wait in the log."""
+    start = Step(
+        1000.0,
+        tasks=[event("task_created", 999, task="t", project="j", skill="s", overlap=1)],
+        annotators=[
+            event("annotator_set", 999, annotator="a", skills=["s"]),
+            event("annotator_online", 999, annotator="a", ttl_s=9000),
+        ],
+        outputs=offer("0-1-0", "t", "a", 1000),
+    )
+    behind = Step(1100.0, record={"complete_until": 1050.0})
+    assert audit(list(records([start, behind]))) == []
+    assert len(audit(list(records([start, behind, Step(1100.0)])))) == 1

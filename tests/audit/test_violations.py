@@ -1,0 +1,344 @@
+"""Every kind of broken promise is found, and the records that show it are named."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stream import topics
+from stream.audit import Audit, Record, Violation
+from tests.audit.history import Step, correct, end, event, judgment, offer, posterior, records, settlement
+
+Plant = Callable[[list[Step]], Any]
+PLANTS: dict[str, tuple[int, str, Plant]] = {}
+
+
+def planted(promise: int, words: str) -> Callable[[Plant], Plant]:
+    """Register a change of the correct history that breaks a promise; the report must contain the words."""
+
+    def register(plant: Plant) -> Plant:
+        PLANTS[plant.__name__] = promise, words, plant
+        return plant
+
+    return register
+
+
+def output(step: Step, kind: str, **fields: Any) -> dict[str, Any]:
+    """The one output of a step with this type and these fields."""
+    found = [
+        item for item in step.outputs if item["type"] == kind and all(item[k] == v for k, v in fields.items())
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def remove(step: Step, kind: str, **fields: Any) -> None:
+    step.outputs.remove(output(step, kind, **fields))
+
+
+def audit(log: list[Record]) -> list[Violation]:
+    auditor = Audit(partition=0, partitions=1)
+    auditor.feed(log)
+    return auditor.finish()
+
+
+@planted(1, "need 1")
+def an_offer_beyond_the_need(steps: list[Step]) -> None:
+    steps[0].outputs += offer("0-1-4", "t3", "b", 1000)
+    steps[0].annotators[4]["capacity"] = 5
+    steps[0].annotators[5]["capacity"] = 2
+
+
+@planted(1, "max_overlap was 2")
+def more_counted_than_the_maximum(steps: list[Step]) -> None:
+    output(steps[2], "judgment_settled", annotator="d").update(outcome="unsolicited", count=1)
+
+
+@planted(1, "does not settle")
+def a_task_that_met_its_need_stays_open(steps: list[Step]) -> None:
+    remove(steps[2], "task_settled", task="t1")
+
+
+@planted(1, "stays open")
+def a_task_stays_open_at_its_confidence(steps: list[Step]) -> None:
+    output(steps[3], "consensus_updated")["posterior"] = [0.05, 0.95]
+
+
+@planted(1, "has settled or does not exist")
+def a_task_settles_again(steps: list[Step]) -> None:
+    steps[4].outputs.append(output(steps[2], "task_settled") | {"round": 5})
+
+
+@planted(1, "sums to")
+def a_posterior_that_is_none(steps: list[Step]) -> None:
+    output(steps[1], "consensus_updated")["posterior"] = [0.75, 0.75]
+
+
+@planted(1, "judgments, 1 count")
+def a_posterior_of_judgments_that_do_not_count(steps: list[Step]) -> None:
+    output(steps[1], "consensus_updated")["judgments"] = 2
+
+
+@planted(2, "have met: closed")
+def a_declined_pair_returns(steps: list[Step]) -> None:
+    steps[2].outputs += offer("0-3-1", "t2", "a", 1070)
+
+
+@planted(2, "have met: counted")
+def a_judged_pair_returns(steps: list[Step]) -> None:
+    output(steps[3], "assignment_offered")["annotator"] = "c"
+    output(steps[3], "decision_made")["annotator"] = "c"
+
+
+@planted(2, "settles as counted (+1), expected duplicate")
+def a_judgment_counts_twice(steps: list[Step]) -> None:
+    output(steps[2], "judgment_settled", outcome="duplicate").update(outcome="counted", count=1)
+
+
+@planted(3, "has capacity 1")
+def an_offer_beyond_the_capacity(steps: list[Step]) -> None:
+    steps[0].annotators[4]["capacity"] = 1
+
+
+@planted(4, "lacks the skill")
+def an_offer_without_the_skill(steps: list[Step]) -> None:
+    steps[0].annotators[0]["skills"] = ["other"]
+
+
+@planted(4, "lacks an attribute")
+def an_offer_without_a_required_attribute(steps: list[Step]) -> None:
+    steps[0].annotators[3]["attributes"] = []
+
+
+@planted(4, "not among the only ones")
+def an_offer_to_somebody_else_than_the_only_ones(steps: list[Step]) -> None:
+    steps[0].tasks[3]["only"] = ["b", "d"]
+
+
+@planted(4, "is excluded")
+def an_offer_to_an_excluded_annotator(steps: list[Step]) -> None:
+    steps[0].tasks[1]["exclude"] = ["b"]
+
+
+@planted(4, "is absent")
+def an_offer_to_somebody_absent(steps: list[Step]) -> None:
+    steps[3].annotators[1]["ttl_s"] = 1
+
+
+@planted(4, "is absent")
+def an_offer_to_somebody_on_a_break(steps: list[Step]) -> None:
+    steps[3].annotators.append(event("annotator_paused", 1099, annotator="b"))
+
+
+@planted(4, "is paused")
+def an_offer_in_a_paused_pool(steps: list[Step]) -> None:
+    steps[3].tasks.append(event("pool_paused", 1099))
+
+
+@planted(4, "project 'j' is paused")
+def an_offer_in_a_paused_project(steps: list[Step]) -> None:
+    steps[3].tasks.append(event("project_set", 1099, project="j", state="paused"))
+
+
+@planted(4, "has settled")
+def an_offer_of_a_settled_task(steps: list[Step]) -> None:
+    output(steps[3], "assignment_offered")["task"] = "t1"
+    output(steps[3], "decision_made")["task"] = "t1"
+
+
+@planted(4, "budget of 'j' is used up")
+def an_offer_beyond_the_budget(steps: list[Step]) -> None:
+    steps[0].tasks[0]["budget"] = 3
+
+
+@planted(4, "full share")
+def an_offer_beyond_the_share_of_an_annotator(steps: list[Step]) -> None:
+    steps[0].tasks[0]["max_per_annotator"] = 1
+
+
+@planted(4, "deadline of the task has passed")
+def an_offer_after_the_deadline(steps: list[Step]) -> None:
+    steps[3].record["complete_until"] = 1090.0
+    steps[0].tasks[3]["deadline"] = 1095.0
+
+
+@planted(4, "0.5 is required")
+def an_offer_below_the_required_skill(steps: list[Step]) -> None:
+    output(steps[0], "decision_made", task="t3")["skill_low"] = 0.4
+
+
+@planted(4, "terms sum to")
+def terms_that_do_not_sum_to_the_value(steps: list[Step]) -> None:
+    output(steps[0], "decision_made", task="t3")["terms"]["information"] = 0.8
+
+
+@planted(4, "without a decision")
+def an_offer_without_a_decision(steps: list[Step]) -> None:
+    remove(steps[0], "decision_made", task="t3")
+
+
+@planted(4, "pulls and has not asked")
+def an_offer_that_nobody_asked_for(steps: list[Step]) -> None:
+    steps[2].annotators.pop()
+    remove(steps[2], "work_unavailable")
+
+
+@planted(4, "no word why")
+def a_request_without_an_answer(steps: list[Step]) -> None:
+    remove(steps[2], "work_unavailable")
+
+
+@planted(5, "was never offered or has ended already")
+def an_offer_ends_twice(steps: list[Step]) -> None:
+    steps[4].outputs.append(end("0-1-0", "t1", "a", 1155, "submitted"))
+
+
+@planted(5, "does not end, expected expired")
+def an_expired_offer_stays(steps: list[Step]) -> None:
+    remove(steps[2], "assignment_ended", outcome="expired")
+
+
+@planted(5, "does not end, expected withdrawn:absence")
+def an_offer_to_somebody_gone_stays(steps: list[Step]) -> None:
+    remove(steps[4], "assignment_ended")
+
+
+@planted(5, "was never offered or has ended already")
+def an_offer_is_withdrawn_for_a_better_one(steps: list[Step]) -> None:
+    steps[1].outputs.append(end("0-1-3", "t3", "c", 1010, "withdrawn", "override"))
+
+
+@planted(5, "does not settle")
+def a_judgment_is_lost(steps: list[Step]) -> None:
+    remove(steps[2], "judgment_settled", annotator="d")
+
+
+@planted(5, "settled before")
+def a_judgment_settles_again(steps: list[Step]) -> None:
+    steps[4].outputs.append(settlement("t1", "b", topics.ANNOTATORS, 11, "counted", 1))
+
+
+@planted(5, "is a dead letter")
+def a_judgment_settles_and_is_a_dead_letter(steps: list[Step]) -> None:
+    steps[2].dead.append((topics.ANNOTATORS, 15, "invalid"))
+
+
+@planted(5, "malformed) has no dead letter")
+def an_unusable_record_is_skipped(steps: list[Step]) -> None:
+    steps[0].dead.clear()
+
+
+@planted(5, "an event about an unknown task is lost")
+def a_waiting_event_is_lost(steps: list[Step]) -> None:
+    steps[2].dead.clear()
+
+
+@planted(5, "expected unknown_task")
+def a_waiting_event_has_the_wrong_reason(steps: list[Step]) -> None:
+    steps[2].dead[0] = (topics.ANNOTATORS, 8, "too_old")
+
+
+@planted(5, "expected late")
+def late_work_does_not_count(steps: list[Step]) -> None:
+    output(steps[5], "judgment_settled", annotator="b")["count"] = 0
+
+
+@planted(5, "lease until")
+def a_lease_is_cut_short(steps: list[Step]) -> None:
+    output(steps[1], "assignment_leased")["submit_by"] = 1011.0
+
+
+@planted(5, "accept_by is")
+def an_offer_without_time_to_accept(steps: list[Step]) -> None:
+    output(steps[0], "assignment_offered", task="t3")["accept_by"] = 1001.0
+
+
+@planted(5, "nobody accepted it")
+def a_lease_that_nobody_accepted(steps: list[Step]) -> None:
+    steps[1].annotators[0]["type"] = "assignment_extended"
+
+
+@planted(0, "follows round 3")
+def a_round_is_missing(steps: list[Step]) -> None:
+    steps[3].record["round"] = 5
+
+
+@planted(0, "expected from")
+def a_range_of_input_is_left_out(steps: list[Step]) -> None:
+    steps[4].record["offsets"] = {topics.TASKS: [6, 6], topics.ANNOTATORS: [20, 20]}
+
+
+@planted(0, "runs backwards")
+def time_runs_backwards(steps: list[Step]) -> None:
+    steps[4].record["at"] = 900.0
+
+
+@planted(0, "dead letters according to the round")
+def a_round_that_counts_wrongly(steps: list[Step]) -> None:
+    steps[2].record["dead_letters"] = 0
+
+
+@planted(0, "wrong partition or under another key")
+def an_output_of_another_pool(steps: list[Step]) -> None:
+    output(steps[1], "consensus_updated")["pool"] = "q"
+
+
+@planted(0, "nobody can read")
+def an_output_that_is_none(steps: list[Step]) -> None:
+    del output(steps[1], "consensus_updated")["label"]
+
+
+@pytest.mark.parametrize("name", sorted(PLANTS))
+def test_found_and_named(name: str):
+    promise, words, plant = PLANTS[name]
+    steps = correct()
+    plant(steps)
+    log = list(records(steps))
+    found = audit(log)
+    matching = [violation for violation in found if violation.promise == promise and words in violation.what]
+    assert matching, [str(violation) for violation in found]
+    names = {record.name for record in log}
+    for violation in found:
+        assert violation.records, violation
+        assert set(violation.records) <= names
+
+
+def test_a_withdrawn_need_is_followed():
+    """Lowering the overlap withdraws unaccepted offers; keeping them is a violation."""
+    steps = correct()[:1]
+    lower = event("task_updated", 1001, task="t1", overlap=1)
+    kept, withdrawn = Step(1005.0, tasks=[lower]), Step(1005.0, tasks=[lower])
+    withdrawn.outputs = [end("0-1-1", "t1", "b", 1005, "withdrawn", "met_need")]
+    assert audit(list(records([*steps, withdrawn]))) == []
+    [violation] = audit(list(records([*steps, kept])))
+    assert "does not end" in violation.what
+
+
+def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted():
+    """The posterior within a round is not published: what follows from it is."""
+    steps = correct()[:1]
+    steps[0].annotators[5]["capacity"] = 2
+    both = Step(
+        1005.0,
+        annotators=[
+            judgment("t3", "d", 1004, 1),
+            judgment("t3", "c", 1004, 1),
+            judgment("t3", "a", 1004, 1),
+        ],
+        outputs=[
+            settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0),
+            end("0-1-3", "t3", "c", 1005, "submitted"),
+            settlement("t3", "c", topics.ANNOTATORS, 11, "counted", 1),
+            settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0),
+            {"type": "task_settled", "pool": "p", "task": "t3", "project": "j", "outcome": "consensus",
+             "label": 1, "posterior": [0.05, 0.95], "judgments": 1},
+            posterior("t3", [0.05, 0.95], 1),
+        ],
+    )  # fmt: skip
+    assert audit(list(records([*steps, both]))) == []
+    # without the settlement the last judgment found an open question
+    both.outputs = [item for item in both.outputs if item["type"] != "task_settled"]
+    both.outputs[-1] = posterior("t3", [0.3, 0.7], 1)
+    assert [violation.what for violation in audit(list(records([*steps, both])))] == [
+        "'a' on 't3' settles as surplus (+0), expected unsolicited (+1)"
+    ]
