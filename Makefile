@@ -92,6 +92,6 @@ lock:
 
 # remove the virtual environment, caches and the local broker's data
 clean:
-	@if [ -x $(BIN)/allocator ]; then $(BIN)/allocator kafka stop; fi
+	@if [ -x $(BIN)/allocator ]; then $(BIN)/allocator kafka stop || true; fi
 	@rm -rf $(VENV) run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find kernels stream load tests -name __pycache__ -prune -exec rm -rf {} +
