@@ -15,7 +15,7 @@ from load.crowd import DataError
 from load.live import View
 from load.market import Moment
 from load.report import report
-from load.session import NotEmpty, Setting, run
+from load.session import NotEmpty, Setting, new_app_id, require_empty, run
 from load.worker import WorkerFailed
 from stream.local import kafka_or_exit
 
@@ -60,7 +60,8 @@ def demo(
                 click.pause(f"Broker {bootstrap} and worker keep running; press a key to stop them.")
 
         try:
-            figures = run(bootstrap, setting, say=click.echo, watch=watch, linger=linger)
+            require_empty(bootstrap)
+            figures = run(bootstrap, setting, new_app_id(), say=click.echo, watch=watch, linger=linger)
         except (WorkerFailed, NotEmpty, DataError) as error:
             click.echo(f"error: {error}", err=True)
             raise SystemExit(1) from None

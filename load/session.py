@@ -87,13 +87,35 @@ def command(arguments: Sequence[str], environment: dict[str, str]) -> tuple[int,
     return done.returncode, (done.stdout + (done.stderr if done.returncode else "")).strip()
 
 
+def require_empty(bootstrap: str) -> None:
+    """Raise `NotEmpty` when the topics hold records: a run would take them for its own."""
+    if found := records(bootstrap, INPUTS + OUTPUTS):
+        raise NotEmpty(
+            f"the broker at {bootstrap} holds {found} records in the labeling topics already; this needs them"
+            " empty. Unset ALLOCATOR_KAFKA_BOOTSTRAP and it starts a broker of its own."
+        )
+
+
+def new_app_id() -> str:
+    """Return an application id that no earlier run has had."""
+    return f"demo-{time.time_ns() // 1_000_000}"
+
+
 def run(
-    bootstrap: str, setting: Setting, *, say: Callable[[str], None], watch: Watch, linger: Callable[[], None]
+    bootstrap: str,
+    setting: Setting,
+    app_id: str,
+    *,
+    say: Callable[[str], None],
+    watch: Watch,
+    linger: Callable[[], None] = lambda: None,
 ) -> RunFigures:
     """Do one run on the broker at `bootstrap`.
 
     Parameters
     ----------
+    app_id : str
+        Runs with the same id continue in one another's state, each in pools of its own.
     say : callable
         Told what is about to happen, a line each.
     watch : callable
@@ -103,21 +125,13 @@ def run(
 
     Raises
     ------
-    NotEmpty
-        When the broker's topics hold records already.
     WorkerFailed
         When the worker or one of the commands fails.
     """
-    if found := records(bootstrap, INPUTS + OUTPUTS):
-        raise NotEmpty(
-            f"the broker at {bootstrap} holds {found} records in the labeling topics already; the demo needs"
-            " them empty. Unset ALLOCATOR_KAFKA_BOOTSTRAP and it starts a broker of its own."
-        )
     crowds = [read(name) for name in setting.data]
     crowds = [crowd.cut(setting.tasks) for crowd in crowds] if setting.tasks else crowds
     with tempfile.TemporaryDirectory(prefix="allocator-demo-") as folder:
-        name = f"demo-{setting.seed}-{int(time.time())}"
-        environment = worker_environment(bootstrap, setting, name, Path(folder))
+        environment = worker_environment(bootstrap, setting, app_id, Path(folder))
         code, text = command(["topics", "apply"], environment)
         if code:
             raise WorkerFailed(f"`allocator topics apply` exited {code}: {text}")
@@ -134,7 +148,7 @@ def run(
                     msgspec.structs.replace(setting.rule, lease_s=setting.lease_s / setting.speed),
                     setting.habits,
                     setting.seed,
-                    pool=crowd.name,
+                    pool=f"{crowd.name}-{setting.seed}",
                     start=time.time(),
                     speed=setting.speed,
                     lease_s=setting.lease_s,

@@ -1,7 +1,7 @@
 """Kafka, as an annotation tool sees it: send input events, read committed outputs.
 
 The key of every event is its pool; kafka-python's partitioner is Kafka's default one (murmur2). Outputs are
-read with `read_committed` and without a group: from the beginning, committing nothing.
+read with `read_committed` and without a group, committing nothing.
 
 Deliberately has no retries of its own and hides no error: a lost send raises at `flush`.
 """
@@ -36,12 +36,15 @@ class Wire:
     partitions : int
         Number of partitions of every topic.
     outputs : sequence of str
-        Output topics to read, from their beginning.
+        Output topics to read: what is published from now on.
     """
 
     def __init__(self, bootstrap: str, partitions: int, outputs: Sequence[str]) -> None:
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0)
         self._consumer = _consumer(bootstrap, outputs, partitions)
+        self._consumer.seek_to_end()
+        for place in self._consumer.assignment():
+            self._consumer.position(place)  # now, not at the first poll
         self._futures: list[object] = []
         self.sent = 0
 
@@ -99,7 +102,7 @@ def _consumer(bootstrap: str, topics: Sequence[str], partitions: int) -> KafkaCo
     )
     places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
     consumer.assign(places)
-    consumer.seek_to_beginning(*places)
+    consumer.seek_to_beginning()
     return consumer
 
 
