@@ -1,4 +1,4 @@
-"""The Faust application: what joins the group, which topics and tables belong together, and who gets the input.
+"""The Faust application: what joins the group, which topics and tables belong together, who gets the input.
 
     transport ──ranges──► agents ──► partitions ──► rounds, each in a transaction
 
@@ -8,6 +8,7 @@ pass on.
 """
 
 import asyncio
+import time
 from typing import Any
 
 import faust
@@ -26,7 +27,7 @@ from stream.topics import INPUTS, TABLES
 
 def make_shard(partition: int, settings: Settings) -> Shard:
     """The shard of a partition, empty."""
-    return Shard(partition, settings.market, settings.partitions)
+    return Shard(partition, settings.market, settings.partitions, time.perf_counter)
 
 
 class App(faust.App):  # type: ignore[misc]

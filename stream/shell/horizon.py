@@ -34,7 +34,7 @@ class Horizon:
             self._answers.append((sent, end))
 
     def complete_until(self, position: int) -> float:
-        """Unix time up to which the input is complete when everything below `position` is applied; 0 if unknown."""
+        """Unix time up to which the input is complete once `position` is reached; 0 if unknown."""
         with self._lock:
             while self._answers and self._answers[0][1] <= position:
                 self._until = self._answers.popleft()[0]

@@ -11,7 +11,8 @@ import time
 from typing import Any, TextIO
 
 LEVELS = {
-    # their INFO is written for their own developers
+    # their INFO is written for their own developers; our subclasses of Faust's services log under their module
+    "stream.shell": logging.WARNING,
     "faust": logging.WARNING,
     "mode": logging.WARNING,
     "aiokafka": logging.WARNING,

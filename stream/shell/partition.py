@@ -49,7 +49,7 @@ class Partition:
         ``resume(topic)``: fetch that topic of this partition again, now that there is room.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (built in one place, from the parts of the worker)
         self,
         number: int,
         shard: Shard,
@@ -92,7 +92,7 @@ class Partition:
         return None
 
     def expect(self, topic: str, records: int) -> bool:
-        """Whether more than these `records`, now on their way, may be fetched. Called by the consumer's thread."""
+        """Whether more than these `records` on their way may be fetched; called by the consumer's thread."""
         if self.inboxes[topic].records + records < 2 * self._settings.round_events:
             return True
         self._held[topic] = True

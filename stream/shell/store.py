@@ -23,7 +23,7 @@ class Store(Base):  # type: ignore[misc]
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Take the assigned partitions over; Faust calls this once per table, the first call does it for all."""
+        """Take the assigned partitions over; Faust calls this per table, the first call does it for all."""
         if self.table_name == TABLES[0]:
             await self.app.partitions.assign({tp.partition for tp in assigned if tp.topic == TASKS})
 

@@ -93,12 +93,14 @@ async def _check_position(reader: clients.Consumer, partition: int, shard: Shard
             shard.position[tp.topic] = begin
         elif position < begin:
             raise OperatorNeeded(
-                f"{tp.topic} partition {partition}: retention has removed offsets {position} to {begin - 1} before they "
-                f"were applied; these events are lost. Raise the retention, then say that the loss is accepted: "
-                f"allocator position accept-loss --topic {tp.topic} --partition {partition} --to {begin}"
+                f"{tp.topic} partition {partition}: retention has removed offsets {position} to "
+                f"{begin - 1} before they were applied; these events are lost. Raise the retention, then say "
+                f"that the loss is accepted: allocator position accept-loss --topic {tp.topic} "
+                f"--partition {partition} --to {begin}"
             )
         elif position > end:
             raise OperatorNeeded(
-                f"{tp.topic} partition {partition} ends at {end}, but {position} offsets of it have been applied: the "
-                f"topic was created anew or lost records. Restore it, or begin with a new ALLOCATOR_APP_ID"
+                f"{tp.topic} partition {partition} ends at {end}, but {position} offsets of it have been "
+                f"applied: the topic was created anew or has lost records. Restore it, or begin with a new "
+                f"ALLOCATOR_APP_ID"
             )

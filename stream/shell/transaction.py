@@ -1,4 +1,4 @@
-"""One Kafka transaction per round: dirty rows, outputs and dead letters become visible together or not at all.
+"""One Kafka transaction per round: rows, outputs and dead letters become visible together or not at all.
 
     fence ──► [ encode ──► begin ──► all batches ──► commit ]*
 
@@ -45,7 +45,7 @@ class Producer:
         self._producer: clients.Producer | None = None
 
     async def fence(self) -> None:
-        """Become the only writer: ends open transactions of earlier producers of this partition and locks them out.
+        """Become the only writer: end what earlier producers of this partition left open, and lock them out.
 
         Has no deadline of its own; the takeover has.
         """

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -113,7 +114,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self,
         consumer: clients.Consumer,
         active_partitions: Iterable[TP],
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  (the signature is Faust's)
         max_records: int | None = None,
     ) -> dict[TP, list[Batch]]:
         assignment = self._assignment(consumer)
@@ -124,7 +125,10 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             await asyncio.sleep(timeout or 0.0)
             return {}
         starts = {tp: _position(assignment, tp) for tp in tps}
-        fetched = await super()._fetch_records(consumer, set(tps), timeout, None)
+        try:
+            fetched = await super()._fetch_records(consumer, set(tps), timeout, None)
+        except NoOffsetForPartitionError:
+            return {}  # this call spans a rebalance, and the new partitions have not been sought yet
         if self._assignment(consumer) is not assignment:
             return {}  # positions are sought anew
         ranges: dict[TP, list[Batch]] = {}
@@ -151,7 +155,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             state.resume()
 
     async def leave(self) -> None:
-        """Leave the group now, so that others needn't wait for the session to end, and close the connections."""
+        """Leave the group now, so that others needn't wait for the session to end, and disconnect."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._consumer.stop(), self.thread_loop))
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -81,8 +81,8 @@ def check_port(settings: Settings) -> None:
             probe.bind((settings.web_host, settings.web_port))
         except OSError as error:
             raise OperatorNeeded(
-                f"{settings.web_host}:{settings.web_port} can't be bound ({error.strerror}): give this worker another "
-                f"ALLOCATOR_WEB_PORT"
+                f"{settings.web_host}:{settings.web_port} can't be bound ({error.strerror}): give this "
+                f"worker another ALLOCATOR_WEB_PORT"
             ) from error
 
 
@@ -103,7 +103,6 @@ async def _run(settings: Settings, shards: ShardFactory) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     app = create_app(settings, shards)
     watchdog = Watchdog(app.partitions, settings.watchdog_s)
     watchdog.start()
@@ -142,7 +141,8 @@ def run(settings: Settings, shards: ShardFactory = make_shard, prepare: Callable
         What to do before the group is joined.
     """
     configure(settings.log_format, settings.log_level)
-    prometheus_client.disable_created_metrics()
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     prepare()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:

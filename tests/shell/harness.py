@@ -37,12 +37,24 @@ def settings_for(bootstrap: str, folder: Path, **changes: Any) -> Settings:
 
 
 def make_topics(settings: Settings) -> None:
-    """Create all topics of the deployment."""
+    """Create all topics of the deployment, empty."""
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    old = [name for name in admin.list_topics() if not name.startswith("__")]
+    if old:
+        admin.delete_topics(old)
+        until(lambda: not set(old) & set(admin.list_topics()), 20, "the old topics are gone")
     admin.create_topics(
         [NewTopic(t.name, t.partitions, t.replication, topic_configs=t.config) for t in topics(settings)]
     )
     admin.close()
+
+
+def members(settings: Settings) -> int:
+    """How many workers the group has, as the broker sees it."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    group = admin.describe_groups([settings.app_id])[settings.app_id]
+    admin.close()
+    return len(group["members"])
 
 
 class Worker:
