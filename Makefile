@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 KERNELS := $(shell find kernels -name '*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-demo bench-pipeline bench-latency bench-auction \
-        bench-auction-large bench-skill check-auction chaos compose-check lock clean
+.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-auction \
+        bench-auction-large bench-skill check-auction chaos lock clean
 
 # list the targets
 help:
