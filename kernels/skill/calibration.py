@@ -27,6 +27,7 @@ from kernels.skill.confusion import ROW_WEIGHT, accuracy, loss_at, weight_of
 from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 
 SCALE = 65536.0
+LEAD = 3.0
 PULL = 2.0
 LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
@@ -94,13 +95,13 @@ def forecast(skills, m, s, label, belief, truth):
 
 @njit(cache=True, nogil=True)
 def choose(skills, m):
-    """Use the engine with the best forecasts so far (the first of equals)."""
+    """Use the engine with the best forecasts so far; the flat prior needs a lead of LEAD nats to be left."""
     model = skills.models[m]
-    engine = 0
-    best = model["score0"]
-    if model["score1"] >= best:
-        engine = 1
-        best = model["score1"]
+    engine = 1
+    best = model["score1"] + LEAD
+    if model["score0"] > best:
+        engine = 0
+        best = model["score0"]
     if model["score2"] > best:
         engine = 2
     model["engine"] = engine
