@@ -1,29 +1,24 @@
 """The arcs by annotator, for the reverse stage.
 
-A counting sort: arcs of one annotator stay in the order of their rows, so that ties in `select.best` go to the lowest
-arc in this direction too.  
+A counting sort: arcs of one annotator stay in the order of their rows, so that ties in `select.best` go to the
+lowest arc in this direction too.  Value, arc and row of an entry are one record, because the sort writes to as many
+places at once as there are annotators, and each costs a cache line.
 """
 
-import numpy as np
-from numba import njit
+from kernels.auction.jit import inner
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def transpose(edges, degree, columns):
-    """Fill `columns` from the rows; `degree[j]` arcs are reserved for annotator j."""
+@inner
+def transpose(edges, annotators, columns):
+    """Fill `columns` from the rows, into the room that ``annotators[j].start`` begins."""
     indptr, indices, values = edges
-    start, stop, arc, row, value = columns
-    n = start.size
-    place = 0
-    for j in range(n):
-        start[j] = place
-        stop[j] = place
-        place += degree[j]
+    for j in range(annotators.size):
+        annotators[j].stop = annotators[j].start
     for i in range(indptr.size - 1):
         for k in range(indptr[i], indptr[i + 1]):
-            j = indices[k]
-            t = np.int64(stop[j])
-            arc[t] = k
-            row[t] = i
-            value[t] = values[k]
-            stop[j] = t + 1
+            annotator = annotators[indices[k]]
+            arc = columns[annotator.stop]
+            arc.value = values[k]
+            arc.arc = k
+            arc.row = i
+            annotator.stop += 1

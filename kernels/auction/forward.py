@@ -1,127 +1,156 @@
 """Forward auction: tasks bid for annotators, prices only rise.
 
-Task ``i`` looks at the surpluses ``w − p`` of its candidates, picks the best it still needs and bids for each up to the
-price that would make the best one it leaves just as good:  ``bid = w − s_left`` (its own tolerance).
+Task ``i`` looks at the surpluses ``w − p`` of its candidates, picks the best it still needs and bids for each up to
+the price that would make the best one it leaves just as good:  ``bid = w − s_left`` (its own tolerance).
 
-* A free slot is taken at the present price; the bid that fills the last slot lifts the price to the weakest tolerance.
-* At a full column the bid is decided against the weakest holder.  If that holder tolerates at least as much, only the
-  price moves, to ``bid + ε`` (the incumbent wins ties, and nobody is evicted to come straight back).  Otherwise the
-  holder leaves, queues again, and the price becomes ``min(next weakest tolerance, bid) + ε``.
+* A free slot is taken at the present price; the bid that fills the last slot lifts the price to the weakest
+  tolerance.
+* At a full column the bid is decided against the weakest holder.  If that holder tolerates at least as much, only
+  the price moves, to ``bid + ε`` (the incumbent wins ties, and nobody is evicted to come straight back).  Otherwise
+  the holder leaves, queues again, and the price becomes ``min(next weakest tolerance, bid) + ε``.
 
 Each bid at a full column raises a price by at least ε, so the stage ends.  It keeps (1) and (2) of `layout` and
 establishes (3): whoever is still not full finds nothing worth its price.  A full column stays full.
 
-Tasks wait in epochs, first come first served; an epoch that is a large share of all tasks is visited in the order of
-memory.  D. P. Bertsekas, "Auction algorithms for network flow problems: a tutorial introduction", Computational
-Optimization and Applications 1 (1992); D. P. Bertsekas and D. A. Castañón, "The auction algorithm for the transportation
+Tasks wait in epochs, first come first served; an epoch that is a large share of all tasks is visited in the order
+of memory.  Rows further on in the epoch are fetched ahead: in a large market a bid mostly waits for memory.
+
+D. P. Bertsekas, "Auction algorithms for network flow problems: a tutorial introduction", Computational Optimization
+and Applications 1 (1992); D. P. Bertsekas and D. A. Castañón, "The auction algorithm for the transportation
 problem", Annals of Operations Research 20 (1989), for many equal slots.
 """
 
-from numba import njit
-
+from kernels.auction.jit import inner, prefetch
 from kernels.auction.layout import BIDS, FORWARD_EDGES
 from kernels.auction.select import best
 from kernels.auction.slots import attach, release_row, replace, weakest
 
 IN_ORDER_FROM = 32
-"""An epoch of at least 1/32 of all entries is read off the flags in order, which costs less than it saves."""
+"""An epoch of at least 1/32 of all tasks is read off their flags in order, which costs less than it saves."""
+
+FAR, NEAR = 12, 6
+"""How many bids ahead a task's record, and its row, are fetched."""
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def next_epoch(queue, base, count, flags):
-    """Sort a large epoch (``queue[base : base + count]``) by reading the flags of its members in order."""
-    if count * IN_ORDER_FROM < flags.size:
-        return
-    t = base
-    for i in range(flags.size):
-        if flags[i]:
-            queue[t] = i
-            t += 1
+@inner
+def next_epoch(tasks, queue, base, count):
+    """Put a large epoch (``queue[base : base + count]``) into the order of memory."""
+    if count * IN_ORDER_FROM >= tasks.size:
+        t = base
+        for i in range(tasks.size):
+            if tasks[i].queued:
+                queue[t] = i
+                t += 1
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
+def fetch_row(edges, low, high):
+    """Ask for the cache lines of a row."""
+    for k in range(low, high, 8):
+        prefetch(edges.values, k)
+    for k in range(low, high, 16):
+        prefetch(edges.indices, k)
+
+
+@inner
+def look(edges, book, desk, i):
+    """Write the surplus of every candidate of task `i` into ``desk.surplus``, 0 for those it has or does not want."""
+    low = edges.indptr[i]
+    value = edges.values[low : edges.indptr[i + 1]]
+    column = edges.indices[low : edges.indptr[i + 1]]
+    surplus = desk.surplus[: value.size]
+    price = book.price
+    for c in range(surplus.size):
+        s = value[c] - price[column[c]]
+        surplus[c] = s if s > 0.0 else 0.0
+    task = book.tasks[i]
+    for t in range(task.first, task.first + task.demand - task.need):
+        surplus[book.row_arc[t] - low] = 0.0
+    return surplus.size
+
+
+@inner
+def bid_for(edges, book, i, k, left_out, eps):
+    """One bid of task `i` by arc `k`.  Returns the task that lost its slot, `i` if the bid failed, −1 if nobody."""
+    j = edges.indices[k]
+    w = edges.values[k]
+    annotator = book.annotators[j]
+    if annotator.fill < annotator.capacity:
+        attach(book, i, j, k, w)
+        if annotator.fill == annotator.capacity:
+            _, tolerance, _ = weakest(book, j)
+            book.price[j] = max(book.price[j], tolerance + eps)
+        return -1
+    slot, tolerance, second = weakest(book, j)
+    bid = w - left_out
+    if bid <= tolerance:
+        book.price[j] = bid + eps
+        return i
+    loser = book.slots[slot].row
+    release_row(book, loser, book.slots[slot].arc)
+    book.price[j] = replace(book, j, slot, i, k, w, bid, second) + eps
+    return loser
+
+
+@inner
+def set_profit(edges, book, i, profit):
+    """Set π of task `i`.  A rise lowers the tolerance of what it holds, which heaps do not expect."""
+    if profit > book.profit[i]:
+        task = book.tasks[i]
+        for t in range(task.first, task.first + task.demand - task.need):
+            book.annotators[edges.indices[book.row_arc[t]]].heaped = 0
+    book.profit[i] = profit
+
+
+@inner
 def forward(edges, book, desk, count, eps, max_edges):
     """Let the first `count` tasks of ``desk.queue`` bid until nobody wants to.
 
     Stops early once more than `max_edges` arcs have been read; the state is then still feasible.  Returns the
     number of arcs read.
     """
-    indptr, indices, values = edges
-    price = book.price
-    profit = book.profit
-    need = book.need
+    indptr = edges.indptr
+    tasks = book.tasks
     queue = desk.queue
-    queued = desk.queued
-    m = need.size
     for t in range(count):
-        queued[queue[t]] = 1
+        tasks[queue[t]].queued = 1
     base = 0
     bids = 0
     read = 0
     while count > 0 and read < max_edges:
-        next_epoch(queue, base, count, queued)
-        other = m - base
+        next_epoch(tasks, queue, base, count)
+        other = tasks.size - base
         waiting = 0
         for turn in range(base, base + count):
+            if turn + FAR < base + count:
+                prefetch(tasks, queue[turn + FAR])
+                prefetch(indptr, queue[turn + FAR])
+                ahead = queue[turn + NEAR]
+                fetch_row(edges, indptr[ahead], indptr[ahead + 1])
             i = queue[turn]
-            queued[i] = 0
-            q = need[i]
-            if q == 0:
-                continue
-            if read >= max_edges:
+            need = tasks[i].need
+            if need > 0 and read < max_edges:
+                tasks[i].queued = 0
+                size = look(edges, book, desk, i)
+                read += size
+                found, left_out = best(desk.surplus, size, need, desk.pick, desk.pick_key)
+                bids += found
+                set_profit(edges, book, i, left_out)
+                for t in range(found):
+                    loser = bid_for(edges, book, i, indptr[i] + desk.pick[t], left_out, eps)
+                    if loser >= 0 and tasks[loser].queued == 0:
+                        tasks[loser].queued = 1
+                        queue[other + waiting] = loser
+                        waiting += 1
+            elif need > 0:
                 queue[other + waiting] = i
                 waiting += 1
-                queued[i] = 1
-                continue
-            low = indptr[i]
-            value = values[low : indptr[i + 1]]
-            column = indices[low : indptr[i + 1]]
-            surplus = desk.surplus
-            read += value.size
-            for c in range(value.size):
-                surplus[c] = value[c] - price[column[c]]
-            first = book.row_start[i]
-            for t in range(first, first + book.demand[i] - q):
-                surplus[book.row_arc[t] - low] = -1.0
-            found, left_out = best(surplus, value.size, q, desk.pick, desk.pick_key)
-            if left_out > profit[i]:
-                for t in range(first, first + book.demand[i] - q):
-                    book.heaped[indices[book.row_arc[t]]] = 0
-            profit[i] = left_out
-            again = False
-            bids += found
-            for t in range(found):
-                c = desk.pick[t]
-                j = column[c]
-                w = value[c]
-                if book.fill[j] < book.capacity[j]:
-                    attach(book, i, j, low + c, w)
-                    if book.fill[j] == book.capacity[j]:
-                        _, tolerance, _ = weakest(book, j)
-                        if tolerance + eps > price[j]:
-                            price[j] = tolerance + eps
-                    continue
-                slot, tolerance, second = weakest(book, j)
-                bid = w - left_out
-                if bid <= tolerance:
-                    price[j] = bid + eps
-                    again = True
-                    continue
-                loser = book.slot_row[slot]
-                release_row(book, loser, book.slot_arc[slot])
-                price[j] = replace(book, j, slot, i, low + c, w, bid, second) + eps
-                if queued[loser] == 0:
-                    queued[loser] = 1
-                    queue[other + waiting] = loser
-                    waiting += 1
-            if again and queued[i] == 0:
-                queued[i] = 1
-                queue[other + waiting] = i
-                waiting += 1
+            else:
+                tasks[i].queued = 0
         base = other
         count = waiting
     for t in range(base, base + count):
-        queued[queue[t]] = 0
+        tasks[queue[t]].queued = 0
     desk.counters[BIDS] += bids
     desk.counters[FORWARD_EDGES] += read
     return read

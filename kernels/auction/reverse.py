@@ -1,69 +1,108 @@
 """Reverse auction: annotators with a free slot and a price bid for tasks, prices only fall.
 
-After `forward` an annotator may be dear and idle: whoever drove the price up has since been lured away.  That breaks (4)
-of `layout`, and with it the proof.  So annotator ``j`` with ``f`` free slots ranks the tasks by ``w − π``, picks the best
-``f``, and lowers its price to what the best one it leaves would pay (never raising it).  A picked task that still has
-need takes the slot.  A full one compares: its least attractive annotator, of tolerance ``w − p``, is kept if it
-tolerates as much as ``w − p_j`` offers (then only ``π_i`` rises, to the offer + ε), else it is dropped, bids in its
-turn, and ``π_i = min(next tolerance, offer) + ε``.
+After `forward` an annotator may be dear and idle: whoever drove the price up has since been lured away.  That breaks
+(4) of `layout`, and with it the proof.  So annotator ``j`` with ``f`` free slots ranks the tasks by ``w − π``, picks
+the best ``f``, and lowers its price to what the best one it leaves would pay (never raising it).  A picked task that
+still has need takes the slot.  A full one compares: its least attractive annotator, of tolerance ``w − p``, is kept
+if it tolerates as much as ``w − p_j`` offers (then only ``π_i`` rises, to the offer + ε), else it is dropped, bids in
+its turn, and ``π_i = min(next tolerance, offer) + ε``.
 
-The stage mirrors `forward` with the roles exchanged: profits only rise, prices fall, a full row stays full.  It keeps
-(1) to (3) and establishes (4).  So one forward and one reverse stage reach ε-optimality from *any* prices and *any*
-held arcs: no alternation, no restart at price zero.  D. P. Bertsekas, D. A. Castañón and H. Tsaknakis, "Reverse auction
-and the solution of inequality constrained assignment problems", SIAM J. Optimization 3 (1993); D. P. Bertsekas and
-D. A. Castañón, "A forward/reverse auction algorithm for asymmetric assignment problems", Computational Optimization and
-Applications 1 (1992).
+The stage mirrors `forward` with the roles exchanged: profits only rise, prices fall, a full row stays full.  It
+keeps (1) to (3) and establishes (4).  So one forward and one reverse stage reach ε-optimality from *any* prices and
+*any* held arcs: no alternation, no restart at price zero.
+
+D. P. Bertsekas, D. A. Castañón and H. Tsaknakis, "Reverse auction and the solution of inequality constrained
+assignment problems", SIAM J. Optimization 3 (1993); D. P. Bertsekas and D. A. Castañón, "A forward/reverse auction
+algorithm for asymmetric assignment problems", Computational Optimization and Applications 1 (1992).
 """
 
 import numpy as np
-from numba import njit
 
-from kernels.auction.forward import next_epoch
+from kernels.auction.forward import IN_ORDER_FROM
+from kernels.auction.jit import inner, prefetch
 from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
 from kernels.auction.slots import attach, release_slot
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
+def next_epoch(annotators, offers, base, count):
+    """Put a large epoch (``offers[base : base + count]``) into the order of memory."""
+    if count * IN_ORDER_FROM >= annotators.size:
+        t = base
+        for j in range(annotators.size):
+            if annotators[j].offered:
+                offers[t] = j
+                t += 1
+
+
+@inner
 def least_attractive(edges, book, i):
-    """Of the arcs that task `i` holds: position in its slots and tolerance ``w − p`` of the worst, and the second worst."""
+    """Of the arcs that task `i` holds: place of the worst, its tolerance ``w − p``, the second worst tolerance."""
     low = np.inf
     second = np.inf
-    first = book.row_start[i]
-    slot = np.int64(first)
-    for t in range(first, first + book.demand[i] - book.need[i]):
+    task = book.tasks[i]
+    place = np.int64(task.first)
+    for t in range(task.first, task.first + task.demand - task.need):
         k = book.row_arc[t]
         tolerance = edges.values[k] - book.price[edges.indices[k]]
         if tolerance < low:
             second = low
             low = tolerance
-            slot = np.int64(t)
+            place = np.int64(t)
         elif tolerance < second:
             second = tolerance
-    return slot, low, second
+    return place, low, second
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def rank(columns, book, desk, j):
-    """Write ``w − π`` of every task that annotator `j` may take into ``desk.surplus``; those it has count as −inf."""
+    """Write ``w − π`` of every task that annotator `j` may take into ``desk.surplus``, 0 for those it has."""
     profit = book.profit
-    first = book.slot_start[j]
-    held = book.fill[j]
+    slots = book.slots
+    annotator = book.annotators[j]
+    first = annotator.first
+    held = annotator.fill
     for t in range(held):
-        i = book.slot_row[first + t]
+        i = slots[first + t].row
         desk.saved[t] = profit[i]
         profit[i] = np.inf
-    value = columns.value[columns.start[j] : columns.stop[j]]
-    row = columns.row[columns.start[j] : columns.stop[j]]
-    surplus = desk.surplus
-    for c in range(value.size):
-        surplus[c] = value[c] - profit[row[c]]
+    arcs = columns[annotator.start : annotator.stop]
+    surplus = desk.surplus[: arcs.size]
+    for c in range(surplus.size):
+        s = arcs[c].value - profit[arcs[c].row]
+        surplus[c] = s if s > 0.0 else 0.0
     for t in range(held):
-        profit[book.slot_row[first + t]] = desk.saved[t]
-    return value.size
+        profit[slots[first + t].row] = desk.saved[t]
+    return surplus.size
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
+def offer_to(edges, book, j, i, k, value, eps):
+    """One offer of annotator `j` to task `i` by arc `k`.  Returns the annotator that was dropped for it, or −1."""
+    if book.tasks[i].need > 0:
+        attach(book, i, j, k, value)
+        if book.tasks[i].need == 0:
+            _, tolerance, _ = least_attractive(edges, book, i)
+            book.profit[i] = max(book.profit[i], tolerance + eps)
+        return -1
+    place, tolerance, second = least_attractive(edges, book, i)
+    offer = value - book.price[j]
+    if offer <= tolerance:
+        book.profit[i] = offer + eps
+        return -1
+    lost = book.row_arc[place]
+    dropped = edges.indices[lost]
+    release_slot(book, dropped, lost)
+    task = book.tasks[i]
+    book.row_arc[place] = book.row_arc[task.first + task.demand - 1]
+    task.need = 1
+    attach(book, i, j, k, value)
+    book.profit[i] = min(second, offer) + eps
+    return dropped
+
+
+@inner
 def reverse(edges, columns, book, desk, count, eps, max_edges):
     """Let the first `count` annotators of ``desk.offers`` bid until no price stands on a free slot.
 
@@ -71,75 +110,45 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
     number of arcs read.
     """
     price = book.price
-    profit = book.profit
-    need = book.need
+    annotators = book.annotators
     offers = desk.offers
-    offered = desk.offered
-    n = price.size
     for t in range(count):
-        offered[offers[t]] = 1
+        annotators[offers[t]].offered = 1
     base = 0
     bids = 0
     read = 0
     while count > 0 and read < max_edges:
-        next_epoch(offers, base, count, offered)
-        other = n - base
+        next_epoch(annotators, offers, base, count)
+        other = annotators.size - base
         waiting = 0
         for turn in range(base, base + count):
             j = offers[turn]
-            offered[j] = 0
-            free = book.capacity[j] - book.fill[j]
-            if free == 0 or price[j] <= 0.0:
+            annotator = annotators[j]
+            annotator.offered = 0
+            if annotator.fill == annotator.capacity or price[j] <= 0.0:
                 continue
-            if read >= max_edges:
-                offers[other + waiting] = j
-                waiting += 1
-                offered[j] = 1
-                continue
-            size = rank(columns, book, desk, j)
-            read += size
-            found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
-            if left_out < price[j]:
-                price[j] = left_out
-            p = price[j]
-            bids += found
-            start = columns.start[j]
-            for t in range(found):
-                c = start + desk.pick[t]
-                k = columns.arc[c]
-                i = columns.row[c]
-                w = columns.value[c]
-                if need[i] > 0:
-                    attach(book, i, j, k, w)
-                    if need[i] == 0:
-                        _, tolerance, _ = least_attractive(edges, book, i)
-                        if tolerance + eps > profit[i]:
-                            profit[i] = tolerance + eps
-                    continue
-                slot, tolerance, second = least_attractive(edges, book, i)
-                offer = w - p
-                if offer <= tolerance:
-                    profit[i] = offer + eps
-                    continue
-                lost = book.row_arc[slot]
-                other_j = edges.indices[lost]
-                release_slot(book, other_j, lost)
-                if price[other_j] > 0.0 and offered[other_j] == 0:
-                    offered[other_j] = 1
-                    offers[other + waiting] = other_j
-                    waiting += 1
-                book.row_arc[slot] = book.row_arc[book.row_start[i] + book.demand[i] - 1]
-                need[i] += 1
-                attach(book, i, j, k, w)
-                profit[i] = (second if second < offer else offer) + eps
-            if book.fill[j] < book.capacity[j] and price[j] > 0.0 and offered[j] == 0:
-                offered[j] = 1
+            if read < max_edges:
+                size = rank(columns, book, desk, j)
+                read += size
+                free = annotator.capacity - annotator.fill
+                found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
+                bids += found
+                price[j] = min(price[j], left_out)
+                for t in range(found):
+                    arc = columns[annotator.start + desk.pick[t]]
+                    dropped = offer_to(edges, book, j, arc.row, arc.arc, arc.value, eps)
+                    if dropped >= 0 and price[dropped] > 0.0 and annotators[dropped].offered == 0:
+                        annotators[dropped].offered = 1
+                        offers[other + waiting] = dropped
+                        waiting += 1
+            if annotator.fill < annotator.capacity and price[j] > 0.0 and annotator.offered == 0:
+                annotator.offered = 1
                 offers[other + waiting] = j
                 waiting += 1
         base = other
         count = waiting
     for t in range(base, base + count):
-        offered[offers[t]] = 0
+        annotators[offers[t]].offered = 0
     desk.counters[REVERSE_BIDS] += bids
     desk.counters[REVERSE_EDGES] += read
     return read

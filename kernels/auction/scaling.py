@@ -1,25 +1,26 @@
 """ε-scaling: from a coarse auction to the target gap.
 
-With a small ε from the start, tasks that compete for the same annotators raise the price in tiny steps ("price wars").  So
-the first auction runs at a coarse ε, and each further one at ε / `THETA`, from the prices and the held arcs of the last.
-Arcs that the smaller ε no longer justifies are released first (`audit.drop`).  Every phase runs forward *and* reverse:
-leaving the reverse stage to the last phases costs up to 25 times as much on markets of identical annotators.
+With a small ε from the start, tasks that compete for the same annotators raise the price in tiny steps ("price
+wars").  So the first auction runs at a coarse ε, and each further one at ε / `THETA`, from the prices and the held
+arcs of the last.  Arcs that the smaller ε no longer justifies are released first (`audit.drop`).  Every phase runs
+forward *and* reverse: leaving the reverse stage to the last phases costs up to 25 times as much on markets of
+identical annotators.
 
-It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid, ``abs_tol`` below
-one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken below ``1e-13`` of the
-largest value, where float64 can no longer tell bids apart.
+It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid, ``abs_tol``
+below one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken below ``1e-13`` of
+the largest value, where float64 can no longer tell bids apart.
 
-The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must not coarsen
-the rest).  Crowded markets (more demand than slots) start at 0.3 of it; where annotators abound, hardly anybody competes
-and 0.003 solves the market at once.
+The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must not
+coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it; where annotators abound, hardly
+anybody competes and 0.003 solves the market at once.
 """
 
 import numpy as np
-from numba import njit
 
 from kernels.auction.audit import audit, drop, primal
 from kernels.auction.columns import transpose
 from kernels.auction.forward import forward
+from kernels.auction.jit import inner
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 
@@ -27,56 +28,62 @@ THETA = 5.0
 FLOOR = 1e-13
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def coarse_eps(edges, book):
-    """First ε and the largest positive value (0 if there is none)."""
+    """First ε, and the largest positive value (0 if there is none)."""
     indptr, _, values = edges
     largest = 0.0
     total = 0.0
     rows = 0
     units = 0
-    for i in range(book.demand.size):
-        top = 0.0
-        if book.demand[i] == 0:
-            continue
-        row = values[indptr[i] : indptr[i + 1]]
-        for c in range(row.size):
-            top = row[c] if row[c] > top else top
-        if top > 0.0:
-            total += top
-            rows += 1
-            units += book.demand[i]
-        largest = max(largest, top)
-    load = units / max(book.slot_start[book.fill.size], 1)
+    slots = 0
+    for i in range(book.tasks.size):
+        if book.tasks[i].demand > 0:
+            top = 0.0
+            for k in range(indptr[i], indptr[i + 1]):
+                top = values[k] if values[k] > top else top
+            if top > 0.0:
+                total += top
+                rows += 1
+                units += book.tasks[i].demand
+                largest = max(largest, top)
+    for j in range(book.annotators.size):
+        slots += book.annotators[j].capacity
+    load = units / max(slots, 1)
     share = 0.3 if load >= 1.0 else 0.02 if load >= 0.4 else 0.003
     return share * (total / max(rows, 1)), largest
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def open_columns(book, desk):
+@inner
+def copy_to(source, target):
+    """``target[:] = source`` without the temporary copy that Numba makes of it."""
+    for t in range(target.size):
+        target[t] = source[t]
+
+
+@inner
+def dear_and_idle(book, desk):
     """List the annotators with a free slot and a price in ``desk.offers``; returns how many."""
     count = 0
     for j in range(book.price.size):
-        if book.fill[j] < book.capacity[j] and book.price[j] > 0.0:
+        if book.annotators[j].fill < book.annotators[j].capacity and book.price[j] > 0.0:
             desk.offers[count] = j
             count += 1
     return count
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def run(edges, columns, degree, book, desk, warm, gap_tol, abs_tol, max_work):
+@inner
+def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     """Phases until the target is met.
 
     Returns
     -------
     status, bound, eps : the prices of the bound are in ``desk.best_price``, its rows in ``desk.best_kept``
     """
-    m = book.need.size
+    for j in range(book.price.size):
+        desk.best_price[j] = 0.0 if book.annotators[j].capacity > 0 else np.inf
     eps, largest = coarse_eps(edges, book)
     if largest == 0.0:
-        for j in range(book.price.size):
-            if book.capacity[j] > 0:
-                desk.best_price[j] = 0.0
         desk.best_kept[:] = 0.0
         return OPTIMAL, 0.0, 0.0
     floor = largest * FLOOR
@@ -88,26 +95,26 @@ def run(edges, columns, degree, book, desk, warm, gap_tol, abs_tol, max_work):
     if warm:
         _, wanting, unhappy = audit(edges, book, desk, eps)
     else:
-        for i in range(m):
-            if book.need[i] > 0:
+        for i in range(book.tasks.size):
+            if book.tasks[i].need > 0:
                 desk.queue[wanting] = i
                 wanting += 1
     while True:
         desk.counters[PHASES] += 1
         wanting = drop(edges, book, desk, eps, unhappy, wanting)
         work += forward(edges, book, desk, wanting, eps, max_work - work)
-        idle = open_columns(book, desk)
+        idle = dear_and_idle(book, desk)
         if idle > 0:
             if not transposed:
-                transpose(edges, degree, columns)
+                transpose(edges, book.annotators, columns)
                 transposed = True
             work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
         next_eps = max(eps / THETA, floor)
         now, wanting, unhappy = audit(edges, book, desk, next_eps)
         if now < bound:
             bound = now
-            desk.best_price[:] = book.price
-            desk.best_kept[:] = desk.kept
+            copy_to(book.price, desk.best_price)
+            copy_to(desk.kept, desk.best_kept)
         if bound - primal(book) <= max(gap_tol * bound, abs_tol):
             return OPTIMAL, bound, eps
         if work >= max_work:

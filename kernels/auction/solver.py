@@ -8,13 +8,14 @@ the same time (the kernels release the GIL).
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from kernels.auction.audit import primal
-from kernels.auction.layout import Edges, Workspace, carve, measure
-from kernels.auction.scaling import run
+from kernels.auction.jit import entry, inner
+from kernels.auction.layout import ANNOTATOR, Edges
+from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
 from kernels.auction.validation import check_market, check_start, check_targets
+from kernels.auction.workspace import Workspace, carve, measure
 
 NO_LIMIT = np.iinfo(np.int64).max
 _workspace = Workspace()
@@ -49,72 +50,73 @@ class Solution(NamedTuple):
     """Arcs read by bids: the quantity that `max_work` limits."""
 
 
-@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def open_book(edges, demand, capacity, degree, price, held, book, desk):
+@inner
+def open_book(edges, demand, capacity, price, held, book, desk):
     """Initialise the state from the given prices and held arcs; returns whether there were any.
 
     Demand is cut to the row's length, capacity to one more than the column's: an annotator with more slots than
     candidates can never be full, so its price is and stays 0.  Surplus holders are dropped in the order of rows.
     """
     indptr, indices, values = edges
+    tasks = book.tasks
+    annotators = book.annotators
     warm = False
     place = 0
-    for j in range(book.capacity.size):
-        ample = capacity[j] > degree[j]
-        c = min(max(capacity[j], 0), np.int64(degree[j]) + 1)
-        book.capacity[j] = c
-        book.fill[j] = 0
-        book.heaped[j] = 0
-        desk.offered[j] = 0
-        book.slot_start[j] = place
-        place += c
-        book.price[j] = 0.0
-        if c == 0:
-            book.price[j] = np.inf
-        elif price.size > 0 and price[j] > 0.0 and not ample:
+    for j in range(annotators.size):
+        length = np.int64(annotators[j].room - annotators[j].start)
+        slots = min(max(capacity[j], 0), length + 1)
+        annotators[j].first = place
+        annotators[j].capacity = slots
+        annotators[j].fill = 0
+        annotators[j].heaped = 0
+        annotators[j].offered = 0
+        place += slots
+        book.price[j] = 0.0 if slots > 0 else np.inf
+        if price.size > 0 and price[j] > 0.0 and 0 < slots <= length:
             book.price[j] = price[j]
             warm = True
-        desk.best_price[j] = book.price[j]
-    book.slot_start[book.capacity.size] = place
     place = 0
-    for i in range(book.demand.size):
-        d = min(max(demand[i], 0), indptr[i + 1] - indptr[i])
-        book.demand[i] = d
-        book.need[i] = d
-        book.profit[i] = 0.0 if d > 0 else np.inf
-        book.row_start[i] = place
-        place += d
-        desk.queued[i] = 0
-    book.row_start[book.demand.size] = place
-    for i in range(book.demand.size if held.size > 0 else 0):
-        for k in range(indptr[i], indptr[i + 1]):
-            j = indices[k]
-            if held[k] and book.need[i] > 0 and book.fill[j] < book.capacity[j] and values[k] > 0.0:
-                attach(book, i, j, k, values[k])
-                warm = True
+    for i in range(tasks.size):
+        wanted = min(max(demand[i], 0), indptr[i + 1] - indptr[i])
+        tasks[i].first = place
+        tasks[i].demand = wanted
+        tasks[i].need = wanted
+        tasks[i].queued = 0
+        place += wanted
+        book.profit[i] = 0.0 if wanted > 0 else np.inf
+        if held.size > 0:
+            for k in range(indptr[i], indptr[i + 1]):
+                j = indices[k]
+                free = annotators[j].fill < annotators[j].capacity and tasks[i].need > 0
+                if held[k] and free and values[k] > 0.0:
+                    attach(book, i, j, k, values[k])
+                    warm = True
     desk.counters[:] = 0
     return warm
 
 
-@njit(cache=True, nogil=True)
+@entry
 def solve_kernel(
-    indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work,
-    sizes, ints, reals, flags, pick, counters, degree, arc, row, value, held_out, price_out, profit_out,
+    indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work, sizes,
+    tasks, annotators, slots, columns, row_arc, ints, reals, pick, counters, held_out, price_out, profit_out,
 ):  # fmt: skip
-    """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.  Returns value, bound, status, ε."""
+    """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
+
+    Returns value, bound, status and the last ε.
+    """
     edges = Edges(indptr, indices, values)
-    book, desk, columns = carve(ints, reals, flags, pick, counters, arc, row, value, sizes)
-    warm = open_book(edges, demand, capacity, degree, price, held, book, desk)
-    status, bound, eps = run(edges, columns, degree, book, desk, warm, gap_tol, abs_tol, max_work)
+    book, desk = carve(
+        tasks, annotators, slots, row_arc, ints, reals, pick, counters, demand.size, capacity.size, sizes
+    )
+    warm = open_book(edges, demand, capacity, price, held, book, desk)
+    status, bound, eps = run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work)
     held_out[:] = 0
-    for i in range(book.need.size):
-        first = book.row_start[i]
-        for t in range(first, first + book.demand[i] - book.need[i]):
+    for i in range(book.tasks.size):
+        task = book.tasks[i]
+        for t in range(task.first, task.first + task.demand - task.need):
             held_out[book.row_arc[t]] = 1
-    for j in range(book.price.size):
-        price_out[j] = desk.best_price[j]
-    for i in range(book.need.size):
-        profit_out[i] = desk.best_kept[i]
+    copy_to(desk.best_price, price_out)
+    copy_to(desk.best_kept, profit_out)
     return primal(book), bound, status, eps
 
 
@@ -181,19 +183,19 @@ def solve(
     if values.dtype != np.float64:
         values = values.astype(np.float64)
     space = _workspace
-    if space.degree.size < capacity.size:
-        space.degree = np.empty(capacity.size, np.int32)
-    sizes = measure(indptr, indices, demand, capacity, space.degree)
-    space.reserve(sizes)
-    arc, row, value = space.column_buffers(indices.size, values.dtype)
+    if space.annotators.size < capacity.size:
+        space.annotators = np.empty(capacity.size, ANNOTATOR)
+    sizes = measure(indptr, indices, demand, capacity, space.annotators)
+    space.reserve(demand.size, capacity.size, indices.size, sizes)
     held_out = np.empty(indices.size, np.uint8)
     price_out = np.empty(capacity.size, np.float64)
     profit_out = np.empty(demand.size, np.float64)
     value, bound, status, eps = solve_kernel(
         indptr, indices, values, demand, capacity,
-        _NO_PRICE if price is None else price, _NO_HELD if held is None else held, gap_tol, abs_tol, max_work,
-        sizes, space.ints, space.reals, space.flags, space.pick, space.counters, space.degree, arc, row, value,
-        held_out, price_out, profit_out,
+        _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
+        float(gap_tol), float(abs_tol), int(max_work),
+        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.ints, space.reals,
+        space.pick, space.counters, held_out, price_out, profit_out,
     )  # fmt: skip
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0
