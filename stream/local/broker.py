@@ -78,13 +78,24 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on this loopback port; connections that linger do not count."""
+    with socket.socket() as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port(below: int = 32768) -> int:
     """Return a free loopback port in [10000, `below`), below the ephemeral range of the system."""
     ports = list(range(10_000, below))
     random.SystemRandom().shuffle(ports)
     for port in ports[:1000]:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
+        if is_free(port):
             return port
     raise OSError(f"none of 1000 ports tried in [10000, {below}) is free on {HOST}")
 
@@ -155,11 +166,14 @@ class LocalKafka:
         Raises
         ------
         KafkaUnavailable
-            When Java or the jars are missing, or the broker is not ready within `limit_s` seconds; then
-            with the end of its log.
+            When Java or the jars are missing, a port is taken, or the broker is not ready within `limit_s`
+            seconds; then with the end of its log.
         """
         if self.pid:
             return
+        for port in (self.port, self.controller_port):
+            if not is_free(port):  # else whoever listens there would be taken for this broker
+                raise KafkaUnavailable(f"port {port} on {HOST} is taken by another program; give another one")
         jvm = [find_java(), *JVM_FLAGS, "-cp", classpath()]
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self._write_properties()

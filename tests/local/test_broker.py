@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,8 @@ def test_a_record_produced_is_a_record_consumed(kafka: str) -> None:
 
 @pytest.mark.kafka
 def test_data_and_address_survive_kill_and_restart(own_kafka: LocalKafka) -> None:
+    for port in (own_kafka.port, own_kafka.controller_port):  # below those the system gives to clients
+        assert 10_000 <= port < 32_768
     bootstrap, topic = own_kafka.bootstrap, create_topic(own_kafka.bootstrap)
     produce(bootstrap, topic, b"before")
     own_kafka.kill()
@@ -76,12 +79,6 @@ def test_data_and_address_survive_kill_and_restart(own_kafka: LocalKafka) -> Non
     produce(bootstrap, topic, b"between")
     own_kafka.restart()
     assert consume(bootstrap, topic, 2) == [b"before", b"between"]
-
-
-@pytest.mark.kafka
-def test_ports_lie_below_the_ephemeral_range(own_kafka: LocalKafka) -> None:
-    assert 10_000 <= own_kafka.port < 32_768
-    assert 10_000 <= own_kafka.controller_port < 32_768
 
 
 @pytest.mark.kafka
@@ -147,6 +144,15 @@ def test_of_javas_words_the_stack_is_left_out() -> None:
     output = "Exception: a port is taken\n\tat a.B(C.java:1)\n\tat d.E(F.java:2)\nCaused by: x\n"
     assert java_words(output) == "Exception: a port is taken\nCaused by: x"
     assert java_words("\n") == "it said nothing"
+
+
+def test_another_program_on_the_port_is_never_taken_for_the_broker(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        broker = LocalKafka(tmp_path, port=port)
+        with pytest.raises(KafkaUnavailable, match=f"port {port} on 127.0.0.1 is taken"):
+            broker.start()
+    assert broker.pid is None
 
 
 def test_a_free_port_is_free_to_take() -> None:
