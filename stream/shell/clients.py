@@ -77,6 +77,19 @@ def reader(settings: Settings) -> Consumer:
     )
 
 
+def history(settings: Settings) -> dict[str, Any]:
+    """Arguments of a kafka-python consumer of what is committed: for commands, which have no event loop."""
+    return {
+        **_common(settings, "history"),
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "fetch_max_wait_ms": 50,
+        "request_timeout_ms": 15_000,
+    }
+
+
 def transactional_producer(settings: Settings, partition: int) -> Producer:
     """The only writer of a partition; starting it fences whoever was the writer before."""
     aiokafka.producer.sender.BACKOFF_OVERRIDE = MARKER_BACKOFF_S

@@ -11,7 +11,7 @@ import time
 from typing import Any, TextIO
 
 LEVELS = {
-    # their INFO is written for their own developers; our subclasses of Faust's services log under their module
+    # their INFO is for their own developers; our subclasses of Faust services log under their module
     "stream.shell": logging.WARNING,
     "faust": logging.WARNING,
     "mode": logging.WARNING,

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from stream.core.shard import Range, RoundResult, Shard
+from stream.core.intake import Range
+from stream.core.shard import RoundResult, Shard
 from stream.settings import Settings
 from stream.shell.budget import Budget
 from stream.shell.exits import leave_for

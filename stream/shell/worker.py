@@ -10,6 +10,7 @@ heartbeats.
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,19 +87,19 @@ def check_port(settings: Settings) -> None:
             ) from error
 
 
-def warm_up() -> None:
+def warm_up(settings: Settings) -> None:
     """Compile all kernels, or load them from Numba's cache."""
-    from kernels.__main__ import precompile  # noqa: PLC0415  (numba: slow to import)
+    # numba is slow to import, and only a worker needs it
+    from kernels.__main__ import precompile  # noqa: PLC0415
+    from stream.shell.rehearsal import rehearse  # noqa: PLC0415
 
+    started = time.monotonic()
     precompile()
+    rehearse(settings.market)
+    log.info("kernels_ready", seconds=round(time.monotonic() - started, 1))
 
 
 async def _run(settings: Settings, shards: ShardFactory) -> None:
-    try:
-        check_port(settings)
-        await check_topics(settings)
-    except OperatorNeeded as error:
-        leave_for(error, "cannot_start")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -129,7 +130,9 @@ async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     leave(DRAINED, "drained")
 
 
-def run(settings: Settings, shards: ShardFactory = make_shard, prepare: Callable[[], None] = warm_up) -> None:
+def run(
+    settings: Settings, shards: ShardFactory = make_shard, prepare: Callable[[Settings], None] = warm_up
+) -> None:
     """Run a worker until it is told to stop; ends the process, see :mod:`stream.shell.exits`.
 
     Parameters
@@ -138,14 +141,19 @@ def run(settings: Settings, shards: ShardFactory = make_shard, prepare: Callable
     shards : callable, optional
         See :func:`stream.shell.app.create_app`.
     prepare : callable, optional
-        What to do before the group is joined.
+        ``prepare(settings)``: what to do before the group is joined.
     """
     configure(settings.log_format, settings.log_level)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
-    prepare()
+    try:
+        check_port(settings)
+        asyncio.run(check_topics(settings))
+    except OperatorNeeded as error:
+        leave_for(error, "cannot_start")
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:
+        prepare(settings)
         asyncio.run(_run(settings, shards))
     except Exception as error:
         leave_for(error, "worker_failed")

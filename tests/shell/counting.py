@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stream.core.shard import DeadLetter, Range, RoundResult
-
+from stream.core.intake import Range
+from stream.core.shard import DeadLetter, RoundResult
 from stream.events import RoundCompleted, encode
 from stream.settings import Settings, load
 from stream.topics import ANNOTATORS, INPUTS, JUDGMENTS, ROUNDS, TASKS, dead_letters
@@ -128,7 +128,7 @@ def main() -> None:
     """Run a worker with counting shards."""
     from stream.shell import worker  # noqa: PLC0415  (only the process needs faust)
 
-    worker.run(load(), make_shard, prepare=lambda: None)
+    worker.run(load(), make_shard, prepare=lambda settings: None)
 
 
 if __name__ == "__main__":
