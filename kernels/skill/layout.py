@@ -123,7 +123,9 @@ def belief_width(classes):
     return ENGINES * classes + 1
 
 
-def empty(models=4, annotators=16, seats=32, evidence=1024):
+def empty(
+    models: int = 4, annotators: int = 16, seats: int = 32, evidence: int = 1024, classes: int = MAX_CLASSES
+) -> Skills:
     """Return the columns of a pool about which nothing is known yet.
 
     Parameters
@@ -132,6 +134,8 @@ def empty(models=4, annotators=16, seats=32, evidence=1024):
         Rows to reserve.
     evidence : int
         Floats to reserve: `model_width(K)` per model and `evidence_width(K)` per seat.
+    classes : int
+        The most classes a model will have.
 
     Returns
     -------
@@ -143,11 +147,11 @@ def empty(models=4, annotators=16, seats=32, evidence=1024):
         np.zeros(evidence, np.float64),
         np.full((models, annotators), -1, np.int32),
         np.zeros(3, np.int64),
-        np.zeros((3 + ENGINES + MAX_CLASSES + 1) * MAX_CLASSES, np.float64),
+        np.zeros((2 + ENGINES + classes) * classes, np.float64),
     )
 
 
-def grow(skills, models=0, annotators=0, seats=0, evidence=0):
+def grow(skills: Skills, models: int = 0, annotators: int = 0, seats: int = 0, evidence: int = 0) -> Skills:
     """Return the same state in columns of at least the given lengths (never shorter than before)."""
     rows, columns = skills.seat_of.shape
     seat_of = np.full((max(models, rows), max(annotators, columns)), -1, np.int32)
@@ -162,7 +166,7 @@ def grow(skills, models=0, annotators=0, seats=0, evidence=0):
     )
 
 
-def _longer(column, length):
+def _longer(column: np.ndarray, length: int) -> np.ndarray:
     if length <= len(column):
         return column
     grown = np.zeros(length, column.dtype)

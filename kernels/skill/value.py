@@ -27,9 +27,6 @@ FLOOR_SD = 0.03
 THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
 """Floats `prepare` may write: theta[K, K] and the K row entropies."""
 
-SCRATCH = (3 + ENGINES) * MAX_CLASSES
-"""Where in `work` the functions below that need a theta of their own put it: behind what the update uses."""
-
 
 @njit(cache=True, nogil=True)
 def mean(skills, m, s):
@@ -215,7 +212,7 @@ def gain_prepared(theta, q, classes):
 def gain(skills, m, s, q):
     """(information, accuracy) gain of one more judgment by seat `s` (-1: a newcomer) on posterior `q`[K]."""
     classes = skills.models[m]["classes"]
-    theta = skills.work[SCRATCH:]
+    theta = skills.work[(1 + ENGINES) * classes :]
     prepare(skills, m, s, theta)
     return gain_prepared(theta, q, classes)
 
@@ -226,7 +223,7 @@ def ability(skills, m, s):
     classes = skills.models[m]["classes"]
     if classes < 2:
         return mean(skills, m, s)
-    theta = skills.work[SCRATCH:]
+    theta = skills.work[(1 + ENGINES) * classes :]
     prepare(skills, m, s, theta)
     information = 0.0
     for label in range(classes):

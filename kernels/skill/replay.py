@@ -1,0 +1,230 @@
+"""Recorded judgments through the streaming kernels: all in one pass, or only those worth asking for.
+
+`replay` counts every judgment in the given order and revisits a few open tasks after each, as the core does.
+
+`allocate` answers: which of these judgments were needed? Annotators arrive in the given order. An arriving
+annotator may be asked for one of *its own* recorded judgments, on the open task where it is worth most,
+
+    value = (G + EPSILON I) / (1 + judgments under way on the task)        (`value`; q calibrated)
+
+and is sent away when its best value is below `picky` times the usual one (running mean over arrivals): the
+budget then goes to those who know. A task closes when its calibrated posterior reaches `stop` or it has
+`most` judgments. Up to `busy` answers are under way at any time: an answer is counted when that many later
+ones have been asked for.
+
+Gold, if there is any, is asked for at fixed arrivals of an annotator, more at the beginning.
+
+Nothing here is used by the running system; it is how the kernels are judged on data.
+"""
+
+import numpy as np
+from numba import njit
+
+from kernels.skill.layout import seat
+from kernels.skill.update import learn, refresh
+from kernels.skill.value import gain_prepared, prepare
+
+EPSILON = 0.3
+LESSONS = 20
+
+
+@njit(cache=True, nogil=True)
+def replay(
+    skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits, state
+):
+    """Count all judgments in `order`.
+
+    Parameters
+    ----------
+    skills : Skills
+        With room for a seat per annotator.
+    m : int
+    order : int64[J]
+        A permutation of the judgments.
+    task, annotator, label : int32[J]
+    at : float64[J]
+    truth : int32[tasks]
+        The known label of gold tasks, else -1.
+    start : int64[tasks + 1]
+        Where the judgments of each task go in `table`.
+    table : int32[3, J]
+        Out: seats, labels and stamps by task.
+    belief, reported : float32[tasks, *]
+        Out.
+    revisits : int
+        Open tasks refreshed after each judgment.
+    state : int64
+        Seed of the choice of those tasks.
+    """
+    tasks = len(start) - 1
+    count = np.zeros(tasks, np.int64)
+    seen = np.zeros(tasks, np.int64)
+    opened = 0
+    for i in order:
+        t = task[i]
+        if count[t] == 0:
+            seen[opened] = t
+            opened += 1
+        part = table[:, start[t] : start[t + 1]]
+        n = count[t]
+        part[0, n] = seat(skills, m, annotator[i])
+        part[1, n] = label[i]
+        count[t] = n + 1
+        learn(skills, m, part[0], part[1], part[2], n + 1, 1, truth[t], belief[t], reported[t], at[i])
+        for _ in range(revisits):
+            state = _next(state)
+            t = seen[(state >> 33) % opened]
+            if truth[t] < 0:
+                part = table[:, start[t] : start[t + 1]]
+                refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
+
+
+@njit(cache=True, nogil=True)
+def _next(state):
+    """Linear congruential generator (Knuth's MMIX constants), kept non-negative."""
+    return (state * np.int64(6364136223846793005) + np.int64(1442695040888963407)) & np.int64(
+        0x7FFFFFFFFFFFFFFF
+    )
+
+
+@njit(cache=True, nogil=True)
+def allocate(
+    skills,
+    m,
+    arrivals,
+    own,
+    task,
+    label,
+    at,
+    truth,
+    known,
+    start,
+    table,
+    belief,
+    reported,
+    policy,
+    curve,
+    state,
+):
+    """Ask arriving annotators for the judgments that are worth most; return how many were asked for.
+
+    Parameters
+    ----------
+    skills, m, task, label, at, truth, start, table, belief, reported, state
+        As in `replay`; the judgments are sorted by annotator.
+    arrivals : int32[A]
+        Annotators in order of arrival.
+    own : int64[annotators + 1]
+        Where the judgments of each annotator are.
+    known : int32[tasks]
+        The labels to score against, -1 where none; only `curve` depends on them.
+    policy : float64[6]
+        stop, most, picky, busy, revisits, budget (judgments asked for at most).
+    curve : float64[J + 1]
+        Out: tasks labelled right (ties share) after so many counted judgments.
+    """
+    stop, most, picky = policy[0], policy[1], policy[2]
+    busy, revisits, budget = int(policy[3]), int(policy[4]), int(policy[5])
+    tasks = len(start) - 1
+    classes = reported.shape[1]
+    asked = np.zeros(len(task), np.bool_)
+    count = np.zeros(tasks, np.int64)
+    flying = np.zeros(tasks, np.int64)
+    credit = np.zeros(tasks)
+    arrivals_of = np.zeros(len(own) - 1, np.int64)
+    queue = np.zeros(len(task), np.int64)
+    theta = np.zeros(classes * classes + classes)
+    right = 0.0
+    for t in range(tasks):
+        refresh(skills, m, table[0, :0], table[1, :0], table[2, :0], 0, truth[t], belief[t], reported[t], 0.0)
+        credit[t] = _credit(reported[t], known[t])
+        right += credit[t]
+    curve[0] = right
+    spent = 0
+    usual = 0.0
+    arrived = 0
+    counted = 0
+    for w in arrivals:
+        if spent >= budget:
+            break
+        best = 0.0
+        chosen = -1
+        lesson = -1
+        prepare(skills, m, skills.seat_of[m, w], theta)
+        for i in range(own[w], own[w + 1]):
+            t = task[i]
+            if truth[t] >= 0:
+                if not asked[i]:
+                    lesson = i
+                continue
+            if asked[i] or count[t] + flying[t] >= most:
+                continue
+            top = 0.0
+            for k in range(classes):
+                top = max(top, reported[t, k])
+            if top >= stop:
+                continue
+            information, accuracy = gain_prepared(theta, reported[t], classes)
+            value = (accuracy + EPSILON * information) / (1.0 + flying[t])
+            if value > best:
+                best = value
+                chosen = i
+        arrivals_of[w] += 1
+        if lesson >= 0 and _is_lesson(arrivals_of[w]):
+            chosen = lesson
+            best = picky * usual
+        arrived += 1
+        usual += (best - usual) * max(1.0 / arrived, 0.01)
+        if chosen >= 0 and (best >= picky * usual):
+            asked[chosen] = True
+            flying[task[chosen]] += 1
+            queue[spent] = chosen
+            spent += 1
+        while counted < spent and (spent - counted > busy or spent >= budget):
+            i = queue[counted]
+            t = task[i]
+            flying[t] -= 1
+            part = table[:, start[t] : start[t + 1]]
+            part[0, count[t]] = seat(skills, m, _owner(own, i))
+            part[1, count[t]] = label[i]
+            count[t] += 1
+            counted += 1
+            learn(skills, m, part[0], part[1], part[2], count[t], 1, truth[t], belief[t], reported[t], at[i])
+            right += _credit(reported[t], known[t]) - credit[t]
+            credit[t] = _credit(reported[t], known[t])
+            for _ in range(revisits):
+                state = _next(state)
+                t = task[queue[(state >> 33) % counted]]
+                if truth[t] < 0:
+                    part = table[:, start[t] : start[t + 1]]
+                    refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
+                    right += _credit(reported[t], known[t]) - credit[t]
+                    credit[t] = _credit(reported[t], known[t])
+            curve[counted] = right
+    return counted
+
+
+@njit(cache=True, nogil=True)
+def _is_lesson(arrival):
+    """Gold goes to every second of an annotator's first LESSONS arrivals, then to every LESSONS-th one."""
+    return arrival % 2 == 0 if arrival <= LESSONS else arrival % LESSONS == 0
+
+
+@njit(cache=True, nogil=True)
+def _owner(own, i):
+    """The annotator whose judgment number i is (`own` sorted)."""
+    return np.searchsorted(own, i, side="right") - 1
+
+
+@njit(cache=True, nogil=True)
+def _credit(q, known):
+    """1 when the arg-max of `q` is `known`, shared between ties; 0 when nothing is known."""
+    if known < 0:
+        return 0.0
+    top = 0.0
+    for k in range(len(q)):
+        top = max(top, q[k])
+    ties = 0
+    for k in range(len(q)):
+        ties += q[k] >= top
+    return 1.0 / ties if q[known] >= top else 0.0
