@@ -1,0 +1,317 @@
+"""Candidates: which annotators a task could get now, and what each pair is worth.
+
+``recall`` fills the CSR market that the auction solves: per open task its feasible free annotators of positive
+value, at most ``limit`` of them. Half of those kept are the best; the other half are drawn at random, for if
+every task named the same best people, all but a few would be left without.
+
+Small markets are evaluated in full and the values kept, so that the bound can be proven over every pair; of larger
+ones each task draws a sample of the free annotators. ``complete`` is the final pass over everything: it offers
+whatever feasible work of positive value an annotator still has room for.
+
+Randomness is a hash of (seed, task, annotator): the same seed gives the same market whatever the order.
+"""
+
+import numpy as np
+from numba import njit
+
+from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN
+from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.offers import may_offer, offer_one
+from kernels.lifecycle.pairs import find
+from kernels.lifecycle.presence import is_free
+from kernels.skill import ability as ability_of
+from kernels.skill import at_least, prepare, quantile
+from kernels.valuation import PLAIN_ABILITY, importance, terms
+
+CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
+
+
+@njit(cache=True, nogil=True)
+def mix(seed, x):
+    """A 64-bit hash (the finaliser of SplitMix64)."""
+    z = np.uint64(seed) + np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def open_market(pool, tasks, free):
+    """List the open tasks with room and the free annotators; returns both counts.
+
+    ``tasks`` i4 and ``free`` i4 have room for all slots.
+    """
+    n = 0
+    for t in range(pool.counters[4]):
+        if pool.room[t] > 0:
+            tasks[n] = t
+            n += 1
+    m = 0
+    if n > 0:
+        for a in range(pool.counters[5]):
+            if is_free(pool, a, pool.clock[NOW]):
+                free[m] = a
+                m += 1
+    return n, m
+
+
+@njit(cache=True, nogil=True)
+def qualified(pool, t, a, grants):
+    """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
+    task = pool.tasks[t]
+    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators[a].profile]:
+        return True
+    seat = pool.skills.seat_of[task.model, a]
+    return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
+
+
+@njit(cache=True, nogil=True)
+def listed(pool, start, n, a):
+    """Is the annotator in this list?"""
+    for i in range(start, start + n):
+        if pool.lists[i] == a:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def feasible(pool, t, a, fits, grants, asked):
+    """Every hard requirement of the pair except room and capacity.
+
+    ``asked`` u1[annotators, projects] restricts pull requests to projects (empty when nobody restricts).
+    """
+    task = pool.tasks[t]
+    if not fits[task.demand, pool.annotators[a].profile]:
+        return False
+    if task.only_n and not listed(pool, task.only, task.only_n, a):
+        return False
+    if task.exclude_n and listed(pool, task.exclude, task.exclude_n, a):
+        return False
+    if asked.shape[0] and not asked[a, task.project]:
+        return False
+    project = pool.projects[task.project]
+    if project.limited != NONE and pool.share[project.limited, a] >= project.cap:
+        return False
+    p = find(pool, t, a)
+    if p != NONE and pool.pairs[p].state not in (LAPSED, WITHDRAWN):
+        return False
+    return qualified(pool, t, a, grants)
+
+
+@njit(cache=True, nogil=True)
+def prepare_model(pool, m, free, n_free, theta, ability):
+    """Prepare the free annotators for the tasks of one model (NONE: tasks without classes)."""
+    for j in range(n_free):
+        if m == NONE:
+            ability[j] = PLAIN_ABILITY
+        else:
+            seat = np.int64(pool.skills.seat_of[m, free[j]])
+            prepare(pool.skills, m, seat, theta[j])
+            ability[j] = ability_of(pool.skills, m, seat)
+
+
+@njit(cache=True, nogil=True)
+def keep(row_i, row_v, n, limit, seed, t, indices, values, at):
+    """Copy at most ``limit`` of the row's ``n`` arcs: the better half by value, the rest at random; the number kept."""
+    if n > limit:
+        best = limit // 2
+        for i in range(limit):
+            # selection: the first half by value, the second by hash; rows are short, limits are small
+            top = i
+            for j in range(i + 1, n):
+                if i < best:
+                    if row_v[j] > row_v[top] or (
+                        row_v[j] == row_v[top] and mix(seed + t, row_i[j]) < mix(seed + t, row_i[top])
+                    ):
+                        top = j
+                elif mix(seed + t, row_i[j]) < mix(seed + t, row_i[top]):
+                    top = j
+            row_i[i], row_i[top] = row_i[top], row_i[i]
+            row_v[i], row_v[top] = row_v[top], row_v[i]
+        n = limit
+    for i in range(n):
+        indices[at + i] = row_i[i]
+        values[at + i] = row_v[i]
+    return n
+
+
+@njit(cache=True, nogil=True)
+def recall(
+    pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, seed, limit, sample, theta, ability,
+    row_i, row_v, out, weights, indptr, indices, values, dense,
+):  # fmt: skip
+    """Fill the CSR market of ``n`` open tasks (grouped by model) and ``m`` free annotators.
+
+    Parameters
+    ----------
+    tasks, free : int32[:]
+        Slots; the first ``n`` and ``m`` count.
+    place : int32[annotators]
+        Scratch, NONE everywhere; restored on return.
+    sample : int
+        Annotators drawn per task; at least ``m`` means all of them.
+    theta, ability : float64[m, :], float64[m]
+        Scratch, wide enough for the largest model.
+    row_i, row_v, out : int32[m], float64[m], float64[4]
+        Scratch.
+    weights : float64[n]
+        Out: importance of each task.
+    indptr, indices, values : int64[n + 1], int32[n * limit], float64[n * limit]
+        Out: the market; columns are places in ``free``.
+    dense : float64[n, m] or [0, 0]
+        Out: value of every feasible pair (0: none), if asked for.
+    """
+    now = pool.clock[NOW]
+    for j in range(m):
+        place[free[j]] = j
+    model = -2
+    indptr[0] = 0
+    at = 0
+    for i in range(n):
+        t = tasks[i]
+        task = pool.tasks[t]
+        if task.model != model:
+            model = task.model
+            prepare_model(pool, model, free, m, theta, ability)
+        weights[i] = importance(pool, t, now)
+        found = 0
+        drawn = m if task.only_n == 0 else task.only_n
+        all_of_them = drawn <= sample
+        steps = drawn if all_of_them else sample
+        start = mix(seed, t) % np.uint64(drawn) if not all_of_them else np.uint64(0)
+        for step in range(steps):
+            if all_of_them:
+                pick = step
+            else:
+                # one draw from each of `sample` equal stretches: no annotator twice, all stretches covered
+                low = step * drawn // sample
+                high = (step + 1) * drawn // sample
+                inside = low + np.int64(mix(seed + t, step) % np.uint64(high - low))
+                pick = (inside + np.int64(start)) % drawn
+            if task.only_n:
+                a = pool.lists[task.only + pick]
+                j = place[a]
+                if j == NONE:
+                    continue
+            else:
+                j = pick
+                a = free[j]
+            if not feasible(pool, t, a, fits, grants, asked):
+                continue
+            worth = terms(pool, t, a, weights[i], ability[j], theta[j], judgment_cost, out)
+            if worth <= 0.0:
+                continue
+            if dense.shape[0]:
+                dense[i, j] = worth
+            row_i[found] = j
+            row_v[found] = worth
+            found += 1
+        at += keep(row_i, row_v, found, limit, seed, t, indices, values, at)
+        indptr[i + 1] = at
+    for j in range(m):
+        place[free[j]] = NONE
+    return at
+
+
+@njit(cache=True, nogil=True)
+def full_bound(dense, demand, capacity, price, best):
+    """Dual bound over every pair of a dense market: sum c p + sum over tasks of the ``demand`` largest w - p.
+
+    ``best`` float64[max demand + 1] is scratch.
+    """
+    bound = 0.0
+    for j in range(price.shape[0]):
+        bound += capacity[j] * price[j]
+    for i in range(dense.shape[0]):
+        d = 0
+        for j in range(dense.shape[1]):
+            profit = dense[i, j] - price[j]
+            if dense[i, j] <= 0.0 or profit <= 0.0:
+                continue
+            k = d
+            while k > 0 and best[k - 1] < profit:
+                best[k] = best[k - 1]
+                k -= 1
+            if k < demand[i]:
+                best[k] = profit
+            d = min(d + 1, demand[i])
+        for k in range(d):
+            bound += best[k]
+    return bound
+
+
+@njit(cache=True, nogil=True)
+def complete(
+    pool, tasks, n, free, m, fits, grants, asked, judgment_cost, theta, ability, out, accept_by, rnd, first,
+    made_t, made_a, made_terms,
+):  # fmt: skip
+    """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
+
+    Returns how many offers were made; slots and terms are in ``made_t``, ``made_a`` and ``made_terms``.
+    """
+    now = pool.clock[NOW]
+    made = 0
+    for j in range(m):
+        a = free[j]
+        while is_free(pool, a, now):
+            best_t = NONE
+            best = 0.0
+            model = -2
+            for i in range(n):
+                t = tasks[i]
+                if pool.room[t] <= 0 or not fits[pool.tasks[t].demand, pool.annotators[a].profile]:
+                    continue
+                if not feasible(pool, t, a, fits, grants, asked) or not may_offer(pool, t, a, now):
+                    continue
+                if pool.tasks[t].model != model:
+                    model = pool.tasks[t].model
+                    prepare_model(pool, model, free[j : j + 1], 1, theta, ability)
+                worth = terms(
+                    pool, t, a, importance(pool, t, now), ability[0], theta[0], judgment_cost, out
+                )
+                if worth > best:
+                    best = worth
+                    best_t = t
+                    made_terms[made] = out
+            if best_t == NONE:
+                break
+            offer_one(pool, best_t, a, accept_by, rnd, first + made)
+            made_t[made] = best_t
+            made_a[made] = a
+            made += 1
+    return made
+
+
+@njit(cache=True, nogil=True)
+def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
+    """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
+    for i in range(tasks.shape[0]):
+        t = tasks[i]
+        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], 1, theta, ability)
+        weight = importance(pool, t, pool.clock[NOW])
+        terms(pool, t, annotators[i], weight, ability[0], theta[0], judgment_cost, out[i])
+
+
+@njit(cache=True, nogil=True)
+def skill_low(pool, tasks, annotators, out):
+    """20 % quantile of each annotator's accuracy in the task's model (NaN without a model): ``out`` float64[n]."""
+    for i in range(tasks.shape[0]):
+        m = pool.tasks[tasks[i]].model
+        out[i] = np.nan
+        if m != NONE:
+            seat = np.int64(pool.skills.seat_of[m, annotators[i]])
+            out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
+
+
+@njit(cache=True, nogil=True)
+def runners_up(indptr, indices, values, held, price, rows, columns, best, worth):
+    """Per held pair the best other annotator of its row, by value minus price: column (NONE: nobody) and value."""
+    for i in range(rows.shape[0]):
+        best[i] = NONE
+        worth[i] = 0.0
+        top = -np.inf
+        for e in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            if not held[e] and indices[e] != columns[i] and values[e] - price[indices[e]] > top:
+                top = values[e] - price[indices[e]]
+                best[i] = indices[e]
+                worth[i] = values[e]

@@ -1,0 +1,33 @@
+"""The lifecycle of tasks, offers and judgments: a state machine over the columns of one pool.
+
+`layout` holds the columns, `pairs` the state of an annotator and a task, `tasks` need and settling, `judgments`
+what becomes of each record, `presence` who is there, `deadlines` what the clock does, `offers` how matched pairs
+become offers, `apply` which event leads to which transition.
+"""
+
+from kernels.lifecycle import codes
+from kernels.lifecycle.apply import advance, apply
+from kernels.lifecycle.deadlines import relink
+from kernels.lifecycle.layout import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Pool, Rules, blank
+from kernels.lifecycle.offers import count_share, offer, pool_paused, project_changed, task_changed
+
+__all__ = [
+    "ANNOTATOR",
+    "EMISSION",
+    "EVENT",
+    "PAIR",
+    "PROJECT",
+    "TASK",
+    "Pool",
+    "Rules",
+    "advance",
+    "apply",
+    "blank",
+    "codes",
+    "count_share",
+    "offer",
+    "pool_paused",
+    "project_changed",
+    "relink",
+    "task_changed",
+]

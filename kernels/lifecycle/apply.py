@@ -1,0 +1,186 @@
+"""The state machine: one event after another, in the order of the log.
+
+One call applies a run of events of one pool. Every transition is a function in its own module; here is only which
+event leads to which. Events have been checked against the contract, and ids are slots of known entities.
+"""
+
+import numpy as np
+from numba import njit
+
+from kernels.lifecycle.codes import (
+    ACCEPTED,
+    BLOCKED,
+    BROKEN,
+    CANCEL,
+    CANCELLED,
+    CAUSE_MET_NEED,
+    CLOSED,
+    COMPLETE,
+    CORRECTED,
+    CREATED,
+    DECLINED,
+    EMIT_BLOCKED,
+    EMIT_INVALID,
+    EMIT_LEASED,
+    END_DECLINED,
+    EXTENDED,
+    LEASED,
+    NONE,
+    OFFERED,
+    OFFLINE,
+    ONLINE,
+    OPEN,
+    PAUSED,
+    REFUSED,
+    REQUESTED,
+    RETRACTED,
+    SUBMITTED,
+    TRUTH,
+    UNCLEAR,
+    ZERO,
+)
+from kernels.lifecycle.deadlines import expire
+from kernels.lifecycle.inner import inner
+from kernels.lifecycle.judgments import relabel, retract, submit
+from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
+from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
+from kernels.lifecycle.presence import come_online, go_offline, heard, pause
+from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
+from kernels.skill import refresh
+
+
+@inner
+def create(pool, event, created, retention_s):
+    """A task record prepared by the caller takes its slot; the first of an id counts."""
+    t = np.int64(event.task)
+    if pool.tasks[t].state != 0:
+        return
+    pool.tasks[t] = created[event.count]
+    # here and not when the slot was taken: what earlier events of the run revisit must not depend on later ones
+    pool.counters[TASKS_USED] = max(pool.counters[TASKS_USED], t + 1)
+    task = pool.tasks[t]
+    pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
+    pool.dirty_tasks[t] = 1
+    for k in range(pool.belief.shape[1]):
+        pool.belief[t, k] = 0.0
+    for k in range(pool.reported.shape[1]):
+        pool.reported[t, k] = 0.0
+    if task.model != NONE:
+        refresh(
+            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, ZERO, NONE, pool.belief[t],
+            pool.reported[t], event.at,
+        )  # fmt: skip
+    if pool.projects[task.project].state == CLOSED:
+        cancel(pool, t, CANCEL, retention_s)
+    review(pool, t, retention_s)
+
+
+@inner
+def set_truth(pool, event, retention_s):
+    """An adjudicated label; an open task is complete by it."""
+    t = np.int64(event.task)
+    task = pool.tasks[t]
+    if task.model == NONE or event.label >= task.classes:
+        emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, NONE, np.nan)
+        return
+    task.truth = event.label
+    pool.dirty_tasks[t] = 1
+    n = gather(pool, t, NONE)
+    refresh(
+        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, np.int64(task.truth),
+        pool.belief[t], pool.reported[t], event.at,
+    )  # fmt: skip
+    tell(pool, t, n)
+    if task.state == OPEN:
+        settle(pool, t, COMPLETE, CAUSE_MET_NEED, retention_s)
+
+
+@inner
+def respond(pool, event, rules):
+    """Accepted, extended, declined: answers to a live pair; anything else is ignored."""
+    t = np.int64(event.task)
+    p = find(pool, t, np.int64(event.annotator))
+    if p == NONE or pool.pairs[p].state not in (OFFERED, LEASED):
+        return
+    pair = pool.pairs[p]
+    task = pool.tasks[t]
+    if event.kind == ACCEPTED:
+        if pair.state == OFFERED:
+            accept(pool, p, pool.clock[NOW] + task.lease_s)
+            pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pair.due)
+            emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
+    elif event.kind == EXTENDED:
+        if pair.state == LEASED and pair.extensions < rules.max_extensions:
+            pair.extensions += 1
+            pair.due += task.lease_s
+            pool.dirty_tasks[t] = 1
+            emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
+    else:
+        end_live(pool, p, REFUSED, END_DECLINED, ZERO)
+        if event.detail in (BROKEN, UNCLEAR):
+            task.faults += 1
+        if task.faults >= rules.block_declines and task.state == OPEN:
+            emit(pool, EMIT_BLOCKED, ZERO, ZERO, NONE, t, NONE, np.nan)
+            cancel(pool, t, BLOCKED, rules.retention_s)
+        review(pool, t, rules.retention_s)
+
+
+@inner
+def request(pool, event):
+    """Pull: ask for work; answered at the end of the round."""
+    annotator = pool.annotators[event.annotator]
+    annotator.asked = min(annotator.asked + event.count, 1_000_000)
+
+
+@njit(cache=True, nogil=True)
+def apply(pool, events, created, now, rules):
+    """Apply events in order.
+
+    Parameters
+    ----------
+    pool : Pool
+        Columns with room for everything the events may add; ``emissions`` included.
+    events : EVENT[n]
+    created : TASK[k]
+        Records of created tasks; an event's ``count`` is its place here.
+    now : float
+        The round's time, Unix seconds.
+    rules : Rules
+    """
+    pool.clock[NOW] = now
+    retention_s = rules.retention_s
+    for i in range(events.shape[0]):
+        event = events[i]
+        kind = event.kind
+        if kind in (ONLINE, REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED):
+            heard(pool, np.int64(event.annotator))
+        if kind == SUBMITTED:
+            submit(pool, event, retention_s)
+        elif kind in (ACCEPTED, EXTENDED, DECLINED):
+            respond(pool, event, rules)
+        elif kind == CREATED:
+            create(pool, event, created, retention_s)
+        elif kind == ONLINE:
+            come_online(pool, event, retention_s)
+        elif kind == CORRECTED:
+            relabel(pool, event, retention_s)
+        elif kind == RETRACTED:
+            retract(pool, event, retention_s)
+        elif kind == PAUSED:
+            pause(pool, event, retention_s)
+        elif kind == OFFLINE:
+            go_offline(pool, event, now, rules.grace_s, retention_s)
+        elif kind == REQUESTED:
+            request(pool, event)
+        elif kind == CANCELLED:
+            cancel(pool, np.int64(event.task), CANCEL, retention_s)
+        elif kind == TRUTH:
+            set_truth(pool, event, retention_s)
+
+
+@njit(cache=True, nogil=True)
+def advance(pool, now, horizon, rules):
+    """Let the clock act, after the events of the round."""
+    pool.clock[NOW] = now
+    expire(pool, horizon, rules)

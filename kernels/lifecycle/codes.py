@@ -1,0 +1,56 @@
+"""Codes: the small integers in which columns, events and emissions speak. Zero is always "none".
+
+They are typed: a plain Python int would make numba compile every kernel anew for each value it is called with.
+"""
+
+import numpy as np
+
+
+def _typed(*values: int) -> tuple[np.int64, ...]:
+    return tuple(np.int64(value) for value in values)
+
+
+# events that the lifecycle kernel applies
+CREATED, CANCELLED, TRUTH = _typed(1, 2, 3)
+ONLINE, PAUSED, OFFLINE, REQUESTED = _typed(4, 5, 6, 7)
+ACCEPTED, EXTENDED, DECLINED = _typed(8, 9, 10)
+SUBMITTED, CORRECTED, RETRACTED = _typed(11, 12, 13)
+
+# task states
+OPEN, SETTLED = _typed(1, 2)
+
+# how a task settled
+CONSENSUS, COMPLETE, EXHAUSTED, CANCEL, DEADLINE, BLOCKED = _typed(1, 2, 3, 4, 5, 6)
+
+# pair states; the first two are live
+OFFERED, LEASED = _typed(1, 2)
+LAPSED, WITHDRAWN = _typed(3, 4)  # the pair may return
+REFUSED, ABANDONED, JUDGED, VOIDED = _typed(5, 6, 7, 8)  # the pair never returns
+
+# project states
+ACTIVE, HELD, CLOSED = _typed(1, 2, 3)
+
+# ways of working
+PUSH, PULL = _typed(0, 1)
+
+# what the kernel emits
+EMIT_LEASED, EMIT_ENDED, EMIT_JUDGMENT, EMIT_SETTLED, EMIT_BLOCKED = _typed(1, 2, 3, 4, 5)
+EMIT_CONSENSUS, EMIT_INVALID, EMIT_DROPPED = _typed(6, 7, 8)
+
+# how an assignment ended
+END_SUBMITTED, END_DECLINED, END_EXPIRED, END_ABANDONED, END_WITHDRAWN = _typed(1, 2, 3, 4, 5)
+
+# why an offer was withdrawn
+CAUSE_CANCEL, CAUSE_PAUSE, CAUSE_ABSENCE, CAUSE_MET_NEED, CAUSE_OVERRIDE = _typed(1, 2, 3, 4, 5)
+
+# what became of a judgment
+COUNTED, LATE, SURPLUS, DUPLICATE, UNSOLICITED, REPLACED, TAKEN_BACK = _typed(1, 2, 3, 4, 5, 6, 7)
+
+# reasons for declining
+BROKEN, UNCLEAR, NOT_MY_SKILL, CONFLICT, BREAK, OTHER = _typed(1, 2, 3, 4, 5, 6)
+
+# purposes
+WORK, GOLD, TRAINING = _typed(1, 2, 3)
+
+NONE = np.int64(-1)
+ZERO, ONE = _typed(0, 1)

@@ -1,0 +1,123 @@
+"""What the clock does to a pool: offers, leases, presence, grace, task deadlines, retention.
+
+Nothing expires later than the ``horizon`` = min(now, time up to which the input is known to be complete), so an
+answer that waits in the log is never punished. ``Pool.clock[EARLIEST]`` is a lower bound of the next deadline: a
+round before it costs nothing; one after it scans annotators and the ``due`` column and computes it anew.
+"""
+
+import numpy as np
+from numba import njit
+
+from kernels.lifecycle.codes import (
+    ABANDONED,
+    CAUSE_ABSENCE,
+    DEADLINE,
+    EMIT_DROPPED,
+    END_ABANDONED,
+    END_EXPIRED,
+    LAPSED,
+    LEASED,
+    NONE,
+    OFFERED,
+    OPEN,
+    SETTLED,
+    ZERO,
+)
+from kernels.lifecycle.inner import inner
+from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, TASKS_USED
+from kernels.lifecycle.pairs import emit, end_live
+from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
+from kernels.lifecycle.tasks import cancel, review
+
+
+@inner
+def expire_works(pool, a, horizon, rules):
+    """End the live work of one annotator that is due, newest first."""
+    p = np.int64(pool.annotators[a].live_head)
+    while p != NONE:
+        following = np.int64(pool.pairs[p].live_next)
+        pair = pool.pairs[p]
+        if pair.due <= horizon:
+            t = np.int64(pair.task)
+            if pair.state == OFFERED:
+                end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
+                annotator = pool.annotators[a]
+                annotator.missed += 1
+                if annotator.missed >= rules.missed_offers:
+                    annotator.absent = 1
+            else:
+                end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
+            review(pool, t, rules.retention_s)
+        p = following
+    if pool.annotators[a].absent:
+        withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, rules.retention_s)
+
+
+@inner
+def expire(pool, horizon, rules):
+    """Apply every deadline that is at or before ``horizon``, then find the next one."""
+    if pool.clock[EARLIEST] > horizon:
+        return
+    for a in range(pool.counters[ANNOTATORS_USED]):
+        annotator = pool.annotators[a]
+        if annotator.live:
+            expire_works(pool, a, horizon, rules)
+        if annotator.online and annotator.expires <= horizon:
+            leave(pool, a, annotator.expires, rules.grace_s, rules.retention_s)
+        if annotator.gone_at + rules.grace_s <= horizon:
+            annotator.gone_at = np.inf
+            pool.dirty_annotators[a] = 1
+            return_leases(pool, a, rules.retention_s)
+    for t in range(pool.counters[TASKS_USED]):
+        if pool.due[t] <= horizon:
+            if pool.tasks[t].state == OPEN:
+                cancel(pool, t, DEADLINE, rules.retention_s)
+            elif pool.tasks[t].leased:
+                pool.due[t] = last_lease(pool, t)
+            else:
+                emit(pool, EMIT_DROPPED, ZERO, ZERO, NONE, t, NONE, np.nan)
+    find_earliest(pool, rules.grace_s)
+
+
+@inner
+def last_lease(pool, t):
+    """When the last lease of a settled task ends: its books stay open until then."""
+    last = -np.inf
+    p = pool.tasks[t].head
+    while p != NONE:
+        if pool.pairs[p].state == LEASED:
+            last = max(last, pool.pairs[p].due)
+        p = pool.pairs[p].next
+    return last
+
+
+@inner
+def find_earliest(pool, grace_s):
+    """Set ``clock[EARLIEST]`` to the next deadline of the pool."""
+    earliest = np.inf
+    for a in range(pool.counters[ANNOTATORS_USED]):
+        annotator = pool.annotators[a]
+        p = annotator.live_head
+        while p != NONE:
+            earliest = min(earliest, pool.pairs[p].due)
+            p = pool.pairs[p].live_next
+        if annotator.online:
+            earliest = min(earliest, annotator.expires)
+        earliest = min(earliest, annotator.gone_at + grace_s)
+    for t in range(pool.counters[TASKS_USED]):
+        earliest = min(earliest, pool.due[t])
+    pool.clock[EARLIEST] = earliest
+
+
+@njit(cache=True, nogil=True)
+def relink(pool, rules):
+    """After restoring: room and deadline of every task follow from its record."""
+    for t in range(pool.counters[TASKS_USED]):
+        task = pool.tasks[t]
+        pool.due[t] = np.inf
+        if task.state == OPEN:
+            pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
+            review(pool, t, rules.retention_s)
+        elif task.state == SETTLED:
+            pool.due[t] = task.settled + rules.retention_s
+    find_earliest(pool, rules.grace_s)

@@ -1,0 +1,185 @@
+"""Judgments: every record gets exactly one outcome, every pair at most one net count.
+
+| the pair is                             | outcome (count)                                              |
+|-----------------------------------------|--------------------------------------------------------------|
+| offered, leased                         | COUNTED (+1), the assignment ends as submitted               |
+| judged, voided                          | DUPLICATE (0)                                                |
+| refused, abandoned, lapsed, withdrawn   | LATE: +1 while counted + leased < max_overlap, else 0        |
+| new, open task, counted + live < need   | UNSOLICITED (+1)                                             |
+| new, otherwise                          | SURPLUS (0)                                                  |
+
+A late judgment that counts pushes out one unaccepted offer if the task would else be over its need. A judgment
+offered but answered after the task settled still counts: its place was part of the need when it was offered.
+"""
+
+import numpy as np
+
+from kernels.lifecycle.codes import (
+    BLOCKED,
+    CANCEL,
+    COUNTED,
+    DEADLINE,
+    DUPLICATE,
+    EMIT_INVALID,
+    EMIT_JUDGMENT,
+    END_SUBMITTED,
+    JUDGED,
+    LATE,
+    LEASED,
+    NONE,
+    OFFERED,
+    ONE,
+    OPEN,
+    REPLACED,
+    SURPLUS,
+    TAKEN_BACK,
+    UNSOLICITED,
+    VOIDED,
+    ZERO,
+)
+from kernels.lifecycle.inner import inner
+from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
+from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
+from kernels.skill import correct, forget, seat
+
+
+@inner
+def fits(task, label):
+    """Is this a label of the task's classes (none for a task without classes)?"""
+    if task.classes == 0:
+        return label == NONE
+    return 0 <= label < task.classes
+
+
+@inner
+def count(pool, t, p, at, retention_s):
+    """The judgment of pair ``p`` counts: evidence, consensus, budget."""
+    task = pool.tasks[t]
+    pair = pool.pairs[p]
+    pair.counted = 1
+    task.counted += 1
+    pool.projects[task.project].counted += 1
+    pool.dirty_projects[task.project] = 1
+    charge(pool, t, np.int64(pair.annotator), ONE)
+    if task.model != NONE:
+        seat(pool.skills, np.int64(task.model), np.int64(pair.annotator))
+    learn_judgment(pool, t, p, at, retention_s)
+
+
+@inner
+def place(pool, t, p, state):
+    """Outcome and count of a judgment of pair ``p`` whose former state was ``state`` (0: new)."""
+    task = pool.tasks[t]
+    if state in (OFFERED, LEASED):
+        return COUNTED, ONE
+    if state in (JUDGED, VOIDED):
+        return DUPLICATE, ZERO
+    if state == 0:
+        if task.state == OPEN and task.counted + task.offered + task.leased < need(pool, t):
+            return UNSOLICITED, ONE
+        return SURPLUS, ZERO
+    wanted = task.state == OPEN or task.outcome not in (CANCEL, DEADLINE, BLOCKED)
+    if wanted and task.counted + task.leased < task.max_overlap:
+        return LATE, ONE
+    return LATE, ZERO
+
+
+@inner
+def submit(pool, event, retention_s):
+    """Apply a submitted judgment (or a corrected one whose submission is not here)."""
+    t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
+    task = pool.tasks[t]
+    if not fits(task, np.int64(event.label)):
+        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
+        return
+    p = find(pool, t, a)
+    state = ZERO
+    if p == NONE:
+        p = open_pair(pool, t, a)
+    else:
+        state = np.int64(pool.pairs[p].state)
+    outcome, counts = place(pool, t, p, state)
+    pair = pool.pairs[p]
+    if outcome != DUPLICATE:
+        if outcome == COUNTED:
+            if state == OFFERED:
+                pair.accepted_at = pool.clock[1]
+            end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
+        pair.state = JUDGED
+        pair.label = event.label
+        pair.judged_at = event.at
+        pool.dirty_tasks[t] = 1
+    accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
+    emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
+    if counts:
+        count(pool, t, p, event.at, retention_s)
+        review(pool, t, retention_s)
+
+
+@inner
+def relabel(pool, event, retention_s):
+    """Apply a corrected judgment."""
+    t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
+    task = pool.tasks[t]
+    p = find(pool, t, a)
+    if p == NONE or pool.pairs[p].state not in (JUDGED, VOIDED):
+        submit(pool, event, retention_s)
+        return
+    if not fits(task, np.int64(event.label)):
+        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
+        return
+    pair = pool.pairs[p]
+    outcome = DUPLICATE if pair.state == VOIDED else REPLACED
+    accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
+    emit(pool, EMIT_JUDGMENT, outcome, ZERO, index, t, a, accepted_at)
+    if outcome == DUPLICATE:
+        return
+    pool.dirty_tasks[t] = 1
+    if pair.counted and task.model != NONE and pair.label != event.label:
+        n = gather(pool, t, p)
+        correct(
+            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, n - 1,
+            np.int64(event.label), np.int64(task.truth),
+            pool.belief[t], pool.reported[t], event.at,
+        )  # fmt: skip
+        pair.stamp = pool.stamps[n - 1]
+        tell(pool, t, n)
+    pair.label = event.label
+    pair.judged_at = event.at
+    review(pool, t, retention_s)
+
+
+@inner
+def retract(pool, event, retention_s):
+    """Apply a retracted judgment."""
+    t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
+    task = pool.tasks[t]
+    p = find(pool, t, a)
+    outcome, counts = TAKEN_BACK, ZERO
+    if p != NONE:
+        pair = pool.pairs[p]
+        if pair.state == VOIDED:
+            outcome = DUPLICATE
+        elif pair.state == JUDGED:
+            pool.dirty_tasks[t] = 1
+            if pair.counted:
+                counts = NONE
+                if task.model != NONE:
+                    n = gather(pool, t, p)
+                    mine = pool.seats[n - 1]
+                    forget(
+                        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, n - 1,
+                        np.int64(task.truth),
+                        pool.belief[t], pool.reported[t], event.at,
+                    )  # fmt: skip
+                    pool.dirty_seats[mine] = 1
+                    tell(pool, t, n - 1)
+                pair.counted = 0
+                task.counted -= 1
+                pool.projects[task.project].counted -= 1
+                pool.dirty_projects[task.project] = 1
+                charge(pool, t, a, NONE)
+            pair.state = VOIDED
+    emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, np.nan)
+    if counts:
+        review(pool, t, retention_s)

@@ -1,0 +1,139 @@
+"""Columns of one pool: a record a task, annotator, project and pair, and what the kernels need beside them.
+
+A *pair* is what one annotator and one task have had to do with each other. The pairs of a task form a list
+(``task.head``, ``pair.next``), newest first; the live pairs of an annotator form a doubly linked list
+(``annotator.live_head``, ``pair.live_next``, ``pair.live_previous``), newest first as well. All references are
+slots; ``NONE`` (-1) refers to nothing.
+
+The records are also the wire format of the state's rows, so their layout is versioned in ``stream/core/rows.py``.
+Links are not part of a row: they follow from the order of the pairs.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels.lifecycle.codes import NONE
+from kernels.skill import Skills
+
+TASK = np.dtype(
+    [
+        ("state", "u1"), ("purpose", "u1"), ("outcome", "u1"), ("faults", "u1"),
+        ("classes", "<i2"), ("truth", "<i2"), ("label", "<i2"), ("changed", "<i2"), ("priority", "<i4"),
+        ("project", "<i4"), ("skill", "<i4"), ("model", "<i4"), ("demand", "<i4"),
+        ("overlap", "<i4"), ("max_overlap", "<i4"),
+        ("counted", "<i4"), ("offered", "<i4"), ("leased", "<i4"),
+        ("head", "<i4"), ("pairs", "<i4"),
+        ("only", "<i4"), ("only_n", "<i4"), ("exclude", "<i4"), ("exclude_n", "<i4"),
+        ("confidence", "<f8"), ("value", "<f8"), ("deadline", "<f8"), ("expected_s", "<f8"),
+        ("lease_s", "<f8"), ("min_skill", "<f8"), ("created", "<f8"), ("updated", "<f8"), ("settled", "<f8"),
+    ]
+)  # fmt: skip
+
+ANNOTATOR = np.dtype(
+    [
+        ("online", "u1"), ("paused", "u1"), ("absent", "u1"), ("mode", "u1"), ("missed", "<i4"),
+        ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), ("profile", "<i4"),
+        ("asked", "<i4"), ("kind", "<i4"),
+        ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
+    ]
+)  # fmt: skip
+
+PROJECT = np.dtype(
+    [
+        ("state", "u1"), ("spare", "u1", 3), ("cap", "<i4"), ("limited", "<i4"), ("live", "<i4"),
+        ("counted", "<i8"), ("budget", "<i8"), ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
+        ("at", "<f8"),
+    ]
+)  # fmt: skip
+
+PAIR = np.dtype(
+    [
+        ("task", "<i4"), ("annotator", "<i4"), ("next", "<i4"), ("live_next", "<i4"), ("live_previous", "<i4"),
+        ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("fault", "u1"), ("label", "<i4"),
+        ("index", "<i4"), ("stamp", "<i4"), ("spare", "<i4"), ("round", "<i8"),
+        ("due", "<f8"), ("accepted_at", "<f8"), ("judged_at", "<f8"),
+    ]
+)  # fmt: skip
+
+EVENT = np.dtype(
+    [
+        ("kind", "u1"), ("detail", "u1"), ("label", "<i2"), ("annotator", "<i4"), ("task", "<i4"),
+        ("count", "<i4"), ("index", "<i4"), ("at", "<f8"), ("x", "<f8"), ("y", "<f8"),
+    ]
+)  # fmt: skip
+#: ``struct`` format of one EVENT: packing is several times faster than writing fields of an array from Python.
+EVENT_FORMAT = "<BBhiiiiddd"
+
+EMISSION = np.dtype(
+    [
+        ("code", "u1"), ("detail", "u1"), ("cause", "u1"), ("count", "i1"), ("event", "<i4"), ("task", "<i4"),
+        ("annotator", "<i4"), ("index", "<i4"), ("round", "<i8"), ("at", "<f8"),
+    ]
+)  # fmt: skip
+
+# places in Pool.counters
+PAIRS_USED, PAIRS_FREE, EMITTED, REVISIT, TASKS_USED, ANNOTATORS_USED = 0, 1, 2, 3, 4, 5
+COUNTERS = 8
+# places in Pool.clock: when the clock next concerns the pool; the round's now
+EARLIEST, NOW = 0, 1
+CLOCKS = 2
+
+#: most judgments a task can hold: overlaps end at 1,000, and a task's late ones never pass max_overlap
+JUDGMENTS = 1024
+
+
+class Rules(NamedTuple):
+    """The rules of the market that the kernel applies; times in seconds."""
+
+    accept_s: float
+    grace_s: float
+    retention_s: float
+    max_extensions: int
+    block_declines: int
+    missed_offers: int
+
+
+class Pool(NamedTuple):
+    """The columns of one pool.
+
+    ``room[t]`` is how many more offers task ``t`` may get now; ``due[t]`` when the clock next concerns it;
+    ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior;
+    ``dirty_*`` marks the rows that changed since the last commit; ``share[row, a]`` counts the judgments and live
+    work of annotator ``a`` in the project that has this row (those with ``max_per_annotator``).
+    """
+
+    tasks: np.ndarray
+    room: np.ndarray
+    due: np.ndarray
+    belief: np.ndarray
+    reported: np.ndarray
+    dirty_tasks: np.ndarray
+    annotators: np.ndarray
+    dirty_annotators: np.ndarray
+    projects: np.ndarray
+    dirty_projects: np.ndarray
+    share: np.ndarray
+    pairs: np.ndarray
+    lists: np.ndarray
+    counters: np.ndarray
+    clock: np.ndarray
+    seats: np.ndarray
+    labels: np.ndarray
+    stamps: np.ndarray
+    skills: Skills
+    dirty_seats: np.ndarray
+    dirty_models: np.ndarray
+    emissions: np.ndarray
+
+
+def blank(dtype: np.dtype, n: int) -> np.ndarray:
+    """``n`` unused records: zeros, references to nothing, deadlines that never come."""
+    rows = np.zeros(n, dtype)
+    for name in ("head", "live_head", "profile", "next", "live_next", "live_previous", "limited", "cap", "index"):
+        if name in dtype.names:
+            rows[name] = NONE
+    for name in ("expires", "gone_at", "due", "deadline"):
+        if name in dtype.names:
+            rows[name] = np.inf
+    return rows

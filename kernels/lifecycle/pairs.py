@@ -1,0 +1,200 @@
+"""Pairs: finding, linking and ending what an annotator and a task have to do with each other.
+
+    (none) ──offer──▶ OFFERED ──accept──▶ LEASED
+    OFFERED ──▶ LAPSED, WITHDRAWN (may be offered again), REFUSED, JUDGED
+    LEASED  ──▶ JUDGED, REFUSED, ABANDONED
+    JUDGED  ──retract──▶ VOIDED
+
+Only these functions change a pair's state, so that live counts of task, annotator and project and both lists
+always agree with it (invariant I1).
+"""
+
+import numpy as np
+from numba import njit
+
+from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
+from kernels.lifecycle.inner import inner
+from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
+
+
+@inner
+def emit(pool, code, detail, count, event, t, a, at):
+    """Append one emission; the caller of the kernel has made room for all of them."""
+    k = pool.counters[EMITTED]
+    pool.counters[EMITTED] = k + 1
+    e = pool.emissions[k]
+    e.code = code
+    e.detail = detail
+    e.cause = 0
+    e.count = count
+    e.event = event
+    e.task = t
+    e.annotator = a
+    e.index = NONE
+    e.round = 0
+    e.at = at
+
+
+@inner
+def emit_assignment(pool, code, detail, cause, p, at):
+    """Append an emission about the assignment that pair ``p`` is."""
+    pair = pool.pairs[p]
+    emit(pool, code, detail, ZERO, NONE, np.int64(pair.task), np.int64(pair.annotator), at)
+    e = pool.emissions[pool.counters[EMITTED] - 1]
+    e.cause = cause
+    e.index = pair.index
+    e.round = pair.round
+
+
+@inner
+def find(pool, t, a):
+    """The pair of task ``t`` and annotator ``a``, or NONE."""
+    p = np.int64(pool.tasks[t].head)
+    while p != NONE and pool.pairs[p].annotator != a:
+        p = np.int64(pool.pairs[p].next)
+    return p
+
+
+@inner
+def open_pair(pool, t, a):
+    """A new pair at the head of the task's list; the caller guarantees room and that there is none yet."""
+    p = pool.counters[PAIRS_FREE]
+    if p != NONE:
+        pool.counters[PAIRS_FREE] = pool.pairs[p].next
+    else:
+        p = pool.counters[PAIRS_USED]
+        pool.counters[PAIRS_USED] = p + 1
+    pair = pool.pairs[p]
+    pair.task = t
+    pair.annotator = a
+    pair.live_next = NONE
+    pair.live_previous = NONE
+    pair.state = 0
+    pair.counted = 0
+    pair.extensions = 0
+    pair.fault = 0
+    pair.label = NONE
+    pair.index = NONE
+    pair.stamp = 0
+    pair.round = 0
+    pair.due = np.inf
+    pair.accepted_at = np.nan
+    pair.judged_at = np.nan
+    pair.next = pool.tasks[t].head
+    pool.tasks[t].head = p
+    pool.tasks[t].pairs += 1
+    return p
+
+
+@inner
+def to_front(pool, t, p):
+    """Move a pair to the head of its task's list, where the newest offer belongs."""
+    task = pool.tasks[t]
+    if task.head == p:
+        return
+    q = task.head
+    while pool.pairs[q].next != p:
+        q = pool.pairs[q].next
+    pool.pairs[q].next = pool.pairs[p].next
+    pool.pairs[p].next = task.head
+    task.head = p
+
+
+@njit(cache=True, nogil=True)
+def free_pairs(pool, t):
+    """Return all pairs of a task that leaves memory."""
+    p = pool.tasks[t].head
+    while p != NONE:
+        following = pool.pairs[p].next
+        pool.pairs[p].next = pool.counters[PAIRS_FREE]
+        pool.counters[PAIRS_FREE] = p
+        p = following
+    pool.tasks[t].head = NONE
+    pool.tasks[t].pairs = 0
+
+
+@inner
+def charge(pool, t, a, amount):
+    """Change what the annotator has used of the project's ``max_per_annotator``."""
+    row = pool.projects[pool.tasks[t].project].limited
+    if row != NONE:
+        pool.share[row, a] += amount
+        pool.dirty_annotators[a] = 1
+
+
+@inner
+def make_live(pool, p, state):
+    """A pair becomes OFFERED: it joins the annotator's live list and the live counts."""
+    pair = pool.pairs[p]
+    pair.state = state
+    task = pool.tasks[pair.task]
+    annotator = pool.annotators[pair.annotator]
+    pair.live_previous = NONE
+    pair.live_next = annotator.live_head
+    if annotator.live_head != NONE:
+        pool.pairs[annotator.live_head].live_previous = p
+    annotator.live_head = p
+    annotator.live += 1
+    if state == OFFERED:
+        task.offered += 1
+    else:
+        task.leased += 1
+    pool.projects[task.project].live += 1
+    pool.dirty_projects[task.project] = 1
+    charge(pool, np.int64(pair.task), np.int64(pair.annotator), ONE)
+    pool.dirty_tasks[pair.task] = 1
+    pool.dirty_annotators[pair.annotator] = 1
+
+
+@inner
+def end_live(pool, p, state, outcome, cause):
+    """A live pair ends in ``state``; emits the one end of its assignment."""
+    pair = pool.pairs[p]
+    task = pool.tasks[pair.task]
+    annotator = pool.annotators[pair.annotator]
+    if pair.state == OFFERED:
+        task.offered -= 1
+    else:
+        task.leased -= 1
+    if pair.live_previous == NONE:
+        annotator.live_head = pair.live_next
+    else:
+        pool.pairs[pair.live_previous].live_next = pair.live_next
+    if pair.live_next != NONE:
+        pool.pairs[pair.live_next].live_previous = pair.live_previous
+    pair.live_next = NONE
+    pair.live_previous = NONE
+    annotator.live -= 1
+    pair.state = state
+    pair.due = np.inf
+    pool.projects[task.project].live -= 1
+    pool.dirty_projects[task.project] = 1
+    charge(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
+    pool.dirty_tasks[pair.task] = 1
+    pool.dirty_annotators[pair.annotator] = 1
+    emit_assignment(pool, EMIT_ENDED, outcome, cause, p, np.nan)
+
+
+@inner
+def accept(pool, p, lease_until):
+    """An OFFERED pair becomes LEASED."""
+    pair = pool.pairs[p]
+    task = pool.tasks[pair.task]
+    task.offered -= 1
+    task.leased += 1
+    pair.state = LEASED
+    pair.due = lease_until
+    pair.accepted_at = pool.clock[1]
+    pool.dirty_tasks[pair.task] = 1
+
+
+@inner
+def withdraw_newest(pool, t, cause):
+    """Withdraw the newest unaccepted offer of a task; False when there is none."""
+    p = np.int64(pool.tasks[t].head)
+    while p != NONE:
+        if pool.pairs[p].state == OFFERED:
+            end_live(pool, p, WITHDRAWN, END_WITHDRAWN, cause)
+            return True
+        p = np.int64(pool.pairs[p].next)
+    return False

@@ -1,0 +1,202 @@
+"""Tasks: need, room, settling, consensus.
+
+    need = overlap                                    no confidence asked, or no classes
+    need = overlap                                    counted < overlap
+         = counted                                    confidence reached or counted = max_overlap
+         = counted + 1                                otherwise
+
+A task settles as soon as counted >= need. ``room`` = need - counted - live of an open task in an active project;
+where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes.
+"""
+
+import numpy as np
+
+from kernels.lifecycle.codes import (
+    ACTIVE,
+    CAUSE_CANCEL,
+    CAUSE_MET_NEED,
+    COMPLETE,
+    CONSENSUS,
+    EMIT_CONSENSUS,
+    EMIT_SETTLED,
+    EXHAUSTED,
+    NONE,
+    ONE,
+    OPEN,
+    SETTLED,
+    ZERO,
+)
+from kernels.lifecycle.inner import inner
+from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
+from kernels.lifecycle.pairs import emit, withdraw_newest
+from kernels.skill import learn, refresh
+
+REVISITS = 2  # open tasks looked at again for each judgment (skill-model: B)
+PROBES = 16  # slots looked at to find them
+
+
+@inner
+def leader(pool, t):
+    """Class of the largest calibrated probability, lowest first; NONE without classes."""
+    best = NONE
+    top = -1.0
+    for k in range(np.int64(pool.tasks[t].classes)):
+        if pool.reported[t, k] > top:
+            top = pool.reported[t, k]
+            best = k
+    return best
+
+
+@inner
+def reached(pool, t):
+    """Does the calibrated posterior reach the confidence asked for?"""
+    k = leader(pool, t)
+    return k != NONE and pool.reported[t, k] >= pool.tasks[t].confidence
+
+
+@inner
+def asks_confidence(task):
+    """A confidence counts only where there is a posterior."""
+    return task.classes > 0 and not np.isnan(task.confidence)
+
+
+@inner
+def need(pool, t):
+    """How many judgments the open task ``t`` needs in all, given those it has."""
+    task = pool.tasks[t]
+    if not asks_confidence(task) or task.counted < task.overlap:
+        return task.overlap
+    if task.counted >= task.max_overlap or reached(pool, t):
+        return task.counted
+    return task.counted + 1
+
+
+@inner
+def settle(pool, t, outcome, cause, retention_s):
+    """The one end of a task; unaccepted offers are withdrawn."""
+    task = pool.tasks[t]
+    task.state = SETTLED
+    task.outcome = outcome
+    task.settled = pool.clock[NOW]
+    task.label = leader(pool, t) if task.counted > 0 or task.truth != NONE else NONE
+    pool.due[t] = task.settled + retention_s
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
+    pool.dirty_tasks[t] = 1
+    while withdraw_newest(pool, t, cause):
+        pass
+    pool.room[t] = 0
+    emit(pool, EMIT_SETTLED, outcome, ZERO, NONE, t, NONE, np.nan)
+
+
+@inner
+def review(pool, t, retention_s):
+    """After any change of an open task: settle it if its need is met, else recompute its room."""
+    task = pool.tasks[t]
+    if task.state != OPEN:
+        pool.room[t] = 0
+        return
+    wanted = need(pool, t)
+    if task.counted >= wanted:
+        outcome = COMPLETE
+        if asks_confidence(task):
+            outcome = CONSENSUS if reached(pool, t) else EXHAUSTED
+        settle(pool, t, outcome, CAUSE_MET_NEED, retention_s)
+        return
+    while task.counted + task.offered + task.leased > wanted and withdraw_newest(pool, t, CAUSE_MET_NEED):
+        pass
+    room = wanted - task.counted - task.offered - task.leased
+    pool.room[t] = max(room, 0) if pool.projects[task.project].state == ACTIVE else 0
+
+
+@inner
+def gather(pool, t, last):
+    """Copy the counted judgments of a task to the scratch arrays, ``last`` (a pair or NONE) at the end; their number.
+
+    Oldest first, whatever was offered or judged in between: the order of the task's list is newest first.
+    """
+    n = 0
+    p = np.int64(pool.tasks[t].head)
+    while p != NONE:
+        pair = pool.pairs[p]
+        if pair.counted and p != last:
+            pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
+            pool.labels[n] = pair.label
+            pool.stamps[n] = pair.stamp
+            n += 1
+        p = np.int64(pair.next)
+    i = 0
+    j = n - 1
+    while i < j:
+        pool.seats[i], pool.seats[j] = pool.seats[j], pool.seats[i]
+        pool.labels[i], pool.labels[j] = pool.labels[j], pool.labels[i]
+        pool.stamps[i], pool.stamps[j] = pool.stamps[j], pool.stamps[i]
+        i += 1
+        j -= 1
+    if last != NONE:
+        pair = pool.pairs[last]
+        pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
+        pool.labels[n] = pair.label
+        pool.stamps[n] = pair.stamp
+        n += 1
+    return n
+
+
+@inner
+def tell(pool, t, n):
+    """Announce a changed posterior once a round; the ``n`` seats gathered for it have changed."""
+    task = pool.tasks[t]
+    pool.dirty_models[task.model] = 1
+    for j in range(n):
+        pool.dirty_seats[pool.seats[j]] = 1
+    pool.dirty_tasks[t] = 1
+    if not task.changed:
+        task.changed = 1
+        emit(pool, EMIT_CONSENSUS, ZERO, ZERO, NONE, t, NONE, np.nan)
+
+
+@inner
+def revisit(pool, t, at, retention_s):
+    """Let a few other open tasks of the same model profit from what was just learned."""
+    used = pool.counters[TASKS_USED]
+    done = 0
+    for _ in range(min(PROBES, used)):
+        if done == REVISITS:
+            break
+        u = pool.counters[REVISIT] % used
+        pool.counters[REVISIT] = u + 1
+        other = pool.tasks[u]
+        if u == t or other.state != OPEN or other.counted == 0 or other.model != pool.tasks[t].model:
+            continue
+        done += 1
+        n = gather(pool, u, NONE)
+        change = refresh(
+            pool.skills, np.int64(other.model), pool.seats, pool.labels, pool.stamps, n, np.int64(other.truth),
+            pool.belief[u], pool.reported[u], at,
+        )  # fmt: skip
+        if change > 0.0:
+            tell(pool, u, n)
+            review(pool, u, retention_s)
+
+
+@inner
+def learn_judgment(pool, t, p, at, retention_s):
+    """Let the new counted judgment of pair ``p`` move the task's posterior and its annotators' evidence."""
+    task = pool.tasks[t]
+    if task.model == NONE:
+        return
+    n = gather(pool, t, p)
+    learn(
+        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, ONE, np.int64(task.truth),
+        pool.belief[t], pool.reported[t], at,
+    )  # fmt: skip
+    pool.pairs[p].stamp = pool.stamps[n - 1]
+    tell(pool, t, n)
+    if task.state == OPEN:
+        revisit(pool, t, at, retention_s)
+
+
+@inner
+def cancel(pool, t, outcome, retention_s):
+    """End an open task without asking its need."""
+    if pool.tasks[t].state == OPEN:
+        settle(pool, t, outcome, CAUSE_CANCEL, retention_s)

@@ -1,0 +1,70 @@
+"""What a pair is worth: a sum of named terms.
+
+    value(t, a) = information + accuracy + coverage + cost
+
+    information   w / (1 + f) * I      mutual information of the answer and the truth, nats
+    accuracy      w / (1 + f) * G      expected growth of the consensus' accuracy
+    coverage      w / (1 + f) * c A    while the task's overlap is not covered; A is the annotator's ability
+    cost          - judgment_cost - expected time * hourly cost
+
+with w = task value * project weight * urgency, urgency = 2^priority * (deadline) * (age), and f the judgments
+already under way: each of them will bring part of what this one would. I and G are taken at the calibrated
+posterior (``kernels/skill/value.py``), so a question that is settled in all but name is worth little, whoever asks.
+
+A pair of value <= 0 is not offered. Hard requirements are missing edges, never large negative numbers.
+"""
+
+import math
+
+from numba import njit
+
+from kernels.lifecycle.codes import NONE
+from kernels.skill import gain_prepared
+
+INFORMATION, ACCURACY, COVERAGE, COST = 0, 1, 2, 3
+TERMS = ("information", "accuracy", "coverage", "cost")
+
+COVERAGE_WEIGHT = 0.25  # a covering judgment by a perfect annotator is worth a quarter of a certain correction
+PLAIN_ABILITY = 0.5  # ability assumed for tasks without classes
+AGE_WEIGHT = 0.1  # an hour of waiting is worth a tenth
+AGE_S = 3600.0
+RUSH_S = 3600.0  # the last hour before a deadline doubles the value
+
+
+@njit(cache=True, nogil=True)
+def importance(pool, t, now):
+    """Weight of task ``t``: task value, project weight, priority, deadline and age, shared by work in flight."""
+    task = pool.tasks[t]
+    w = task.value * pool.projects[task.project].weight * math.ldexp(1.0, task.priority)
+    deadline = min(task.deadline, pool.projects[task.project].deadline)
+    if deadline - now < RUSH_S:
+        w *= 2.0 - max(deadline - now, 0.0) / RUSH_S
+    w *= 1.0 + AGE_WEIGHT * min(max(now - task.created, 0.0) / AGE_S, 1.0)
+    return w / (1.0 + task.offered + task.leased)
+
+
+@njit(cache=True, nogil=True)
+def terms(pool, t, a, weight, ability, theta, judgment_cost, out):
+    """Fill ``out[4]`` with the terms of the pair and return their sum.
+
+    Parameters
+    ----------
+    weight : float
+        ``importance`` of the task.
+    ability : float
+        The annotator's ability in the task's model.
+    theta : float64[K * K + K]
+        The annotator as ``kernels.skill.prepare`` left it (unused without a model).
+    """
+    task = pool.tasks[t]
+    out[INFORMATION] = 0.0
+    out[ACCURACY] = 0.0
+    out[COVERAGE] = 0.0
+    if task.model != NONE:
+        information, accuracy = gain_prepared(theta, pool.reported[t], task.classes)
+        out[INFORMATION] = weight * information
+        out[ACCURACY] = weight * accuracy
+    if task.counted + task.offered + task.leased < task.overlap:
+        out[COVERAGE] = weight * COVERAGE_WEIGHT * ability
+    out[COST] = -judgment_cost - pool.annotators[a].cost * task.expected_s / 3600.0
+    return out[INFORMATION] + out[ACCURACY] + out[COVERAGE] + out[COST]

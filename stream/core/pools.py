@@ -1,0 +1,386 @@
+"""The state of one pool: columns for the kernels, names for the ids, and the few things that have no columns.
+
+Who may do what is decided by classes: a task's *demand* is (skill, required attributes), an annotator's *profile*
+is (skills, attributes, grants); ``fits[demand, profile]`` says whether one meets the other. Both are numbered as
+they come; the numbers are not part of the state, they follow from it.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import skill
+from kernels.lifecycle import ANNOTATOR, EMISSION, PAIR, PROJECT, TASK, Pool, blank
+from kernels.lifecycle.layout import (
+    ANNOTATORS_USED,
+    CLOCKS,
+    COUNTERS,
+    EARLIEST,
+    JUDGMENTS,
+    PAIRS_FREE,
+    PAIRS_USED,
+)
+from stream.core.names import Names
+from stream.events import ID_BYTES, TaskDefaults
+
+Array = npt.NDArray[Any]
+
+EVERY_SKILL = "*"
+
+
+class Demand(NamedTuple):
+    """What a task asks of whoever judges it."""
+
+    skill: str
+    requires: frozenset[str]
+
+
+class Profile(NamedTuple):
+    """What an annotator brings."""
+
+    skills: frozenset[str]
+    attributes: frozenset[str]
+    grants: frozenset[str]
+
+
+NOBODY = Profile(frozenset(), frozenset(), frozenset())
+
+
+class Waiting(NamedTuple):
+    """An event about a task that nobody has created yet."""
+
+    topic: str
+    offset: int
+    value: bytes
+    until: float
+
+
+class IdTooLong(ValueError):
+    """An id has more bytes than the contract allows."""
+
+
+def meets(demand: Demand, profile: Profile) -> bool:
+    """Does this profile meet this demand?"""
+    return (
+        EVERY_SKILL in profile.skills or demand.skill in profile.skills
+    ) and demand.requires <= profile.attributes
+
+
+def longer(column: Array, length: int) -> Array:
+    """The column, or a copy of at least twice its length that holds ``length`` rows."""
+    if length <= len(column):
+        return column
+    length = max(length, 2 * len(column))
+    if column.dtype.names:
+        grown = blank(column.dtype, length)
+    elif column.ndim == 2:
+        grown = np.zeros((length, column.shape[1]), column.dtype)
+    else:
+        grown = np.zeros(length, column.dtype)
+    grown[: len(column)] = column
+    return grown
+
+
+class PoolState:
+    """One pool of one partition."""
+
+    def __init__(self, name: str) -> None:
+        encoded = name.encode()
+        if len(encoded) > ID_BYTES:
+            raise IdTooLong(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
+        self.name = name
+        self.key = encoded
+        self.paused = False
+        self.changed_at = 0.0  # newest pool_paused or pool_resumed
+        self.tasks = Names()
+        self.annotators = Names()
+        self.projects = Names()
+        self.skills = Names()
+        self.defaults: list[TaskDefaults] = []
+        self.models: dict[tuple[int, int], int] = {}  # (skill, classes) -> model
+        self.model_skills: list[int] = []  # model -> skill
+        self.demands: list[Demand] = []
+        self.profiles: list[Profile] = [NOBODY]
+        self.demand_slots: dict[Demand, int] = {}
+        self.profile_slots: dict[Profile, int] = {NOBODY: 0}
+        self.fits = np.zeros((8, 8), np.uint8)
+        self.grants = np.zeros((8, 8), np.uint8)
+        self.waiting: dict[str, list[Waiting]] = {}
+        self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
+        self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
+        self.asked: dict[int, int] = {}  # annotator -> how much was asked in this round
+        self.loading_models: list[bytes] = []  # rows of models, while restoring
+        self.limited = 0
+        self.lists_used = 0
+        self.classes = 2
+        self.dirty_waiting: set[str] = set()
+        self.dirty_gone: set[str] = set()
+        self.dirty_skills: list[int] = []
+        self.dirty = True
+        self.columns = self._empty()
+
+    def _empty(self) -> Pool:
+        counters = np.zeros(COUNTERS, np.int64)
+        counters[PAIRS_FREE] = -1
+        clock = np.zeros(CLOCKS, np.float64)
+        clock[EARLIEST] = np.inf
+        return Pool(
+            tasks=blank(TASK, 16),
+            room=np.zeros(16, np.int32),
+            due=np.full(16, np.inf),
+            belief=np.zeros((16, int(skill.belief_width(self.classes))), np.float32),
+            reported=np.zeros((16, self.classes), np.float32),
+            dirty_tasks=np.zeros(16, np.uint8),
+            annotators=blank(ANNOTATOR, 16),
+            dirty_annotators=np.zeros(16, np.uint8),
+            projects=blank(PROJECT, 4),
+            dirty_projects=np.zeros(4, np.uint8),
+            share=np.zeros((1, 16), np.int32),
+            pairs=blank(PAIR, 32),
+            lists=np.zeros(16, np.int32),
+            counters=counters,
+            clock=clock,
+            seats=np.zeros(JUDGMENTS, np.int32),
+            labels=np.zeros(JUDGMENTS, np.int32),
+            stamps=np.zeros(JUDGMENTS, np.int32),
+            skills=skill.empty(),
+            dirty_seats=np.zeros(32, np.uint8),
+            dirty_models=np.zeros(4, np.uint8),
+            emissions=np.zeros(64, EMISSION),
+        )
+
+    # ------------------------------------------------------------------ room for what comes
+    def reserve_tasks(self, n: int) -> None:
+        """Make room for task slots below ``n``."""
+        c = self.columns
+        if n <= len(c.tasks):
+            return
+        tasks = longer(c.tasks, n)
+        due = np.full(len(tasks), np.inf)
+        due[: len(c.due)] = c.due
+        self.columns = c._replace(
+            tasks=tasks,
+            room=longer(c.room, len(tasks)),
+            due=due,
+            belief=longer(c.belief, len(tasks)),
+            reported=longer(c.reported, len(tasks)),
+            dirty_tasks=longer(c.dirty_tasks, len(tasks)),
+        )
+
+    def reserve_annotators(self, n: int) -> None:
+        """Make room for annotator slots below ``n``."""
+        c = self.columns
+        self.columns.counters[ANNOTATORS_USED] = max(n, int(c.counters[ANNOTATORS_USED]))
+        if n <= len(c.annotators):
+            return
+        annotators = longer(c.annotators, n)
+        share = np.zeros((c.share.shape[0], len(annotators)), np.int32)
+        share[:, : c.share.shape[1]] = c.share
+        self.columns = c._replace(
+            annotators=annotators,
+            dirty_annotators=longer(c.dirty_annotators, len(annotators)),
+            share=share,
+            skills=skill.grow(c.skills, annotators=len(annotators)),
+        )
+
+    def reserve_pairs(self, more: int) -> None:
+        """Make room for ``more`` pairs beyond those in use."""
+        c = self.columns
+        pairs = longer(c.pairs, int(c.counters[PAIRS_USED]) + more)
+        if pairs is not c.pairs:
+            self.columns = c._replace(pairs=pairs)
+
+    def reserve_seats(self, more: int) -> None:
+        """Make room for evidence of ``more`` (annotator, model) pairs beyond those in use."""
+        s = self.columns.skills
+        seats, width = int(s.used[1]) + more, more * int(skill.evidence_width(self.classes))
+        evidence = int(s.used[2]) + width
+        if seats > len(s.seats) or evidence > len(s.evidence):
+            grown = skill.grow(
+                s,
+                seats=max(seats, 2 * len(s.seats)) if seats > len(s.seats) else 0,
+                evidence=max(evidence, 2 * len(s.evidence)) if evidence > len(s.evidence) else 0,
+            )
+            self.columns = self.columns._replace(
+                skills=grown, dirty_seats=longer(self.columns.dirty_seats, len(grown.seats))
+            )
+
+    def reserve_emissions(self, n: int) -> None:
+        """Make room for ``n`` emissions (none is pending between kernel calls)."""
+        if n > len(self.columns.emissions):
+            self.columns = self.columns._replace(
+                emissions=np.empty(max(n, 2 * len(self.columns.emissions)), EMISSION)
+            )
+
+    def reserve_classes(self, classes: int) -> None:
+        """Make the posterior columns wide enough for ``classes``."""
+        if classes <= self.classes:
+            return
+        self.classes = classes
+        c = self.columns
+        n = len(c.tasks)
+        belief = np.zeros((n, int(skill.belief_width(classes))), np.float32)
+        belief[:, : c.belief.shape[1]] = c.belief
+        reported = np.zeros((n, classes), np.float32)
+        reported[:, : c.reported.shape[1]] = c.reported
+        self.columns = c._replace(belief=belief, reported=reported)
+
+    # ------------------------------------------------------------------ entities
+    def _id(self, name: str, what: str) -> str:
+        if len(name.encode()) > ID_BYTES:
+            raise IdTooLong(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
+        return name
+
+    def add_task(self, name: str) -> int:
+        """Slot of a task that is created now."""
+        slot = self.tasks.add(self._id(name, "task"))
+        self.reserve_tasks(self.tasks.used)
+        return slot
+
+    def annotator(self, name: str) -> int:
+        """Slot of an annotator; whoever acts is known, with an empty profile at first."""
+        slot = self.annotators.slots.get(name)
+        if slot is None:
+            slot = self.annotators.add(self._id(name, "annotator"))
+            self.reserve_annotators(self.annotators.used)
+            record = self.columns.annotators[slot : slot + 1]
+            record["capacity"] = 1
+            record["profile"] = 0
+            self.columns.dirty_annotators[slot] = 1
+        return slot
+
+    def project(self, name: str) -> int:
+        """Slot of a project; an unknown one exists with defaults from now on."""
+        slot = self.projects.slots.get(name)
+        if slot is None:
+            slot = self.projects.add(self._id(name, "project"))
+            c = self.columns
+            if slot >= len(c.projects):
+                projects = longer(c.projects, slot + 1)
+                self.columns = c = c._replace(
+                    projects=projects, dirty_projects=longer(c.dirty_projects, len(projects))
+                )
+            record = c.projects[slot : slot + 1]
+            record["state"], record["weight"], record["budget"] = 1, 1.0, -1
+            record["gold_rate"] = 0.02
+            c.dirty_projects[slot] = 1
+            while len(self.defaults) <= slot:
+                self.defaults.append(TaskDefaults())
+        return slot
+
+    def skill(self, name: str) -> int:
+        """Slot of a skill."""
+        slot = self.skills.slots.get(name)
+        if slot is None:
+            slot = self.skills.add(self._id(name, "skill"))
+            self.dirty_skills.append(slot)
+        return slot
+
+    def model(self, skill_slot: int, classes: int) -> int:
+        """The model of a skill with this many classes."""
+        m = self.models.get((skill_slot, classes))
+        if m is None:
+            self.reserve_model(classes)
+            m = int(skill.open_model(self.columns.skills, classes))
+            self.name_model(m, skill_slot, classes)
+            self.columns.dirty_models[m] = 1
+        return m
+
+    def reserve_model(self, classes: int) -> None:
+        """Make room for one more model."""
+        self.reserve_classes(classes)
+        s = self.columns.skills
+        models = int(s.used[0]) + 1
+        evidence = int(s.used[2]) + int(skill.model_width(classes))
+        grown = skill.grow(
+            s,
+            models=2 * models if models > len(s.models) else 0,
+            evidence=2 * evidence if evidence > len(s.evidence) else 0,
+        )
+        self.columns = self.columns._replace(
+            skills=grown, dirty_models=longer(self.columns.dirty_models, len(grown.models))
+        )
+
+    def name_model(self, m: int, skill_slot: int, classes: int) -> None:
+        """Record which skill and classes a model is for."""
+        self.models[(skill_slot, classes)] = m
+        while len(self.model_skills) <= m:
+            self.model_skills.append(-1)
+        self.model_skills[m] = skill_slot
+
+    # ------------------------------------------------------------------ who may do what
+    def demand(self, skill_name: str, requires: frozenset[str]) -> int:
+        """Number of a demand."""
+        demand = Demand(skill_name, requires)
+        number = self.demand_slots.get(demand)
+        if number is None:
+            number = self.demand_slots[demand] = len(self.demands)
+            self.demands.append(demand)
+            self._widen()
+            for i, profile in enumerate(self.profiles):
+                self._fit(number, i, demand, profile)
+        return number
+
+    def profile(self, profile: Profile) -> int:
+        """Number of a profile."""
+        number = self.profile_slots.get(profile)
+        if number is None:
+            number = self.profile_slots[profile] = len(self.profiles)
+            self.profiles.append(profile)
+            self._widen()
+            for i, demand in enumerate(self.demands):
+                self._fit(i, number, demand, profile)
+        return number
+
+    def _widen(self) -> None:
+        rows, columns = self.fits.shape
+        if len(self.demands) > rows or len(self.profiles) > columns:
+            shape = (
+                rows if len(self.demands) <= rows else 2 * len(self.demands),
+                columns if len(self.profiles) <= columns else 2 * len(self.profiles),
+            )
+            for name in ("fits", "grants"):
+                grown = np.zeros(shape, np.uint8)
+                grown[:rows, :columns] = getattr(self, name)
+                setattr(self, name, grown)
+
+    def _fit(self, i: int, j: int, demand: Demand, profile: Profile) -> None:
+        self.fits[i, j] = meets(demand, profile)
+        self.grants[i, j] = demand.skill in profile.grants
+
+    # ------------------------------------------------------------------ lists of annotators on tasks
+    def store_list(self, slots: list[int]) -> int:
+        """Keep a list of annotator slots; returns where it starts."""
+        start = self.lists_used
+        c = self.columns
+        lists = longer(c.lists, start + len(slots))
+        if lists is not c.lists:
+            self.columns = c._replace(lists=lists)
+        lists[start : start + len(slots)] = slots
+        self.lists_used = start + len(slots)
+        return start
+
+    def limit(self, project: int) -> int:
+        """Give a project with ``max_per_annotator`` a row that counts per annotator."""
+        row = self.limited
+        self.limited = row + 1
+        c = self.columns
+        if row >= c.share.shape[0]:
+            self.columns = c = c._replace(share=longer(c.share, row + 1))
+        c.share[row] = 0
+        c.projects[project : project + 1]["limited"] = row
+        return row
+
+    @property
+    def live(self) -> int:
+        """Offers and leases that are open now."""
+        return int(self.columns.projects["live"][: self.projects.used].sum())
+
+    @property
+    def earliest(self) -> float:
+        """When the clock next concerns this pool."""
+        earliest = float(self.columns.clock[EARLIEST])
+        for waiting in self.waiting.values():
+            earliest = min(earliest, waiting[0].until)
+        return min(earliest, next(iter(self.gone.values()), earliest))

@@ -1,0 +1,221 @@
+"""From what the kernels emitted to output events in JSON.
+
+Per pool, in the order in which things happened; then the tasks that settled and the posteriors that changed, as of
+the end of the round; then offers with their decisions, then answers to requests that could not be met.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from kernels.lifecycle import codes
+from kernels.valuation import TERMS
+from stream import events as wire
+from stream import topics
+from stream.core.intake import Applied, Intake
+from stream.core.matching import Matched
+from stream.core.pools import Array, PoolState
+
+ENDS = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
+CAUSES = (None, "cancel", "pause", "absence", "met_need", "override")
+JUDGMENTS = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
+OUTCOMES = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
+
+Encoded = list[tuple[bytes, bytes]]
+
+
+class Outbox:
+    """Collects the encoded outputs of one round by topic."""
+
+    def __init__(self, partition: int, rnd: int, now: float) -> None:
+        self.partition = partition
+        self.round = rnd
+        self.now = now
+        self.topics: dict[str, Encoded] = {topic: [] for topic in topics.OUTPUTS}
+        self.offers = 0
+
+    # ------------------------------------------------------------------ what events and the clock did
+    def lifecycle(self, pool: PoolState, emissions: Array, intake: Intake) -> list[int]:
+        """Encode a pool's emissions; returns the slots of tasks that leave memory."""
+        partition, rnd, now = self.partition, self.round, self.now
+        encode, key, name = wire.encode, pool.key, pool.name
+        task_ids: list[Any] = pool.tasks.ids
+        annotator_ids: list[Any] = pool.annotators.ids
+        assignments = self.topics[topics.ASSIGNMENTS]
+        judgments = self.topics[topics.JUDGMENTS]
+        consensus = self.topics[topics.CONSENSUS]
+        owners = _project_names(pool)
+        settled: list[int] = []
+        changed: list[int] = []
+        dropped: list[int] = []
+        for code, detail, cause, count, event, t, a, index, made, at in emissions.tolist():
+            if code == codes.EMIT_JUDGMENT:
+                source = intake.applied[event]
+                judgment = source.event
+                duration_s = judgment.duration_s if type(judgment) is not wire.JudgmentRetracted else None  # type: ignore[attr-defined]
+                output: Any = wire.JudgmentSettled(
+                    pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
+                    annotator=annotator_ids[a],
+                    source=wire.Source(topic=source.topic, partition=partition, offset=source.offset),
+                    outcome=JUDGMENTS[detail], count=count, duration_s=duration_s,
+                    accepted_at=at if at == at else None,
+                )  # fmt: skip
+                judgments.append((key, encode(output)))
+            elif code == codes.EMIT_ENDED:
+                output = wire.AssignmentEnded(
+                    pool=name, partition=partition, round=rnd, assignment=f"{partition}-{made}-{index}",
+                    task=task_ids[t], annotator=annotator_ids[a], at=now, outcome=ENDS[detail], cause=CAUSES[cause],
+                )  # fmt: skip
+                assignments.append((key, encode(output)))
+            elif code == codes.EMIT_LEASED:
+                output = wire.AssignmentLeased(
+                    pool=name, partition=partition, round=rnd, assignment=f"{partition}-{made}-{index}",
+                    task=task_ids[t], annotator=annotator_ids[a], at=now, submit_by=at,
+                )  # fmt: skip
+                assignments.append((key, encode(output)))
+            elif code == codes.EMIT_CONSENSUS:
+                changed.append(t)
+            elif code == codes.EMIT_SETTLED:
+                settled.append(t)
+            elif code == codes.EMIT_DROPPED:
+                dropped.append(t)
+            elif code == codes.EMIT_BLOCKED:
+                output = wire.TaskBlocked(
+                    pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
+                    declines=int(pool.columns.tasks[t]["faults"]),
+                )  # fmt: skip
+                consensus.append((key, encode(output)))
+            else:
+                self._invalid(pool, intake, intake.applied[event], t)
+        self._consensus(pool, settled, changed, owners, consensus)
+        return dropped
+
+    def _consensus(
+        self, pool: PoolState, settled: list[int], changed: list[int], owners: "_Owners", into: Encoded
+    ) -> None:
+        columns = pool.columns
+        common = {"pool": pool.name, "partition": self.partition, "round": self.round}
+        changed_now = set(changed)
+        just_settled = set(settled)
+        for t in settled:
+            task = columns.tasks[t]
+            posterior = columns.reported[t, : task["classes"]].tolist()
+            known = posterior and (task["counted"] or task["truth"] >= 0)
+            output: Any = wire.TaskSettled(
+                **common, task=pool.tasks.ids[t], project=owners[t], outcome=OUTCOMES[task["outcome"]],
+                label=int(np.argmax(posterior)) if known else None, posterior=posterior if known else None,
+                judgments=int(task["counted"]),
+            )  # type: ignore[arg-type]  # fmt: skip
+            into.append((pool.key, wire.encode(output)))
+            if known:
+                columns.tasks[t]["label"] = int(np.argmax(posterior))
+        if not changed_now:
+            return
+        slots = np.array(changed, np.int64)
+        records = columns.tasks[slots]
+        for t, state, classes, label, judged, skill, row in zip(
+            changed, records["state"].tolist(), records["classes"].tolist(), records["label"].tolist(),
+            records["counted"].tolist(), records["skill"].tolist(), columns.reported[slots].tolist(), strict=True,
+        ):  # fmt: skip
+            posterior = row[:classes]
+            best = posterior.index(max(posterior))
+            kind = wire.ConsensusUpdated
+            if state == codes.SETTLED and t not in just_settled:
+                if label != best and label >= 0:
+                    kind = wire.ConsensusRevised  # type: ignore[assignment]
+                columns.tasks[t]["label"] = best
+            into.append(
+                (
+                    pool.key,
+                    wire.encode(
+                        kind(
+                            **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best,
+                            posterior=posterior, judgments=judged,
+                        )  # type: ignore[arg-type]  # fmt: skip
+                    ),
+                )
+            )
+        columns.tasks["changed"][slots] = 0
+
+    @staticmethod
+    def _invalid(pool: PoolState, intake: Intake, applied: Applied, t: int) -> None:
+        classes = int(pool.columns.tasks[t]["classes"])
+        label = applied.event.label  # type: ignore[attr-defined]
+        expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
+        message = f"Expected {expected}, got {label} - at `$.label` of task {applied.event.task!r}"  # type: ignore[attr-defined]
+        intake.reject(applied.topic, applied.offset, pool.key, applied.value, "invalid", message)
+
+    # ------------------------------------------------------------------ what the market did
+    def offers_of(self, pool: PoolState, matched: Matched, accept_by: float, settings: int) -> None:
+        """Encode a pool's offers and why each was made."""
+        partition, rnd, now = self.partition, self.round, self.now
+        encode, key, name = wire.encode, pool.key, pool.name
+        task_ids: list[Any] = pool.tasks.ids
+        annotator_ids: list[Any] = pool.annotators.ids
+        skill_ids: list[Any] = pool.skills.ids
+        assignments, decisions = self.topics[topics.ASSIGNMENTS], self.topics[topics.DECISIONS]
+        records = pool.columns.tasks[matched.tasks]
+        owners = _project_names(pool)
+        index = self.offers
+        for t, a, terms, price, other, other_value, low, skill, lease_s in zip(
+            matched.tasks.tolist(), matched.annotators.tolist(), matched.terms.tolist(), matched.price.tolist(),
+            matched.runner_up.tolist(), matched.runner_up_value.tolist(), matched.skill_low.tolist(),
+            records["skill"].tolist(), records["lease_s"].tolist(), strict=True,
+        ):  # fmt: skip
+            assignment = f"{partition}-{rnd}-{index}"
+            index += 1
+            task, annotator = task_ids[t], annotator_ids[a]
+            offered = wire.AssignmentOffered(
+                pool=name, partition=partition, round=rnd, assignment=assignment, task=task, project=owners[t],
+                skill=skill_ids[skill], annotator=annotator, at=now, accept_by=accept_by, lease_s=lease_s,
+            )  # fmt: skip
+            assignments.append((key, encode(offered)))
+            decision = wire.DecisionMade(
+                pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
+                at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
+                runner_up=annotator_ids[other] if other >= 0 else None,
+                runner_up_value=other_value if other >= 0 else None, skill_low=low if low == low else 0.0,
+                settings=settings,
+            )  # fmt: skip
+            decisions.append((key, encode(decision)))
+        self.offers = index
+
+    def unavailable(self, pool: PoolState, retry_after_s: float) -> None:
+        """Answer the requests of this round that got fewer offers than asked for."""
+        annotators = pool.columns.annotators
+        for a in pool.asked:
+            record = annotators[a]
+            if record["asked"] == 0:
+                continue
+            reason = "no_matching_task"
+            if not record["online"] or record["absent"] or self.now >= record["expires"]:
+                reason = "not_online"
+            elif record["paused"] or pool.paused:
+                reason = "paused"
+            elif record["live"] >= record["capacity"]:
+                reason = "at_capacity"
+            output = wire.WorkUnavailable(
+                pool=pool.name, partition=self.partition, round=self.round, annotator=pool.annotators.ids[a] or "",
+                at=self.now, reason=reason, retry_after_s=retry_after_s,  # type: ignore[arg-type]
+            )  # fmt: skip
+            self.topics[topics.ASSIGNMENTS].append((pool.key, wire.encode(output)))
+            annotators[a]["asked"] = 0
+        pool.asked.clear()
+        pool.asked_projects.clear()
+
+
+class _Owners:
+    """Names of tasks' projects, looked up when needed."""
+
+    __slots__ = ("names", "owners")
+
+    def __init__(self, owners: Array, names: list[str | None]) -> None:
+        self.owners = owners
+        self.names = names
+
+    def __getitem__(self, t: int) -> str:
+        return self.names[self.owners[t]]  # type: ignore[return-value]
+
+
+def _project_names(pool: PoolState) -> _Owners:
+    return _Owners(pool.columns.tasks["project"], pool.projects.ids)

@@ -1,0 +1,294 @@
+"""Rows: the state as bytes, one row per entity, written once per round when it changed.
+
+    key    = kind byte, pool id, NUL, entity id           (the position: kind byte alone)
+    value  = version byte, then per kind
+
+| table      | kind | value after the version byte                                                       |
+|------------|------|------------------------------------------------------------------------------------|
+| tasks      | t    | slot, counts of what follows, TASK, belief, posterior, pairs, only, exclude, requires |
+| tasks      | w    | events waiting for this task (JSON)                                                |
+| tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
+| annotators | a    | slot, ANNOTATOR, (limited project, count)*, profile (JSON)                         |
+| annotators | j    | slot, PROJECT, task defaults (JSON)                                                |
+| annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
+| annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
+| skills     | s    | slot of a skill's name                                                             |
+| skills     | m    | slot, skill, MODEL record, its evidence                                            |
+| skills     | e    | model, annotator, SEAT record, its evidence                                        |
+
+Slots in rows are what refers to other entities. Links between pairs are left out: they follow from the order.
+Numbers are little-endian. ``stream/core/restore.py`` reads them.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kernels import skill
+from kernels.lifecycle import ANNOTATOR, PAIR, TASK
+from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
+from stream.core.pools import Array, PoolState, Waiting
+
+VERSION = 1
+NUL = b"\0"
+POSITION = b"P"
+
+Row = tuple[bytes, bytes | None]
+
+TASK_HEAD = struct.Struct("<BiiiiiiH")
+ANNOTATOR_HEAD = struct.Struct("<BiI")
+SLOT = struct.Struct("<Bi")
+POOL = struct.Struct("<BBdqqq")
+MODEL = struct.Struct("<Bii")
+SEAT = struct.Struct("<Bii")
+UNTIL = struct.Struct("<Bd")
+SHARE = struct.Struct("<ii")
+
+
+class RowError(ValueError):
+    """A row can't be read: written by a newer version, or damaged."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a partition stands: the row that makes a round's input count once."""
+
+    offsets: dict[str, int]
+    round: int
+    epoch: int
+    now: float
+
+
+class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting event as it is stored."""
+
+    topic: str
+    offset: int
+    value: str
+    until: float
+
+
+_encode = msgspec.json.encode
+
+
+def position_row(position: Position) -> Row:
+    """The row of a partition's position."""
+    return POSITION, bytes([VERSION]) + _encode(position)
+
+
+def key(kind: bytes, pool: PoolState, name: str) -> bytes:
+    """Key of an entity's row."""
+    return b"%b%b\0%b" % (kind, pool.key, name.encode())
+
+
+def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
+    """Rows that changed since the last call, by table; clears the marks."""
+    c = pool.columns
+    tasks = _take(c.dirty_tasks)
+    rows: dict[str, list[Row]] = {"tasks": task_rows(pool, tasks), "annotators": [], "skills": []}
+    for name in sorted(pool.dirty_waiting):
+        waiting = pool.waiting.get(name)
+        rows["tasks"].append((key(b"w", pool, name), None if waiting is None else _waiting_value(waiting)))
+    for name in sorted(pool.dirty_gone):
+        until = pool.gone.get(name)
+        rows["tasks"].append((key(b"g", pool, name), None if until is None else UNTIL.pack(VERSION, until)))
+    rows["annotators"] += annotator_rows(pool, _take(c.dirty_annotators))
+    rows["annotators"] += project_rows(pool, _take(c.dirty_projects))
+    if pool.dirty or len(tasks):
+        rows["annotators"].append(pool_row(pool))
+    for slot in pool.dirty_skills:
+        rows["skills"].append((key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)))
+    rows["skills"] += model_rows(pool, _take(c.dirty_models))
+    rows["skills"] += seat_rows(pool, _take(c.dirty_seats))
+    pool.dirty_waiting.clear()
+    pool.dirty_gone.clear()
+    pool.dirty_skills.clear()
+    pool.dirty = False
+    return rows
+
+
+def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
+    """Every row of one table as it would be written now."""
+    c = pool.columns
+    if table == "tasks":
+        yield from task_rows(pool, np.flatnonzero(c.tasks["state"][: pool.tasks.used]))
+        for name, waiting in sorted(pool.waiting.items()):
+            yield key(b"w", pool, name), _waiting_value(waiting)
+        for name, until in sorted(pool.gone.items()):
+            yield key(b"g", pool, name), UNTIL.pack(VERSION, until)
+    elif table == "annotators":
+        yield from annotator_rows(pool, np.arange(pool.annotators.used))
+        yield from project_rows(pool, np.arange(pool.projects.used))
+        yield pool_row(pool)
+    else:
+        for slot, name in enumerate(pool.skills.ids):
+            yield key(b"s", pool, name or ""), SLOT.pack(VERSION, slot)
+        yield from model_rows(pool, np.arange(len(pool.model_skills)))
+        yield from seat_rows(pool, np.arange(int(c.skills.used[1])))
+
+
+def _take(marks: Array) -> Array:
+    marked = np.flatnonzero(marks)
+    marks[marked] = 0
+    return marked
+
+
+def _waiting_value(waiting: list[Waiting]) -> bytes:
+    stored = [WaitingRow(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until) for w in waiting]
+    return bytes([VERSION]) + _encode(stored)
+
+
+def task_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of tasks with their pairs; a slot without a task gives nothing (its tombstone is written when it goes)."""
+    c = pool.columns
+    records = c.tasks[slots]
+    kept = records["state"] != 0
+    if not kept.all():
+        slots, records = slots[kept], records[kept]
+    order, ends = _pair_order(pool, slots)
+    pairs = c.pairs[order]
+    for link in ("next", "live_next", "live_previous"):
+        pairs[link] = -1
+    pair_bytes = pairs.tobytes()
+    stored = records.copy()
+    stored["head"], stored["changed"] = -1, 0
+    task_bytes = stored.tobytes()
+    belief, reported = c.belief[slots].tobytes(), c.reported[slots].tobytes()
+    bw, rw = 4 * c.belief.shape[1], 4 * c.reported.shape[1]
+    size, pair_size = TASK.itemsize, PAIR.itemsize
+    rows: list[Row] = []
+    start = 0
+    ids: list[Any] = pool.tasks.ids
+    for i, (slot, end, classes, demand, only, n_only, exclude, n_exclude) in enumerate(
+        zip(
+            slots.tolist(), ends, records["classes"].tolist(), records["demand"].tolist(), records["only"].tolist(),
+            records["only_n"].tolist(), records["exclude"].tolist(), records["exclude_n"].tolist(), strict=True,
+        )
+    ):  # fmt: skip
+        width = skill_width(classes)
+        requires = pool.demands[demand].requires
+        tail = _encode(sorted(requires)) if requires else b""
+        rows.append(
+            (
+                b"t%b\0%b" % (pool.key, ids[slot].encode()),
+                b"".join(
+                    (
+                        TASK_HEAD.pack(VERSION, slot, end - start, n_only, n_exclude, classes, width, len(tail)),
+                        task_bytes[i * size : i * size + size],
+                        belief[i * bw : i * bw + 4 * width],
+                        reported[i * rw : i * rw + 4 * classes],
+                        pair_bytes[start * pair_size : end * pair_size],
+                        c.lists[only : only + n_only].tobytes() if n_only else b"",
+                        c.lists[exclude : exclude + n_exclude].tobytes() if n_exclude else b"",
+                        tail,
+                    )
+                ),
+            )
+        )
+        start = end
+    return rows
+
+
+def skill_width(classes: int) -> int:
+    """Float32 values of a task's learned posterior."""
+    return int(skill.belief_width(classes)) if classes else 0
+
+
+def _pair_order(pool: PoolState, slots: Array) -> tuple[Array, list[int]]:
+    """Pair slots of the tasks, each task's in list order, and where each task's end."""
+    c = pool.columns
+    counts = c.tasks["pairs"][slots].astype(np.int64)
+    ends = np.cumsum(counts)
+    order = np.empty(int(ends[-1]) if len(ends) else 0, np.int64)
+    current = c.tasks["head"][slots].astype(np.int64)
+    at = ends - counts
+    step = 0
+    following = c.pairs["next"]
+    while True:
+        left = np.flatnonzero(counts > step)
+        if not len(left):
+            return order, ends.tolist()
+        order[at[left] + step] = current[left]
+        current[left] = following[current[left]]
+        step += 1
+
+
+def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of annotators."""
+    c = pool.columns
+    records = c.annotators[slots]
+    stored = records.copy()
+    stored["live_head"], stored["asked"] = -1, 0
+    data, size = stored.tobytes(), ANNOTATOR.itemsize
+    rows: list[Row] = []
+    limited = {int(c.projects[j]["limited"]): j for j in range(pool.projects.used) if c.projects[j]["limited"] >= 0}
+    for i, (slot, profile) in enumerate(zip(slots.tolist(), records["profile"].tolist(), strict=True)):
+        shares = b"".join(
+            SHARE.pack(j, int(c.share[row, slot])) for row, j in limited.items() if c.share[row, slot]
+        )
+        brings = pool.profiles[profile]
+        text = _encode([sorted(part) for part in brings]) if profile else b""
+        rows.append(
+            (
+                b"a%b\0%b" % (pool.key, (pool.annotators.ids[slot] or "").encode()),
+                ANNOTATOR_HEAD.pack(VERSION, slot, len(shares)) + data[i * size : i * size + size] + shares + text,
+            )
+        )
+    return rows
+
+
+def project_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of projects."""
+    return [
+        (
+            key(b"j", pool, pool.projects.ids[j] or ""),
+            SLOT.pack(VERSION, j) + pool.columns.projects[j : j + 1].tobytes() + _encode(pool.defaults[j]),
+        )
+        for j in slots.tolist()
+    ]
+
+
+def pool_row(pool: PoolState) -> Row:
+    """The row of a pool."""
+    counters = pool.columns.counters
+    value = POOL.pack(
+        VERSION, pool.paused, pool.changed_at, int(counters[TASKS_USED]), int(counters[ANNOTATORS_USED]),
+        int(counters[REVISIT]),
+    )  # fmt: skip
+    return key(b"p", pool, ""), value
+
+
+def model_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of models."""
+    skills = pool.columns.skills
+    rows: list[Row] = []
+    for m in slots.tolist():
+        record = skills.models[m : m + 1].copy()
+        start, width = int(record["offset"][0]), int(skill.model_width(int(record["classes"][0])))
+        record["offset"] = 0
+        owner = pool.model_skills[m]
+        name = f"{pool.skills.ids[owner]}\0{int(record['classes'][0])}"
+        value = MODEL.pack(VERSION, m, owner) + record.tobytes() + skills.evidence[start : start + width].tobytes()
+        rows.append((key(b"m", pool, name), value))
+    return rows
+
+
+def seat_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of evidence: one annotator in one model."""
+    skills = pool.columns.skills
+    records = skills.seats[slots]
+    starts = records["offset"].tolist()
+    widths = [int(skill.evidence_width(int(k))) for k in skills.models["classes"][: len(pool.model_skills)]]
+    records["offset"] = 0
+    data, size, evidence = records.tobytes(), records.dtype.itemsize, skills.evidence
+    return [
+        (
+            b"e%b\0%d\0%d" % (pool.key, m, a),
+            SEAT.pack(VERSION, m, a) + data[i * size : i * size + size] + evidence[start : start + widths[m]].tobytes(),
+        )
+        for i, (m, a, start) in enumerate(
+            zip(records["model"].tolist(), records["annotator"].tolist(), starts, strict=True)
+        )
+    ]

@@ -1,0 +1,240 @@
+"""A shard: everything one partition knows, changed round by round by a single writer.
+
+A round is a pure function of the state and its arguments: input ranges in; rows, outputs and dead letters out. The
+columns change in place while it is computed. Whoever calls it publishes nothing before the results are committed,
+and throws the shard away when they can't be: a successor restores the committed rows.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+import stream
+from kernels.candidates import mix
+from kernels.lifecycle.pairs import free_pairs
+from stream import events as wire
+from stream import topics
+from stream.core.intake import Intake, Range, rules_of
+from stream.core.matching import Scratch, match
+from stream.core.pools import PoolState
+from stream.core.restore import Restorer
+from stream.core.results import Outbox
+from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
+from stream.settings import Market
+
+
+class DeadLetter(NamedTuple):
+    """An unusable input record on its way to the dead-letter topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class RoundResult(NamedTuple):
+    """What a round wants committed."""
+
+    rows: dict[str, list[Row]]
+    outputs: dict[str, list[tuple[bytes, bytes]]]
+    dead_letters: list[DeadLetter]
+    wakeup: float | None
+    completed: wire.RoundCompleted
+
+
+def no_timer() -> float:
+    """The timer of a shard whose durations nobody wants to know: every round takes no time."""
+    return 0.0
+
+
+class InputHole(Exception):
+    """A range starts beyond the position: input was lost on the way; seek back to the position."""
+
+
+class Shard:
+    """The state of one partition.
+
+    Parameters
+    ----------
+    partition, partitions : int
+        Which one, of how many.
+    market : Market
+        The rules.
+    timer : callable
+        Seconds for the durations in the round's record; they are the only part of it that a replay won't repeat.
+    """
+
+    def __init__(
+        self, partition: int, market: Market, partitions: int, timer: Callable[[], float] = no_timer
+    ) -> None:
+        self.timer = timer
+        self.partition = partition
+        self.partitions = partitions
+        self.market = market
+        self.pools: dict[str, PoolState] = {}
+        self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
+        self.round_number = 0
+        self.epoch = 0
+        self.now = 0.0
+        self.scratch = Scratch()
+        self._restorer: Restorer | None = None
+
+    # ------------------------------------------------------------------ recovery
+    def restore(self, table: str, row_key: bytes, value: bytes | None) -> None:
+        """Take one committed row of a table; rows of a key in the order of the log."""
+        if self._restorer is None:
+            self._restorer = Restorer(rules_of(self.market))
+        self._restorer.add(row_key, value)
+
+    def restored(self) -> None:
+        """All rows are in: build the pools. A new owner is a new epoch."""
+        if self._restorer is not None:
+            position = self._restorer.position
+            self.pools = self._restorer.pools()
+            if position is not None:
+                self.position |= position.offsets
+                self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
+            self._restorer = None
+        self.epoch += 1
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """Every row of a table as it would be written now."""
+        if table == "annotators" and self.round_number:
+            yield self._position_row()
+        for pool in self.pools.values():
+            yield from all_rows(pool, table)
+
+    @property
+    def wakeup(self) -> float | None:
+        """When the clock next concerns this partition."""
+        earliest = min((pool.earliest for pool in self.pools.values()), default=float("inf"))
+        return None if earliest == float("inf") else earliest
+
+    # ------------------------------------------------------------------ a round
+    def round(
+        self, tasks: Range | None, annotators: Range | None, now: float, complete_until: float, caught_up: bool
+    ) -> RoundResult:
+        """Apply input, let the clock act, match, and say what must be committed.
+
+        Parameters
+        ----------
+        tasks, annotators : Range or None
+            What has arrived on the two input topics.
+        now : float
+            The clock, Unix seconds; the round's time is never before the previous round's.
+        complete_until : float
+            Until when the input is known to be complete: nothing expires later.
+        caught_up : bool
+            No input is waiting.
+
+        Raises
+        ------
+        InputHole
+            A range starts beyond the position.
+        """
+        started = self.timer()
+        offsets = {topic: (at, at) for topic, at in self.position.items()}
+        ranges = {topics.TASKS: tasks, topics.ANNOTATORS: annotators}
+        for topic, given in ranges.items():
+            if given is not None:
+                at = self.position[topic]
+                if given.start > at:
+                    raise InputHole(f"{topic}-{self.partition}: input starts at {given.start}, position is {at}")
+                offsets[topic] = (at, max(at, given.end))
+        self.now = now = max(now, self.now)
+        self.round_number += 1
+        seed = int(mix(self.round_number, self.partition)) >> 1
+        intake = Intake(self.pools, self.market, self.partition, self.partitions, now)
+        for topic, given in ranges.items():
+            if given is not None:
+                records = given.records
+                if given.start < self.position[topic]:
+                    records = [record for record in records if record.offset >= self.position[topic]]
+                intake.take(topic, records)
+        intake.finish(min(now, complete_until))
+        applied = self.timer()
+        outbox = Outbox(self.partition, self.round_number, now)
+        rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
+        touched = self._market(intake, outbox, seed, rows)
+        matched = self.timer()
+        for _, pool in sorted(self.pools.items()):
+            for table, changed in dirty_rows(pool).items():
+                rows[table] += changed
+        self.position = {topic: end for topic, (_, end) in offsets.items()}
+        rows["annotators"].append(self._position_row())
+        finished = self.timer()
+        completed = wire.RoundCompleted(
+            partition=self.partition, round=self.round_number, epoch=self.epoch, at=now, seed=seed, offsets=offsets,
+            caught_up=caught_up, complete_until=complete_until, events=intake.events,
+            dead_letters=len(intake.rejected), pools=touched,
+            durations_ms={
+                "apply": (applied - started) * 1e3,
+                "match": (matched - applied) * 1e3,
+                "rows": (finished - matched) * 1e3,
+            },
+            software=stream.__version__, settings=self.market.version,
+        )  # fmt: skip
+        outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
+        return RoundResult(
+            rows=rows,
+            outputs=outbox.topics,
+            dead_letters=[self._dead_letter(rejected) for rejected in intake.rejected],
+            wakeup=self.wakeup,
+            completed=completed,
+        )
+
+    def _market(
+        self, intake: Intake, outbox: Outbox, seed: int, rows: dict[str, list[Row]]
+    ) -> list[wire.PoolRound]:
+        touched: list[wire.PoolRound] = []
+        for name, pool in sorted(self.pools.items()):  # in an order that a successor has too
+            emissions = intake.emissions.get(name)
+            if emissions is None and name not in intake.runs:
+                continue
+            if emissions:
+                for slot in outbox.lifecycle(pool, np.concatenate(emissions), intake):
+                    self._drop(pool, slot, rows)
+            matched = match(pool, self.market, seed, self.round_number, outbox.offers, self.scratch)
+            if matched is not None:
+                outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
+                touched.append(
+                    wire.PoolRound(
+                        pool=name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
+                        offers=len(matched.tasks), value=matched.primal, bound=matched.bound, gap=matched.gap,
+                    )
+                )  # fmt: skip
+            outbox.unavailable(pool, self.market.accept_s)
+        return touched
+
+    def _drop(self, pool: PoolState, slot: int, rows: dict[str, list[Row]]) -> None:
+        """A settled task leaves memory; its id is remembered as long again."""
+        name = pool.tasks.ids[slot]
+        assert name is not None
+        free_pairs(pool.columns, slot)
+        record = pool.columns.tasks[slot : slot + 1]
+        record["state"] = 0
+        pool.columns.due[slot] = float("inf")
+        pool.columns.dirty_tasks[slot] = 0
+        pool.tasks.remove(name)
+        pool.gone[name] = self.now + self.market.settled_retention_s
+        pool.dirty_gone.add(name)
+        rows["tasks"].append((key(b"t", pool, name), None))
+
+    def _position_row(self) -> Row:
+        return position_row(
+            Position(offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now)
+        )
+
+    def _dead_letter(self, rejected: object) -> DeadLetter:
+        topic, offset, record_key, value, reason, message = rejected  # type: ignore[misc]
+        headers = [
+            ("__streams.errors.exception", reason.encode()),
+            ("__streams.errors.message", message.encode()),
+            ("__streams.errors.topic", topic.encode()),
+            ("__streams.errors.partition", b"%d" % self.partition),
+            ("__streams.errors.offset", b"%d" % offset),
+            ("reason", reason.encode()),
+            ("round", b"%d" % self.round_number),
+        ]
+        return DeadLetter(topics.dead_letters(topic), record_key, value, headers)
