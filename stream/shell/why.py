@@ -31,6 +31,8 @@ TERMS = {
     "cost": "the time it takes, at this person's rate, and the fixed cost of a judgment",
 }
 
+EQUAL = 5e-5  # what four decimals don't show
+
 ENDS = {
     "submitted": "The answer came",
     "declined": "The offer was declined",
@@ -188,12 +190,12 @@ def _beside_others(why: Explanation) -> list[str]:
         lines.append("Nobody else was considered for this task in that round.")
     else:
         other, lead = decision.runner_up, decision.value - decision.runner_up_value
-        than = "more than" if lead >= 0 else "less than"
+        beside = f"{abs(lead):.4f} {'more' if lead > 0 else 'less'} than that"
         lines += [
             f"The next best person for it was {other}, worth {decision.runner_up_value:.4f}:",
-            f"{who} was worth {abs(lead):.4f} {than} that.",
+            f"{who} was worth {beside if abs(lead) >= EQUAL else 'the same'}.",
         ]
-        if lead < 0:
+        if lead <= -EQUAL:
             lines.append(f"{other} was more useful on other work at that moment.")
     if decision.price > 0:
         gained = decision.value - decision.price
