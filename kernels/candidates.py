@@ -37,13 +37,13 @@ def mix(seed, x):
 
 @njit(cache=True, nogil=True)
 def open_market(pool, tasks, free):
-    """List the open tasks with room and the free annotators; returns both counts.
+    """List the open tasks with room whose deadline is to come and the free annotators; returns both counts.
 
     ``tasks`` i4 and ``free`` i4 have room for all slots.
     """
     n = 0
     for t in range(pool.counters[4]):
-        if pool.room[t] > 0:
+        if pool.room[t] > 0 and pool.due[t] > pool.clock[NOW]:
             tasks[n] = t
             n += 1
     m = 0

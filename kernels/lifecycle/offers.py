@@ -28,7 +28,7 @@ from kernels.lifecycle.tasks import cancel, review
 @inner
 def may_offer(pool, t, a, now):
     """Do task, project, annotator and pair allow an offer now (skills and attributes aside)?"""
-    if pool.room[t] <= 0 or not is_free(pool, a, now):
+    if pool.room[t] <= 0 or pool.due[t] <= now or not is_free(pool, a, now):
         return False
     project = pool.projects[pool.tasks[t].project]
     if project.budget >= 0 and project.counted + project.live >= project.budget:

@@ -12,16 +12,19 @@ import numpy as np
 
 import stream
 from kernels.candidates import mix
+from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.pairs import free_pairs
 from stream import events as wire
 from stream import topics
-from stream.core.intake import Intake, Range, rules_of
+from stream.core.intake import Intake, Range, Rejected, rules_of
 from stream.core.matching import Scratch, match
 from stream.core.pools import PoolState
 from stream.core.restore import Restorer
 from stream.core.results import Outbox
 from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
 from stream.settings import Market
+
+__all__ = ["DeadLetter", "InputHole", "Range", "RoundResult", "Shard"]
 
 
 class DeadLetter(NamedTuple):
@@ -195,6 +198,7 @@ class Shard:
             if emissions:
                 for slot in outbox.lifecycle(pool, np.concatenate(emissions), intake):
                     self._drop(pool, slot, rows)
+            pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
             matched = match(pool, self.market, seed, self.round_number, outbox.offers, self.scratch)
             if matched is not None:
                 outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
@@ -226,8 +230,8 @@ class Shard:
             Position(offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now)
         )
 
-    def _dead_letter(self, rejected: object) -> DeadLetter:
-        topic, offset, record_key, value, reason, message = rejected  # type: ignore[misc]
+    def _dead_letter(self, rejected: Rejected) -> DeadLetter:
+        topic, offset, record_key, value, reason, message = rejected
         headers = [
             ("__streams.errors.exception", reason.encode()),
             ("__streams.errors.message", message.encode()),
