@@ -72,49 +72,64 @@ def merge(desk, held, size, d):
 
 
 @inner
-def audit(edges, book, desk, eps):
-    """Refresh profits for `eps`, list the tasks that are unhappy and those that want to bid.
+def kept_by(edges, book, desk, i):
+    """What task `i` keeps at the present prices, and the interval of profits that justify what it holds.
 
     Returns
     -------
-    bound : the dual bound at the present prices; ``desk.kept`` holds its rows
+    kept : sum of its `demand` best positive surpluses
+    outside : best surplus it does not hold, or 0.0
+    worst : least surplus it holds, or +inf
+    """
+    size = look(edges, book, desk, i)
+    held, kept, worst = look_at_held(edges, book, desk, i)
+    bits = desk.surplus[: size + 1].view(np.int64)
+    bits[size] = largest(bits[:size])
+    outside = desk.surplus[size]
+    if outside > 0.0 and (book.tasks[i].need > 0 or outside > worst):
+        kept = merge(desk, held, size, np.int64(book.tasks[i].demand))
+    return kept, outside, worst
+
+
+@inner
+def audit_rows(edges, book, desk, eps, start, stop):
+    """Audit the tasks from `start` to `stop`.
+
+    Returns
+    -------
+    kept : what these tasks keep at the present prices; ``desk.kept`` holds the parts
     wanting : number of tasks written to ``desk.queue``: need left and a positive surplus
     unhappy : number of tasks written to ``desk.unhappy``; their profit is set to their best surplus
     """
-    bound = slot_cost(book)
+    total = 0.0
     wanting = 0
     unhappy = 0
-    for i in range(book.tasks.size):
-        need = book.tasks[i].need
-        demand = np.int64(book.tasks[i].demand)
+    for i in range(start, stop):
         desk.kept[i] = 0.0
-        if demand == 0:
+        if book.tasks[i].demand == 0:
             book.profit[i] = np.inf
             continue
-        size = look(edges, book, desk, i)
-        held, kept, worst = look_at_held(edges, book, desk, i)
-        top = largest(desk.surplus[:size].view(np.int64))
-        outside = 0.0
-        if top > 0:
-            desk.surplus[size] = 0.0
-            outside_bits = desk.surplus[size : size + 1].view(np.int64)
-            outside_bits[0] = top
-            outside = desk.surplus[size]
-            if need > 0 or outside > worst:
-                kept = merge(desk, held, size, demand)
+        kept, outside, worst = kept_by(edges, book, desk, i)
         desk.kept[i] = kept
-        bound += kept
+        total += kept
         if worst < outside - 2.0 * eps:
             book.profit[i] = outside
             desk.unhappy[unhappy] = i
             unhappy += 1
         else:
             book.profit[i] = min(outside, worst + eps)
-            if need > 0 and outside > 0.0:
+            if book.tasks[i].need > 0 and outside > 0.0:
                 desk.queue[wanting] = i
                 wanting += 1
+    return total, wanting, unhappy
+
+
+@inner
+def audit(edges, book, desk, eps):
+    """Audit all tasks; the first result is the dual bound at the present prices."""
     desk.counters[AUDITS] += 1
-    return bound, wanting, unhappy
+    kept, wanting, unhappy = audit_rows(edges, book, desk, eps, np.int64(0), np.int64(book.tasks.size))
+    return slot_cost(book) + kept, wanting, unhappy
 
 
 @inner

@@ -20,6 +20,8 @@ and Applications 1 (1992); D. P. Bertsekas and D. A. Castañón, "The auction al
 problem", Annals of Operations Research 20 (1989), for many equal slots.
 """
 
+import numpy as np
+
 from kernels.auction.jit import inner, prefetch
 from kernels.auction.layout import BIDS, FORWARD_EDGES
 from kernels.auction.select import best
@@ -72,7 +74,7 @@ def look(edges, book, desk, i):
 @inner
 def bid_for(edges, book, i, k, left_out, eps):
     """One bid of task `i` by arc `k`.  Returns the task that lost its slot, `i` if the bid failed, −1 if nobody."""
-    j = edges.indices[k]
+    j = np.int64(edges.indices[k])
     w = edges.values[k]
     annotator = book.annotators[j]
     if annotator.fill < annotator.capacity:
@@ -80,13 +82,13 @@ def bid_for(edges, book, i, k, left_out, eps):
         if annotator.fill == annotator.capacity:
             _, tolerance, _ = weakest(book, j)
             book.price[j] = max(book.price[j], tolerance + eps)
-        return -1
+        return np.int64(-1)
     slot, tolerance, second = weakest(book, j)
     bid = w - left_out
     if bid <= tolerance:
         book.price[j] = bid + eps
         return i
-    loser = book.slots[slot].row
+    loser = np.int64(book.slots[slot].row)
     release_row(book, loser, book.slots[slot].arc)
     book.price[j] = replace(book, j, slot, i, k, w, bid, second) + eps
     return loser
@@ -127,8 +129,8 @@ def forward(edges, book, desk, count, eps, max_edges):
                 prefetch(indptr, queue[turn + FAR])
                 ahead = queue[turn + NEAR]
                 fetch_row(edges, indptr[ahead], indptr[ahead + 1])
-            i = queue[turn]
-            need = tasks[i].need
+            i = np.int64(queue[turn])
+            need = np.int64(tasks[i].need)
             if need > 0 and read < max_edges:
                 tasks[i].queued = 0
                 size = look(edges, book, desk, i)

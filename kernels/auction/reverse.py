@@ -19,7 +19,7 @@ algorithm for asymmetric assignment problems", Computational Optimization and Ap
 import numpy as np
 
 from kernels.auction.forward import IN_ORDER_FROM
-from kernels.auction.jit import inner, prefetch
+from kernels.auction.jit import inner
 from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
 from kernels.auction.slots import attach, release_slot
@@ -122,7 +122,7 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
         other = annotators.size - base
         waiting = 0
         for turn in range(base, base + count):
-            j = offers[turn]
+            j = np.int64(offers[turn])
             annotator = annotators[j]
             annotator.offered = 0
             if annotator.fill == annotator.capacity or price[j] <= 0.0:
@@ -130,13 +130,13 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
             if read < max_edges:
                 size = rank(columns, book, desk, j)
                 read += size
-                free = annotator.capacity - annotator.fill
+                free = np.int64(annotator.capacity - annotator.fill)
                 found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
                 bids += found
                 price[j] = min(price[j], left_out)
                 for t in range(found):
                     arc = columns[annotator.start + desk.pick[t]]
-                    dropped = offer_to(edges, book, j, arc.row, arc.arc, arc.value, eps)
+                    dropped = offer_to(edges, book, j, np.int64(arc.row), np.int64(arc.arc), arc.value, eps)
                     if dropped >= 0 and price[dropped] > 0.0 and annotators[dropped].offered == 0:
                         annotators[dropped].offered = 1
                         offers[other + waiting] = dropped
