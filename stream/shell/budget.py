@@ -8,6 +8,8 @@ squares with forgetting, and a round may take
 because fewer events do not make the matching any cheaper: shrinking n below that would only add rounds.
 """
 
+from math import inf
+
 
 class Budget:
     """Bound on the events of a round.
@@ -28,7 +30,13 @@ class Budget:
         self._limit_s = limit_s
         self._most = most
         self._w = self._n = self._nn = self._t = self._nt = 0.0
+        self._fixed = self._slope = 0.0
+        self._is_known = False
         self.events = min(self.FIRST, most)
+
+    def expected_s(self, events: int) -> float:
+        """Seconds that a round of `events` is expected to take; infinite before any was seen."""
+        return self._fixed + self._slope * events if self._is_known else inf
 
     def spent(self, events: int, seconds: float) -> None:
         """Learn from a round of `events` that took `seconds`; adjusts :attr:`events`."""
@@ -38,17 +46,22 @@ class Budget:
         self._nn = keep * self._nn + n * n
         self._t = keep * self._t + seconds
         self._nt = keep * self._nt + n * seconds
+        self._is_known = True
+        self._fixed, self._slope = self._fit()
         if n < self.LEAST:
             return
-        spread = self._w * self._nn - self._n * self._n
-        slope = (
-            (self._w * self._nt - self._n * self._t) / spread if spread > 1e-3 * self._w * self._nn else 0.0
-        )
-        if slope <= 0.0:
-            slope = self._nt / self._nn  # all rounds alike: the whole cost is laid on the events
-        fixed = max(0.0, (self._t - slope * self._n) / self._w)
-        affordable = max(self._limit_s - fixed, self._limit_s / 2) / slope
+        affordable = max(self._limit_s - self._fixed, self._limit_s / 2) / self._slope
         # at most doubled: the cost of larger rounds is not known yet
-        self.events = int(
-            max(min(affordable, 2.0 * max(n, self.events / 2), self._most), min(self.LEAST, self._most))
-        )
+        most = min(affordable, 2.0 * max(n, self.events / 2), self._most)
+        self.events = int(max(most, min(self.LEAST, self._most)))
+
+    def _fit(self) -> tuple[float, float]:
+        """Least squares (a, b); when all rounds are alike, the whole cost is laid on the events."""
+        w, n, nn, t, nt = self._w, self._n, self._nn, self._t, self._nt
+        if nn <= 0.0:
+            return t / w, 0.0
+        spread = w * nn - n * n
+        slope = (w * nt - n * t) / spread if spread > 1e-3 * w * nn else 0.0
+        if slope <= 0.0:
+            slope = nt / nn
+        return max(0.0, (t - slope * n) / w), slope

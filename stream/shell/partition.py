@@ -1,7 +1,7 @@
 """One owned partition: its shard, its producer, and the loop that runs its rounds.
 
     wait for input or for the shard's next deadline
-      ► take what has arrived ► solve (in a thread) ► keep the pace ► commit ► account ► again
+      ► take what has arrived ► solve (if long, in a thread) ► keep the pace ► commit ► account ► again
 
 While a commit is under way the next input gathers, so rounds grow with the load and an idle partition answers
 at once. Rounds of one partition follow one another; those of different partitions run side by side.
@@ -30,6 +30,8 @@ log = Log("allocator.partition")
 
 # while a deadline has passed but the input isn't yet known to be complete up to it
 HORIZON_POLL_S = 0.02
+# a round expected to be shorter is computed in the event loop: two changes of threads would cost as much
+INLINE_S = 0.002
 # a round without input never follows another at once, whatever deadlines the shard names
 LEAST_WAKEUP_S = 0.02
 
@@ -50,7 +52,7 @@ class Partition:
         ``resume(topic)``: fetch that topic of this partition again, now that there is room.
     """
 
-    def __init__(  # noqa: PLR0917  (built in one place, from the parts of the worker)
+    def __init__(
         self,
         number: int,
         shard: Shard,
@@ -196,9 +198,13 @@ class Partition:
         )
         now = max(self.shard.now, time.time())
         until = self._complete_until(positions)
-        result, encoded, self._apply_s = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._solve, ranges, now, until, caught_up
-        )
+        events = sum(len(taken.records) for taken in ranges.values() if taken)
+        if self._budget.expected_s(events) < INLINE_S:
+            result, encoded, self._apply_s = self._solve(ranges, now, until, caught_up)
+        else:
+            result, encoded, self._apply_s = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._solve, ranges, now, until, caught_up
+            )
         await self._pace(0.0)
         begun = time.monotonic()
         await self.producer.commit(encoded)

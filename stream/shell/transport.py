@@ -68,8 +68,6 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await super().on_start()
         fetcher = self._consumer._fetcher
         fetch = fetcher._proc_fetch_request
-        # an answer is consumed at once (ranges go to unbounded inboxes), so the fetcher need not hold back
-        fetcher._prefetch_backoff = 0.0
 
         async def listened(assignment: Assignment, node: int, request: Any) -> Any:
             sent = time.time()
