@@ -12,8 +12,8 @@ Randomness is a hash of (seed, task, annotator): the same seed gives the same ma
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN
 from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.offers import may_offer, offer_one
@@ -26,7 +26,7 @@ from kernels.valuation import PLAIN_ABILITY, importance, terms
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
 
-@njit(cache=True, nogil=True)
+@entry
 def mix(seed, x):
     """A 64-bit hash (the finaliser of SplitMix64)."""
     z = np.uint64(seed) + np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)
@@ -35,7 +35,7 @@ def mix(seed, x):
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@entry
 def open_market(pool, tasks, free):
     """List the open tasks with room whose deadline is to come and the free annotators; returns both counts.
 
@@ -55,7 +55,7 @@ def open_market(pool, tasks, free):
     return n, m
 
 
-@njit(cache=True, nogil=True)
+@inner
 def qualified(pool, t, a, grants):
     """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
     task = pool.tasks[t]
@@ -65,16 +65,16 @@ def qualified(pool, t, a, grants):
     return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
 
 
-@njit(cache=True, nogil=True)
+@inner
 def listed(pool, start, n, a):
     """Is the annotator in this list?"""
-    for i in range(start, start + n):
+    for i in range(start, start + n):  # noqa: SIM110 - generators don't compile
         if pool.lists[i] == a:
             return True
     return False
 
 
-@njit(cache=True, nogil=True)
+@inner
 def feasible(pool, t, a, fits, grants, asked):
     """Every hard requirement of the pair except room and capacity.
 
@@ -98,7 +98,7 @@ def feasible(pool, t, a, fits, grants, asked):
     return qualified(pool, t, a, grants)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def prepare_model(pool, m, free, n_free, theta, ability):
     """Prepare the free annotators for the tasks of one model (NONE: tasks without classes)."""
     for j in range(n_free):
@@ -110,32 +110,39 @@ def prepare_model(pool, m, free, n_free, theta, ability):
             ability[j] = ability_of(pool.skills, m, seat)
 
 
-@njit(cache=True, nogil=True)
-def keep(row_i, row_v, n, limit, seed, t, indices, values, at):
-    """Copy at most ``limit`` of the row's ``n`` arcs: the better half by value, the rest at random; the number kept."""
+@inner
+def keep(row_i, row_v, n, limit, start, indices, values, at):
+    """Copy at most ``limit`` of the row's ``n`` arcs and return their number.
+
+    Half of those kept are the best; the others are every k-th of the rest, from a place that ``start`` (a hash)
+    chooses.
+    """
     if n > limit:
         best = limit // 2
-        for i in range(limit):
-            # selection: the first half by value, the second by hash; rows are short, limits are small
+        for i in range(best):  # selection: rows and limits are short
             top = i
             for j in range(i + 1, n):
-                if i < best:
-                    if row_v[j] > row_v[top] or (
-                        row_v[j] == row_v[top] and mix(seed + t, row_i[j]) < mix(seed + t, row_i[top])
-                    ):
-                        top = j
-                elif mix(seed + t, row_i[j]) < mix(seed + t, row_i[top]):
+                if row_v[j] > row_v[top]:
                     top = j
             row_i[i], row_i[top] = row_i[top], row_i[i]
             row_v[i], row_v[top] = row_v[top], row_v[i]
-        n = limit
+        rest = n - best
+        first = np.int64(start % np.uint64(rest))
+        for k in range(limit - best):
+            j = best + (first + k * rest // (limit - best)) % rest
+            indices[at + best + k] = row_i[j]
+            values[at + best + k] = row_v[j]
+        n = best
+        limit -= best
+    else:
+        limit = 0
     for i in range(n):
         indices[at + i] = row_i[i]
         values[at + i] = row_v[i]
-    return n
+    return n + limit
 
 
-@njit(cache=True, nogil=True)
+@entry
 def recall(
     pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, seed, limit, sample, theta, ability,
     row_i, row_v, out, weights, indptr, indices, values, dense,
@@ -178,16 +185,17 @@ def recall(
         drawn = m if task.only_n == 0 else task.only_n
         all_of_them = drawn <= sample
         steps = drawn if all_of_them else sample
-        start = mix(seed, t) % np.uint64(drawn) if not all_of_them else np.uint64(0)
+        start = mix(seed, t)
+        turn = np.int64(start % np.uint64(drawn))  # where to begin: ties go to the first, so nobody is always first
         for step in range(steps):
             if all_of_them:
-                pick = step
+                pick = (step + turn) % drawn
             else:
                 # one draw from each of `sample` equal stretches: no annotator twice, all stretches covered
                 low = step * drawn // sample
                 high = (step + 1) * drawn // sample
                 inside = low + np.int64(mix(seed + t, step) % np.uint64(high - low))
-                pick = (inside + np.int64(start)) % drawn
+                pick = (inside + turn) % drawn
             if task.only_n:
                 a = pool.lists[task.only + pick]
                 j = place[a]
@@ -206,14 +214,14 @@ def recall(
             row_i[found] = j
             row_v[found] = worth
             found += 1
-        at += keep(row_i, row_v, found, limit, seed, t, indices, values, at)
+        at += keep(row_i, row_v, found, limit, start, indices, values, at)
         indptr[i + 1] = at
     for j in range(m):
         place[free[j]] = NONE
     return at
 
 
-@njit(cache=True, nogil=True)
+@entry
 def full_bound(dense, demand, capacity, price, best):
     """Dual bound over every pair of a dense market: sum c p + sum over tasks of the ``demand`` largest w - p.
 
@@ -240,7 +248,7 @@ def full_bound(dense, demand, capacity, price, best):
     return bound
 
 
-@njit(cache=True, nogil=True)
+@entry
 def complete(
     pool, tasks, n, free, m, fits, grants, asked, judgment_cost, theta, ability, out, accept_by, rnd, first,
     made_t, made_a, made_terms,
@@ -272,7 +280,8 @@ def complete(
                 if worth > best:
                     best = worth
                     best_t = t
-                    made_terms[made] = out
+                    for k in range(out.shape[0]):
+                        made_terms[made, k] = out[k]
             if best_t == NONE:
                 break
             offer_one(pool, best_t, a, accept_by, rnd, first + made)
@@ -282,7 +291,7 @@ def complete(
     return made
 
 
-@njit(cache=True, nogil=True)
+@entry
 def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
     """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
     for i in range(tasks.shape[0]):
@@ -292,7 +301,7 @@ def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
         terms(pool, t, annotators[i], weight, ability[0], theta[0], judgment_cost, out[i])
 
 
-@njit(cache=True, nogil=True)
+@entry
 def skill_low(pool, tasks, annotators, out):
     """20 % quantile of each annotator's accuracy in the task's model (NaN without a model): ``out`` float64[n]."""
     for i in range(tasks.shape[0]):
@@ -303,7 +312,7 @@ def skill_low(pool, tasks, annotators, out):
             out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def runners_up(indptr, indices, values, held, price, rows, columns, best, worth):
     """Per held pair the best other annotator of its row, by value minus price: column (NONE: nobody) and value."""
     for i in range(rows.shape[0]):

@@ -16,8 +16,7 @@ A pair of value <= 0 is not offered. Hard requirements are missing edges, never 
 
 import math
 
-from numba import njit
-
+from kernels.jit import inner
 from kernels.lifecycle.codes import NONE
 from kernels.skill import gain_prepared
 
@@ -31,7 +30,7 @@ AGE_S = 3600.0
 RUSH_S = 3600.0  # the last hour before a deadline doubles the value
 
 
-@njit(cache=True, nogil=True)
+@inner
 def importance(pool, t, now):
     """Weight of task ``t``: task value, project weight, priority, deadline and age, shared by work in flight."""
     task = pool.tasks[t]
@@ -43,7 +42,7 @@ def importance(pool, t, now):
     return w / (1.0 + task.offered + task.leased)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def terms(pool, t, a, weight, ability, theta, judgment_cost, out):
     """Fill ``out[4]`` with the terms of the pair and return their sum.
 

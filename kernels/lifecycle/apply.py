@@ -5,8 +5,8 @@ event leads to which. Events have been checked against the contract, and ids are
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
     ACCEPTED,
     BLOCKED,
@@ -40,7 +40,6 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.deadlines import expire
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.judgments import relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
@@ -133,7 +132,7 @@ def request(pool, event):
     annotator.asked = min(annotator.asked + event.count, 1_000_000)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def apply(pool, events, created, now, rules):
     """Apply events in order.
 
@@ -179,7 +178,7 @@ def apply(pool, events, created, now, rules):
             set_truth(pool, event, retention_s)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def advance(pool, now, horizon, rules):
     """Let the clock act, after the events of the round."""
     pool.clock[NOW] = now

@@ -6,8 +6,8 @@ round before it costs nothing; one after it scans annotators and the ``due`` col
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
     ABANDONED,
     CAUSE_ABSENCE,
@@ -23,7 +23,6 @@ from kernels.lifecycle.codes import (
     SETTLED,
     ZERO,
 )
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import emit, end_live
 from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
@@ -109,7 +108,7 @@ def find_earliest(pool, grace_s):
     pool.clock[EARLIEST] = earliest
 
 
-@njit(cache=True, nogil=True)
+@entry
 def relink(pool, rules):
     """After restoring: room and deadline of every task follow from its record."""
     for t in range(pool.counters[TASKS_USED]):

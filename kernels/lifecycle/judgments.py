@@ -14,6 +14,7 @@ offered but answered after the task settled still counts: its place was part of 
 
 import numpy as np
 
+from kernels.jit import inner
 from kernels.lifecycle.codes import (
     BLOCKED,
     CANCEL,
@@ -37,7 +38,6 @@ from kernels.lifecycle.codes import (
     VOIDED,
     ZERO,
 )
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
 from kernels.skill import correct, forget, seat

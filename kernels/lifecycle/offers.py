@@ -5,8 +5,8 @@ of the offer, so that a mistake in matching can cost value but never break a pro
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
     CANCEL,
     CAUSE_PAUSE,
@@ -18,7 +18,6 @@ from kernels.lifecycle.codes import (
     OPEN,
     WITHDRAWN,
 )
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.layout import EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import find, make_live, open_pair, to_front, withdraw_newest
 from kernels.lifecycle.presence import is_free
@@ -60,7 +59,7 @@ def offer_one(pool, t, a, accept_by, rnd, index):
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], accept_by)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def offer(pool, tasks, annotators, now, accept_by, rnd, first, offered):
     """Offer matched pairs in order; returns how many were offered.
 
@@ -83,7 +82,7 @@ def offer(pool, tasks, annotators, now, accept_by, rnd, first, offered):
     return made
 
 
-@njit(cache=True, nogil=True)
+@entry
 def project_changed(pool, j, retention_s):
     """A project's state, deadline or limits changed: its tasks follow."""
     project = pool.projects[j]
@@ -103,7 +102,7 @@ def project_changed(pool, j, retention_s):
         review(pool, t, retention_s)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def task_changed(pool, t, retention_s):
     """Fields of a task changed: need, room and deadline follow."""
     task = pool.tasks[t]
@@ -114,7 +113,7 @@ def task_changed(pool, t, retention_s):
     review(pool, t, retention_s)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def pool_paused(pool, retention_s):
     """No offers in this pool for now: withdraw the unaccepted ones."""
     for t in range(pool.counters[TASKS_USED]):
@@ -124,7 +123,7 @@ def pool_paused(pool, retention_s):
             review(pool, t, retention_s)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def count_share(pool, j, row):
     """Count from the retained pairs what each annotator has used of a project that just became limited."""
     for t in range(pool.counters[TASKS_USED]):

@@ -10,10 +10,9 @@ always agree with it (invariant I1).
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
 
 
@@ -100,7 +99,7 @@ def to_front(pool, t, p):
     task.head = p
 
 
-@njit(cache=True, nogil=True)
+@entry
 def free_pairs(pool, t):
     """Return all pairs of a task that leaves memory."""
     p = pool.tasks[t].head

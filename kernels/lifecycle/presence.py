@@ -8,6 +8,7 @@ Going withdraws unaccepted offers at once; accepted work waits ``grace_s`` for i
 
 import numpy as np
 
+from kernels.jit import inner
 from kernels.lifecycle.codes import (
     ABANDONED,
     CAUSE_ABSENCE,
@@ -21,7 +22,6 @@ from kernels.lifecycle.codes import (
     WITHDRAWN,
     ZERO,
 )
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.layout import EARLIEST
 from kernels.lifecycle.pairs import end_live
 from kernels.lifecycle.tasks import review

@@ -11,6 +11,7 @@ where it is negative, unaccepted offers are withdrawn, newest first, and accepte
 
 import numpy as np
 
+from kernels.jit import inner
 from kernels.lifecycle.codes import (
     ACTIVE,
     CAUSE_CANCEL,
@@ -26,7 +27,6 @@ from kernels.lifecycle.codes import (
     SETTLED,
     ZERO,
 )
-from kernels.lifecycle.inner import inner
 from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
 from kernels.lifecycle.pairs import emit, withdraw_newest
 from kernels.skill import learn, refresh

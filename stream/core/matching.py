@@ -18,7 +18,7 @@ from stream.core.pools import Array, PoolState
 from stream.settings import Market
 
 FULL_PAIRS = 200_000  # up to this many (task, annotator) pairs are evaluated in full: about 5 ms
-SAMPLE = 128  # annotators drawn per task in larger markets
+SAMPLE = 64  # annotators drawn per task in larger markets
 WORK_PER_ARC = 4_000  # limit on arcs read by the auction, per arc: counted, so that it doesn't depend on the machine
 PRICING_ROUNDS = 3
 
@@ -192,7 +192,7 @@ def _asked(pool: PoolState) -> Array:
 
 def _demand(pool: PoolState, tasks: Array, weights: Array) -> Array:
     """Room of each task, cut to what its project's budget still allows, most important tasks first."""
-    demand = pool.columns.room[tasks].astype(np.int64)
+    demand: Array = pool.columns.room[tasks].astype(np.int64)
     projects = pool.columns.projects[: pool.projects.used]
     left = projects["budget"] - projects["counted"] - projects["live"]
     limited = np.flatnonzero(projects["budget"] >= 0)

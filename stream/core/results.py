@@ -16,10 +16,10 @@ from stream.core.intake import Applied, Intake
 from stream.core.matching import Matched
 from stream.core.pools import Array, PoolState
 
-ENDS = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
-CAUSES = (None, "cancel", "pause", "absence", "met_need", "override")
-JUDGMENTS = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
-OUTCOMES = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
+ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
+CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override")
+JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
+OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
 
 Encoded = list[tuple[bytes, bytes]]
 
@@ -52,7 +52,7 @@ class Outbox:
             if code == codes.EMIT_JUDGMENT:
                 source = intake.applied[event]
                 judgment = source.event
-                duration_s = judgment.duration_s if type(judgment) is not wire.JudgmentRetracted else None  # type: ignore[attr-defined]
+                duration_s = getattr(judgment, "duration_s", None)
                 output: Any = wire.JudgmentSettled(
                     pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
                     annotator=annotator_ids[a],
@@ -94,18 +94,19 @@ class Outbox:
         self, pool: PoolState, settled: list[int], changed: list[int], owners: "_Owners", into: Encoded
     ) -> None:
         columns = pool.columns
-        common = {"pool": pool.name, "partition": self.partition, "round": self.round}
+        common: dict[str, Any] = {"pool": pool.name, "partition": self.partition, "round": self.round}
         changed_now = set(changed)
         just_settled = set(settled)
         for t in settled:
             task = columns.tasks[t]
+            name: Any = pool.tasks.ids[t]
             posterior = columns.reported[t, : task["classes"]].tolist()
             known = posterior and (task["counted"] or task["truth"] >= 0)
             output: Any = wire.TaskSettled(
-                **common, task=pool.tasks.ids[t], project=owners[t], outcome=OUTCOMES[task["outcome"]],
+                **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]],
                 label=int(np.argmax(posterior)) if known else None, posterior=posterior if known else None,
                 judgments=int(task["counted"]),
-            )  # type: ignore[arg-type]  # fmt: skip
+            )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
             if known:
                 columns.tasks[t]["label"] = int(np.argmax(posterior))
@@ -119,10 +120,10 @@ class Outbox:
         ):  # fmt: skip
             posterior = row[:classes]
             best = posterior.index(max(posterior))
-            kind = wire.ConsensusUpdated
+            kind: Any = wire.ConsensusUpdated
             if state == codes.SETTLED and t not in just_settled:
                 if label != best and label >= 0:
-                    kind = wire.ConsensusRevised  # type: ignore[assignment]
+                    kind = wire.ConsensusRevised
                 columns.tasks[t]["label"] = best
             into.append(
                 (
@@ -131,7 +132,7 @@ class Outbox:
                         kind(
                             **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best,
                             posterior=posterior, judgments=judged,
-                        )  # type: ignore[arg-type]  # fmt: skip
+                        )  # fmt: skip
                     ),
                 )
             )
@@ -187,7 +188,7 @@ class Outbox:
             record = annotators[a]
             if record["asked"] == 0:
                 continue
-            reason = "no_matching_task"
+            reason: Any = "no_matching_task"
             if not record["online"] or record["absent"] or self.now >= record["expires"]:
                 reason = "not_online"
             elif record["paused"] or pool.paused:
@@ -196,7 +197,7 @@ class Outbox:
                 reason = "at_capacity"
             output = wire.WorkUnavailable(
                 pool=pool.name, partition=self.partition, round=self.round, annotator=pool.annotators.ids[a] or "",
-                at=self.now, reason=reason, retry_after_s=retry_after_s,  # type: ignore[arg-type]
+                at=self.now, reason=reason, retry_after_s=retry_after_s,
             )  # fmt: skip
             self.topics[topics.ASSIGNMENTS].append((pool.key, wire.encode(output)))
             annotators[a]["asked"] = 0
@@ -209,12 +210,13 @@ class _Owners:
 
     __slots__ = ("names", "owners")
 
-    def __init__(self, owners: Array, names: list[str | None]) -> None:
+    def __init__(self, owners: Array, names: list[Any]) -> None:
         self.owners = owners
         self.names = names
 
     def __getitem__(self, t: int) -> str:
-        return self.names[self.owners[t]]  # type: ignore[return-value]
+        name: str = self.names[self.owners[t]]
+        return name
 
 
 def _project_names(pool: PoolState) -> _Owners:

@@ -20,6 +20,7 @@ Slots in rows are what refers to other entities. Links between pairs are left ou
 Numbers are little-endian. ``stream/core/restore.py`` reads them.
 """
 
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -123,8 +124,8 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
     else:
-        for slot, name in enumerate(pool.skills.ids):
-            yield key(b"s", pool, name or ""), SLOT.pack(VERSION, slot)
+        for slot, skill_name in enumerate(pool.skills.ids):
+            yield key(b"s", pool, skill_name or ""), SLOT.pack(VERSION, slot)
         yield from model_rows(pool, np.arange(len(pool.model_skills)))
         yield from seat_rows(pool, np.arange(int(c.skills.used[1])))
 
@@ -191,6 +192,7 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     return rows
 
 
+@functools.cache
 def skill_width(classes: int) -> int:
     """Float32 values of a task's learned posterior."""
     return int(skill.belief_width(classes)) if classes else 0
