@@ -7,7 +7,7 @@ round, each standing for its neighbours: exact in small rounds, a sample in larg
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -87,6 +87,7 @@ class Metrics:
             "allocator_event_to_commit_seconds", "From an event's Kafka timestamp to its commit", SECONDS
         )
         registry.register(self.latency)
+        ProcessCollector(registry=registry)
 
     def committed(
         self, partition: int, result: RoundResult, inputs: dict[str, Sequence[Any]], at: float, records: int
