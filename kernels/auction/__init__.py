@@ -1,11 +1,13 @@
 """Auction kernel: sparse b-matching with a proof of quality, cold or warm.
 
-`solve` answers one market, `certificate` judges any answer.  Start reading at `layout`, then `forward`, `reverse`,
-`audit`, `scaling`, `solver`.
+`solve` answers one market, `Market` keeps one alive between rounds, `certificate` judges any answer, `explain` says
+why.  Start reading at `layout`, then `forward`, `reverse`, `audit`, `scaling`, `solver`; `arena`, `warm` and `market`
+add persistence.
 """
 
 from kernels.auction.certificate import certificate
+from kernels.auction.market import Market, Round
 from kernels.auction.precompile import precompile
 from kernels.auction.solver import Solution, solve
 
-__all__ = ["Solution", "certificate", "precompile", "solve"]
+__all__ = ["Market", "Round", "Solution", "certificate", "precompile", "solve"]

@@ -1,0 +1,163 @@
+"""One round of a persistent market: re-solve what changed, prove the whole.
+
+    changed tasks bid → annotators left dear and idle bid → fresh bound → done, or a smaller ε
+
+The bound is recomputed every round from the current arcs and prices.  A row of it depends only on the prices of the
+row's annotators, so only rows next to a price that moved are read again; the sum over all rows is taken afresh, in
+the same order as a full pass, so it equals the full pass bit for bit and cannot drift.  When that would read a large
+share of the arcs anyway, the full pass is cheaper.
+
+The first round is cold.  Later ones keep their ε between rounds and steer it by the gap they leave: when the gap
+nears its target, new bids use a smaller ε and a slice of the tasks is audited at it (`polish`), so that the market
+tightens a little in every round instead of all at once in an unlucky one.  If the gap is missed nevertheless, all
+tasks are audited and ε is divided by 2 until it is met.
+"""
+
+import numpy as np
+
+from kernels.auction.audit import audit, audit_rows, drop, kept_by, primal, slot_cost
+from kernels.auction.forward import forward
+from kernels.auction.jit import entry, inner
+from kernels.auction.layout import AUDITS, EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.reverse import reverse
+from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
+
+WARM_THETA = 2.0
+READ_SHARE = 4
+"""The incremental bound is taken while it reads at most 1/4 of the arcs."""
+
+SLICES = 32
+"""A polished round audits 1/32 of the tasks."""
+
+EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, MEMORY = 0, 1, 2, 3, 4, 5
+"""Positions in the memory that a market keeps between rounds, and its length."""
+
+
+@inner
+def polish(edges, book, desk, memory, touched, waiting, eps):
+    """Audit the next 1/`SLICES` of the tasks at `eps` and let the unhappy ones bid too; returns how many wait."""
+    m = np.int64(book.tasks.size)
+    start = np.int64(memory[CURSOR])
+    if start >= m:
+        start = np.int64(0)
+    stop = min(m, start + m // SLICES + 1)
+    memory[CURSOR] = stop
+    for t in range(waiting):  # the audit writes its own list over the queue
+        desk.queue[m + t] = desk.queue[t]
+    _, _, unhappy = audit_rows(edges, book, desk, eps, start, stop)
+    for t in range(waiting):
+        desk.queue[t] = desk.queue[m + t]
+    for i in range(start, stop):
+        touched[i] = 1
+    fresh = np.int64(0)
+    for u in range(unhappy):
+        i = desk.unhappy[u]
+        if book.tasks[i].queued == 0:
+            desk.unhappy[fresh] = i
+            fresh += 1
+    return drop(edges, book, desk, eps, fresh, waiting)
+
+
+@inner
+def fresh_bound(edges, columns, book, desk, seen, touched, limit):
+    """Dual bound at the present prices, re-reading only rows next to a moved price; −1.0 if that exceeds `limit`."""
+    annotators = book.annotators
+    work = 0
+    for j in range(book.price.size):
+        if book.price[j] != seen[j]:
+            work += annotators[j].stop - annotators[j].start
+    if work * READ_SHARE > limit:
+        return -1.0
+    for j in range(book.price.size):
+        if book.price[j] != seen[j]:
+            seen[j] = book.price[j]
+            for t in range(annotators[j].start, annotators[j].stop):
+                touched[columns[t].row] = 1
+    total = 0.0
+    for i in range(book.profit.size):
+        if touched[i]:
+            touched[i] = 0
+            desk.kept[i] = 0.0
+            if book.tasks[i].demand > 0:
+                desk.kept[i], _, _ = kept_by(edges, book, desk, np.int64(i))
+        total += desk.kept[i]
+    return slot_cost(book) + total
+
+
+@inner
+def full_bound(edges, book, desk, eps, seen, touched):
+    """`audit`, and note what it has seen."""
+    result = audit(edges, book, desk, eps)
+    for j in range(seen.size):
+        seen[j] = book.price[j]
+    touched[:] = 0
+    return result
+
+
+@entry
+def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap_tol, abs_tol, max_work):
+    """Solve and prove; see the module.  Returns status, value, bound, ε and how many tasks still wait."""
+    desk.counters[:] = 0
+    warm = memory[FIRST_DONE] > 0.0
+    coarse, largest = coarse_eps(edges, book) if not warm else (memory[EPS], memory[SCALE])
+    if largest == 0.0:
+        for j in range(book.price.size):
+            if book.annotators[j].capacity > 0:
+                book.price[j] = 0.0
+        for t in range(waiting):
+            book.tasks[desk.queue[t]].queued = 0
+        return OPTIMAL, 0.0, 0.0, 0.0, np.int64(0)
+    eps = coarse
+    theta = WARM_THETA if warm else THETA
+    floor = largest * FLOOR
+    bound = np.inf
+    work = 0
+    unhappy = 0
+    first_phase = True
+    reverse_first = book.tasks.size <= LONG_COLUMNS * book.annotators.size
+    if warm and memory[LAST_GAP] > 0.5:
+        waiting = polish(edges, book, desk, memory, touched, waiting, eps)
+    while True:
+        desk.counters[PHASES] += 1
+        if not first_phase:
+            waiting = drop(edges, book, desk, eps, unhappy, waiting)
+        if first_phase or not reverse_first:
+            work += forward(edges, book, desk, waiting, eps, max_work - work)
+        idle = dear_and_idle(book, desk)
+        work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
+        if reverse_first and not first_phase:
+            work += forward(edges, book, desk, unfilled(book, desk), eps, max_work - work)
+        now = -1.0
+        value = primal(book)
+        next_eps = max(eps / theta, floor)
+        if warm and first_phase:
+            now = fresh_bound(edges, columns, book, desk, seen, touched, edges.indices.size)
+        met = now >= 0.0 and now - value <= max(gap_tol * now, abs_tol)
+        if not met:
+            now, waiting, unhappy = full_bound(edges, book, desk, next_eps, seen, touched)
+        bound = now
+        if bound - value <= max(gap_tol * bound, abs_tol):
+            status = OPTIMAL
+            waiting = np.int64(0)
+            break
+        if work >= max_work:
+            status = WORK_LIMIT
+            break
+        if eps <= floor:
+            status = EPS_FLOOR
+            break
+        eps = next_eps
+        first_phase = False
+    target = max(gap_tol * bound, abs_tol)
+    share = (bound - value) / target if target > 0.0 else 1.0
+    if share < 0.35:
+        eps *= 1.1
+    elif share > 0.6:
+        eps = max(eps / 1.1, floor)
+    memory[EPS] = eps
+    memory[SCALE] = largest
+    memory[FIRST_DONE] = 1.0
+    memory[LAST_GAP] = share
+    for t in range(waiting):
+        book.tasks[desk.queue[t]].queued = 1
+    return status, value, bound, eps, waiting
