@@ -43,6 +43,8 @@ def _posterior(case: Case, task: Task, record: Record, event: ConsensusUpdated |
             case.report(1, f"task {task.name!r} is revised before it has settled", record)
         if task.label == event.label:
             case.report(1, f"task {task.name!r} is revised to the label it had", record)
+    elif task.settled and task.announcement is None and task.label not in (None, event.label):
+        case.report(1, f"the label of settled task {task.name!r} changes without a revision", record)
     task.posterior, task.label = posterior, event.label
 
 

@@ -37,12 +37,11 @@ def lapse(case: Case) -> None:
         _close(case, item)
     for item in due["wait"]:
         _give_up(case, item)
-    for item in due["retention"]:
-        _forget(case, item)
     for item in due["gone"]:
         match item:
             case (Pool() as pool, str() as name):
                 pool.gone.pop(name, None)
+    case.closing = due["retention"]
 
 
 def _expire(case: Case, pair: object) -> list[Annotator]:
@@ -96,6 +95,13 @@ def _give_up(case: Case, waits: object) -> None:
                 case.report(5, f"a dead letter for {dead.reason}, expected unknown_task", record, dead.record)
 
 
+def forget(case: Case) -> None:
+    """Close the books of tasks that settled long ago; call after the round's posteriors."""
+    for item in case.closing:
+        _forget(case, item)
+    case.closing = []
+
+
 def _forget(case: Case, item: object) -> None:
     """The books of a settled task are closed; its id is remembered as long again."""
     match item:
@@ -103,6 +109,9 @@ def _forget(case: Case, item: object) -> None:
             if task.leased:
                 later(case, max(pair.submit_by for pair in task.leased.values()), "retention", item)
                 return
+            if not task.project.is_limited:
+                for pair in task.pairs.values():
+                    task.project.share(pair.annotator.name, -(pair.state == "counted"))
             del pool.tasks[task.name]
             pool.gone[task.name] = case.round.at
             later(case, case.round.at + case.limits.settled_retention_s, "gone", (pool, task.name))

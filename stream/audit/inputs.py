@@ -52,7 +52,9 @@ def follow(case: Case, record: Record) -> None:
     reason = event if isinstance(event, str) else _apply(case, record, event)
     if reason == WAITS and not isinstance(event, str):
         _wait(case, record, event)
-        reason = None
+        if dead is not None:  # it may be about what becomes of the event once its task is there
+            case.round.dead[record.topic, record.offset] = dead
+        return
     _bury(case, record, reason, dead)
 
 

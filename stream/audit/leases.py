@@ -71,10 +71,10 @@ def lease(case: Case, pair: Pair, record: Record) -> None:
     task, found = pair.task, case.round.leases.get(pair.assignment)
     if pair.state == "offered":
         task.leased[pair.annotator.name] = task.offered.pop(pair.annotator.name)
-        pair.state, pair.submit_by = "leased", case.round.at + pair.lease_s
+        pair.state, pair.submit_by = "leased", case.round.at + task.lease_s
     else:
         pair.extensions += 1
-        pair.submit_by += pair.lease_s
+        pair.submit_by += task.lease_s
     if not found:
         case.report(
             5, f"{pair.assignment} is accepted or extended, but no lease is published", pair.offer, record
@@ -143,7 +143,7 @@ def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | Non
     case.touch(pool, task)
     if task.settled is not None:
         return
-    if task.counted >= task.max_overlap:
+    if task.counted >= (task.max_overlap if task.is_confident else task.overlap):
         said = case.round.settled.get((pool.name, task.name))
         outcome = "complete"
         if task.is_confident:

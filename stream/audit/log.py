@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stream.audit.consensus import publish
-from stream.audit.deadlines import lapse
+from stream.audit.deadlines import forget, lapse
 from stream.audit.inputs import follow
 from stream.audit.market import Pool
 from stream.audit.offers import offer
@@ -169,6 +169,7 @@ class Audit:
                 follow(case, record)
         lapse(case)
         publish(case)
+        forget(case)
         offer(case)
         for promise, record, what in this.left():
             self._report(promise, what, record)

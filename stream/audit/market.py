@@ -31,7 +31,6 @@ class Pair:
     offer: str = ""
     order: tuple[int, int] = (0, 0)
     accept_by: float = 0.0
-    lease_s: float = 0.0
     submit_by: float = 0.0
     extensions: int = 0
 
@@ -43,13 +42,17 @@ class Pair:
 
 @dataclass(slots=True, eq=False)
 class Project:
-    """A project with what its tasks have used of its budget."""
+    """A project with what its tasks have used of its budget.
+
+    While no share was ever limited, what an annotator judged in closed books is not remembered.
+    """
 
     name: str
     at: float = NEVER
     state: str = "active"
     budget: int | None = None
     max_per_annotator: int | None = None
+    is_limited: bool = False
     deadline: float | None = None
     defaults: TaskDefaults = field(default_factory=TaskDefaults)
     used: int = 0
@@ -59,11 +62,15 @@ class Project:
     def use(self, annotator: str, change: int) -> None:
         """Count judgments and live work against the budget and the annotator's share."""
         self.used += change
+        self.share(annotator, change)
+
+    def share(self, annotator: str, change: int) -> None:
+        """Count against the annotator's share alone."""
         share = self.used_by.get(annotator, 0) + change
         if share:
             self.used_by[annotator] = share
         else:
-            del self.used_by[annotator]
+            self.used_by.pop(annotator, None)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -148,7 +148,7 @@ def _book(
         pair = task.pairs[annotator.name] = Pair(task, annotator)
     pair.state, pair.assignment, pair.offer = "offered", event.assignment, record.name
     pair.order = case.round.completed.round, index
-    pair.accept_by, pair.lease_s, pair.extensions = event.accept_by, event.lease_s, 0
+    pair.accept_by, pair.extensions = event.accept_by, 0
     task.offered[annotator.name] = pair
     annotator.live[task.name] = pair
     task.project.use(annotator.name, 1)

@@ -202,6 +202,7 @@ class Case:
     due: list[tuple[float, int, str, object]] = field(default_factory=list)
     numbered: int = 0
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
+    closing: list[object] = field(default_factory=list)
 
     def pool(self, name: str) -> Pool:
         """Return the pool, empty when new."""

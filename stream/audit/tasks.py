@@ -147,6 +147,7 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
         return None
     project.at, project.state, project.budget = event.at, event.state, event.budget
     project.max_per_annotator, project.deadline = event.max_per_annotator, event.deadline
+    project.is_limited = project.is_limited or event.max_per_annotator is not None
     project.defaults = event.defaults
     for task in list(project.open.values()):
         _watch(case, pool, task)
