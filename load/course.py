@@ -46,7 +46,7 @@ class Course:
     Parameters
     ----------
     wire, worker, markets, plan
-        Connections and what to do.
+        Connections and what to do; without a worker of our own none is watched or killed.
     watch : callable
         Called twice a second with seconds since the start, the moments of all markets and one line of news.
     """
@@ -54,7 +54,7 @@ class Course:
     def __init__(
         self,
         wire: Wire,
-        worker: Worker,
+        worker: Worker | None,
         markets: Sequence[Market],
         plan: Plan,
         watch: Callable[[float, list[Moment], str], None],
@@ -127,6 +127,8 @@ class Course:
         self._epochs = {}
         for completed in self.rounds:
             self._epochs[completed.partition] = max(completed.epoch, self._epochs.get(completed.partition, 0))
+        if self.worker is None:
+            raise ValueError("kill_at_s needs a worker of our own")
         self.worker.kill()
         self.killed = time.time()
         self.worker.start()
@@ -151,7 +153,8 @@ class Course:
                 self._progress = now
         if now >= self._next_tick:
             self._next_tick = now + TICK_S
-            self.worker.check()
+            if self.worker is not None:
+                self.worker.check()
             self.watch(now - start, [market.look(now) for market in self.markets], self.news)
 
     def _note(self, received: Sequence[Received]) -> None:
@@ -165,5 +168,5 @@ class Course:
                 self.rounds.append(output)
                 newer = output.epoch > self._epochs.get(output.partition, 0)
                 if self.killed is not None and self.back is None and newer:
-                    self.back = seen
+                    self.back = self._progress = seen
                     self.news = f"worker is back after {seen - self.killed:.1f} s"

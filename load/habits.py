@@ -34,8 +34,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     late: float = 0.005
     skip_accept: float = 0.05
     session_s: float = 300.0
-    presence: float = 0.15
-    present_at: float = 500.0
+    presence: float = 0.5
+    present_at: float = 800.0
     beat_s: float = 30.0
     ttl_s: float = 90.0
 

@@ -24,10 +24,10 @@ from load.wire import Wire, inputs, records
 from load.worker import Worker, WorkerFailed, allocator
 from stream.local.broker import free_port
 from stream.settings import Market as Defaults
-from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, OUTPUTS, ROUNDS
+from stream.topics import INPUTS, OUTPUTS
 
 PARTITIONS = 4
-COMMAND_LIMIT_S = 60.0
+COMMAND_LIMIT_S = 90.0
 
 
 class NotEmpty(RuntimeError):
@@ -47,7 +47,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     tasks: int | None = None
     speed: float = 50.0
     lease_s: float = 120.0
-    rule: Rule = Rule(overlap=2, max_overlap=10, confidence=0.9)
+    rule: Rule = Rule(overlap=2, max_overlap=10, confidence=0.94)
     habits: Habits = Habits()
 
 
@@ -76,15 +76,38 @@ def worker_environment(bootstrap: str, setting: Setting, app_id: str, folder: Pa
 
 def command(arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
     """Run `allocator …` to its end; return exit code and what it printed."""
-    done = subprocess.run(
-        allocator(arguments),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_LIMIT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            allocator(arguments),
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerFailed(f"`allocator {arguments[0]}` took longer than {COMMAND_LIMIT_S:.0f} s") from error
     return done.returncode, (done.stdout + (done.stderr if done.returncode else "")).strip()
+
+
+def markets_of(setting: Setting) -> list[Market]:
+    """Return the markets of a setting, one a label set, in pools of their own; people arrive from now on."""
+    made = []
+    for name in setting.data:
+        crowd = read(name)
+        made.append(
+            Market(
+                crowd.cut(setting.tasks) if setting.tasks else crowd,
+                msgspec.structs.replace(setting.rule, lease_s=setting.lease_s / setting.speed),
+                setting.habits,
+                setting.seed,
+                pool=f"{crowd.name}-{setting.seed}",
+                start=time.time(),
+                speed=setting.speed,
+                lease_s=setting.lease_s,
+            )
+        )
+    return made
 
 
 def require_empty(bootstrap: str) -> None:
@@ -128,8 +151,8 @@ def run(
     WorkerFailed
         When the worker or one of the commands fails.
     """
-    crowds = [read(name) for name in setting.data]
-    crowds = [crowd.cut(setting.tasks) for crowd in crowds] if setting.tasks else crowds
+    for name in setting.data:
+        read(name)  # a bad file is named before anything is started
     with tempfile.TemporaryDirectory(prefix="allocator-demo-") as folder:
         environment = worker_environment(bootstrap, setting, app_id, Path(folder))
         code, text = command(["topics", "apply"], environment)
@@ -142,22 +165,9 @@ def run(
         try:
             worker.wait_until_ready()
             ready_s = time.monotonic() - started
-            markets = [
-                Market(
-                    crowd,
-                    msgspec.structs.replace(setting.rule, lease_s=setting.lease_s / setting.speed),
-                    setting.habits,
-                    setting.seed,
-                    pool=f"{crowd.name}-{setting.seed}",
-                    start=time.time(),
-                    speed=setting.speed,
-                    lease_s=setting.lease_s,
-                )
-                for crowd in crowds
-            ]
-            topics = (ASSIGNMENTS, DECISIONS, JUDGMENTS, CONSENSUS, ROUNDS)
+            markets = markets_of(setting)
             plan = Plan(seconds=setting.seconds, kill_at_s=setting.kill_at_s)
-            with Wire(bootstrap, PARTITIONS, topics) as wire:
+            with Wire(bootstrap, PARTITIONS, OUTPUTS) as wire:
                 course = Course(wire, worker, markets, plan, watch)
                 begun = time.time()
                 replay_s = course.run()

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-READY_LIMIT_S = 60.0
+READY_LIMIT_S = 300.0  # the first start on a machine compiles the kernels
 STOP_LIMIT_S = 25.0
 
 
