@@ -1,18 +1,35 @@
 """Kernels: arrays in, arrays out, compiled by numba. No I/O, clock, strings, dicts; nothing of ours is imported.
 
-Compiled code is cached on disk. Numba notices a change in the file of the kernel it caches, but not one in a kernel
-that this one calls from another file: it would go on running the old code. So the cache's folder carries a digest of
-all the sources.
+Compiled code is cached on disk. Numba compares the file of the cached kernel with the one it was compiled from, but
+not the files of the kernels that it calls: after a change in one of those it would go on running the old code. So
+the stamp of a kernel here covers every file it may call. The auction calls nothing outside its package, and nothing
+else is called by it.
 """
 
+import functools
 import hashlib
-import os
 from pathlib import Path
+from typing import Any
 
-_here = Path(__file__).parent
-_digest = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(_here.rglob("*.py")))
-).hexdigest()[:16]
-_base = Path(os.environ.get("NUMBA_CACHE_DIR") or _here / "__pycache__")
-if _base.name != _digest:  # a child process inherits the folder with its digest
-    os.environ["NUMBA_CACHE_DIR"] = str(_base / _digest)
+from numba.core import caching
+
+_HERE = Path(__file__).parent
+_AUCTION = _HERE / "auction"
+
+
+@functools.cache
+def _digest(auction: bool) -> str:
+    """Digest of the sources of the auction, or of all the others."""
+    sources = sorted(path for path in _HERE.rglob("*.py") if path.is_relative_to(_AUCTION) == auction)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _stamp(locator: Any) -> Any:
+    """Numba's own stamp of a source file, and the digest of what its kernels may call."""
+    path = Path(locator._py_file)
+    own = _own_stamp(locator)
+    return (own, _digest(path.is_relative_to(_AUCTION))) if path.is_relative_to(_HERE) else own
+
+
+_own_stamp = caching._SourceFileBackedLocatorMixin.get_source_stamp
+caching._SourceFileBackedLocatorMixin.get_source_stamp = _stamp
