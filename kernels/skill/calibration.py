@@ -21,26 +21,27 @@ Both records follow the log; a retraction does not rewind them.
 import math
 
 import numpy as np
-from numba import njit
 
 from kernels.skill.confusion import ROW_WEIGHT, accuracy, loss_at, weight_of
+from kernels.skill.jit import inner, kernel
 from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 
 SCALE = 65536.0
+UNIT = 1.0 / SCALE
 LEAD = 3.0
-PULL = 2.0
+PULL = 0.5
 LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
 """Candidates are LOWEST exp(STEP i): 0.02 to 4."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def candidate(i):
     """The i-th candidate for rho."""
     return LOWEST * math.exp(STEP * i)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def rounded(q, classes):
     """Round `q`, whose largest entry is 1, to multiples of 2^-16 with the sum exactly 1."""
     total = 0.0
@@ -50,16 +51,15 @@ def rounded(q, classes):
         if q[k] > q[top]:
             top = k
     scale = SCALE / total
-    rest = SCALE
+    rest = 1.0
     for k in range(classes):
         if k != top:
-            units = math.floor(q[k] * scale + 0.5)
-            rest -= units
-            q[k] = units / SCALE
-    q[top] = rest / SCALE
+            q[k] = np.int64(q[k] * scale + 0.5) * UNIT
+            rest -= q[k]
+    q[top] = rest
 
 
-@njit(cache=True, nogil=True)
+@inner
 def forecast(skills, m, s, label, belief, truth):
     """Score the engines on a judgment not yet counted; return the accuracy of seat `s`."""
     model = skills.models[m]
@@ -83,20 +83,29 @@ def forecast(skills, m, s, label, belief, truth):
                 q = 1.0 if k == truth else 0.0
             hits = weight * (mean if k == label else miss) + evidence[base + label * classes + k]
             chance += q * hits / (weight + evidence[rows + k])
-        gained = math.log(max(chance, 1e-12))
+        chance = max(chance, 1e-12)
         if engine == 0:
-            model["score0"] += gained
+            model["chance0"] *= chance
         elif engine == 1:
-            model["score1"] += gained
+            model["chance1"] *= chance
         else:
-            model["score2"] += gained
+            model["chance2"] *= chance
     return believed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def choose(skills, m):
-    """Use the engine with the best forecasts so far; the flat prior needs a lead of LEAD nats to be left."""
+    """Fold the forecasts since the last call (at most 25) into the scores and use the best engine.
+
+    The flat prior is only left for a lead of LEAD nats.
+    """
     model = skills.models[m]
+    model["score0"] += math.log(model["chance0"])
+    model["score1"] += math.log(model["chance1"])
+    model["score2"] += math.log(model["chance2"])
+    model["chance0"] = 1.0
+    model["chance1"] = 1.0
+    model["chance2"] = 1.0
     engine = 1
     best = model["score1"] + LEAD
     if model["score0"] > best:
@@ -107,7 +116,7 @@ def choose(skills, m):
     model["engine"] = engine
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sample(skills, m, n, truth, q):
     """Learn rho from the posterior `q` (largest entry 1) of a task of `n` judgments and known `truth`."""
     model = skills.models[m]
@@ -130,12 +139,12 @@ def sample(skills, m, n, truth, q):
     model["rho"] = candidate(chosen)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def calibrate(skills, m, n, q, report):
     """Write the calibrated posterior to `report`, given `q` whose largest entry is 1; rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
     power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
     for k in range(classes):
-        report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, 1.0 / SCALE)
+        report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, UNIT)
     rounded(report, classes)

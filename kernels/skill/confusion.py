@@ -18,8 +18,7 @@ The square root is half of the way: the full lift lets a class nobody recognises
 
 import math
 
-from numba import njit
-
+from kernels.skill.jit import inner, kernel
 from kernels.skill.layout import SHARED
 
 LOCAL_WEIGHT = 6.0
@@ -29,20 +28,20 @@ SHAPE_WEIGHT = 3.0
 LIFT_WEIGHT = 20.0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def shared_at(skills, m):
     """Where P starts in the evidence of model `m`; shape, lift and loss follow."""
     return skills.models[m]["offset"] + skills.models[m]["classes"]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def loss_at(skills, m):
     """Where the calibration record of model `m` starts."""
     classes = skills.models[m]["classes"]
     return skills.models[m]["offset"] + 2 * classes * classes + 2 * classes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def share(skills, m):
     """Derive `shape` and `lift` of model `m` from P."""
     evidence = skills.evidence
@@ -72,13 +71,13 @@ def share(skills, m):
         evidence[lift + k] = math.sqrt(hit / miss / odds)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def weight_of(epochs):
     """2^epochs."""
     return 1.0 if epochs == 0 else math.ldexp(1.0, epochs)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def accuracy(skills, s, hit, weight):
     """m from the statistics A (`hit`) and T (`weight`) of seat `s`, which may lack one task."""
     record = skills.seats[s]
@@ -88,7 +87,7 @@ def accuracy(skills, s, hit, weight):
     return (scale * top + hit) / (scale * (LOCAL_WEIGHT + seeded) + weight)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def expected(skills, m, engine, mean, k, label):
     """r_kl: the chance of `label` given truth `k`, for an annotator known only by the accuracy `mean`."""
     classes = skills.models[m]["classes"]

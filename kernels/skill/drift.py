@@ -17,31 +17,33 @@ Choice. h is one of none (everything counts), 400 and 100. Two exponential avera
 these half-lives, forecast r beside m0; h changes from 'none' only when the better of them has won 3 nats, and
 not before 100 judgments.
 
+Products are kept instead of sums of logarithms: exp(c), and the ratio of the forecasts within e^-10 and e^10.
+
 The running numbers of this file (c, averages, their scores, epochs) follow the log; a retraction does not
 rewind them.
 """
 
 import math
 
-from numba import njit
-
 from kernels.skill.confusion import weight_of
+from kernels.skill.jit import inner, kernel
 from kernels.skill.layout import evidence_width
 
 FALL = 0.2
-THRESHOLD = 6.0
+THRESHOLD = math.exp(6.0)
 ALARM_EPOCHS = 2
 SLOW = 400
 FAST = 100
 SLOW_RATE = 1.0 - 0.5 ** (1.0 / SLOW)
 FAST_RATE = 1.0 - 0.5 ** (1.0 / FAST)
-WIN = 3.0
-PATIENCE = 10.0
+WIN = math.exp(3.0)
+LEAST_SCORE = math.exp(-10.0)
+MOST_SCORE = math.exp(10.0)
 NONE_BEFORE = 100
 REBASE = 32
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _step(average, right, rate, count):
     """One step of an exponential average of accuracy; `right` is the prior chance of a right answer."""
     both = right * average
@@ -49,37 +51,38 @@ def _step(average, right, rate, count):
     return average + max(rate, 1.0 / (count + 7.0)) * (hit - average)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def watch(skills, s, mean, right):
     """Take note of an answer of seat `s`, right with probability `right`; `mean` is its accuracy so far."""
     record = skills.seats[s]
     mean = min(max(mean, 0.02), 0.98)
-    now = right * mean + (1.0 - right) * (1.0 - mean)
+    now = 1.0 / (right * mean + (1.0 - right) * (1.0 - mean))
     low = max(mean - FALL, 0.01)
-    cusum = record["cusum"] + math.log((right * low + (1.0 - right) * (1.0 - low)) / now)
+    cusum = max(record["cusum"], 1.0) * (right * low + (1.0 - right) * (1.0 - low)) * now
     count = record["judgments"]
-    if count == 0 or record["fast"] == 0.0:
+    if record["fast"] == 0.0:
         record["fast"] = mean
         record["slow"] = mean
+        record["fast_score"] = 1.0
+        record["slow_score"] = 1.0
     fast = record["fast"]
     slow = record["slow"]
     if count >= NONE_BEFORE // 2:
-        gained = math.log((right * fast + (1.0 - right) * (1.0 - fast)) / now)
-        record["fast_score"] = max(record["fast_score"] + gained, -PATIENCE)
-        gained = math.log((right * slow + (1.0 - right) * (1.0 - slow)) / now)
-        record["slow_score"] = max(record["slow_score"] + gained, -PATIENCE)
+        gained = (right * fast + (1.0 - right) * (1.0 - fast)) * now
+        record["fast_score"] = min(max(record["fast_score"] * gained, LEAST_SCORE), MOST_SCORE)
+        gained = (right * slow + (1.0 - right) * (1.0 - slow)) * now
+        record["slow_score"] = min(max(record["slow_score"] * gained, LEAST_SCORE), MOST_SCORE)
     record["fast"] = min(max(_step(fast, right, FAST_RATE, count), 0.02), 0.98)
     record["slow"] = min(max(_step(slow, right, SLOW_RATE, count), 0.02), 0.98)
     if cusum >= THRESHOLD:
-        cusum = 0.0
+        cusum = 1.0
         record["alarms"] += 1
         record["epoch"] += ALARM_EPOCHS
         record["epoch_judgments"] = 0
         record["epoch_at"] = record["last_at"]
-    record["cusum"] = max(cusum, 0.0)
+    record["cusum"] = max(cusum, 1.0)
     if count >= NONE_BEFORE:
-        best = max(record["fast_score"], record["slow_score"])
-        if best < WIN:
+        if max(record["fast_score"], record["slow_score"]) < WIN:
             record["memory"] = 0
         elif record["fast_score"] >= record["slow_score"]:
             record["memory"] = FAST
@@ -87,7 +90,7 @@ def watch(skills, s, mean, right):
             record["memory"] = SLOW
 
 
-@njit(cache=True, nogil=True)
+@inner
 def stamp(skills, s, at):
     """Return the epoch of a new judgment of seat `s` made at `at`, starting a new one when it is due."""
     record = skills.seats[s]
@@ -103,7 +106,7 @@ def stamp(skills, s, at):
     return record["epoch"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rebase(skills, s):
     """Divide all statistics of seat `s` by a power of two before they grow out of range."""
     record = skills.seats[s]
@@ -116,13 +119,13 @@ def _rebase(skills, s):
         skills.evidence[i] *= factor
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def drift(skills, s):
     """Drift score of seat `s`: evidence that its accuracy has fallen, as a share of the alarm threshold."""
-    return skills.seats[s]["cusum"] / THRESHOLD
+    return math.log(max(skills.seats[s]["cusum"], 1.0)) / math.log(THRESHOLD)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def alarms(skills, s):
     """Drift alarms raised so far for seat `s`; the caller publishes when the number grows."""
     return skills.seats[s]["alarms"]

@@ -7,19 +7,18 @@ can be taken back exactly (a score is rounded to multiples of 2^-16).
 
 import math
 
-from numba import njit
-
 from kernels.skill.calibration import SCALE
+from kernels.skill.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def seed(skills, s, accuracy, weight):
     """Set what another system reports about seat `s`: `accuracy` 0..1 on `weight` pseudo-judgments."""
     skills.seats[s]["seeded_accuracy"] = accuracy
     skills.seats[s]["seeded_weight"] = weight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score(skills, s, value, sign, at):
     """Count (`sign` +1) or take back (-1) a score 0..1 for seat `s`."""
     record = skills.seats[s]

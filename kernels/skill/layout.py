@@ -27,7 +27,8 @@ The row of a seat is its record and its slice; the row of a model likewise (`row
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from kernels.skill.jit import kernel
 
 ENGINES = 3
 """Run side by side: 0 class prior as observed, 1 flat prior, 2 flat prior and shared confusion rows."""
@@ -50,6 +51,10 @@ MODEL = np.dtype(
         ("score0", np.float64),
         ("score1", np.float64),
         ("score2", np.float64),
+        ("chance0", np.float64),
+        ("chance1", np.float64),
+        ("chance2", np.float64),
+        ("fresh", np.int64),
         ("rho", np.float64),
     ]
 )
@@ -95,13 +100,13 @@ class Skills(NamedTuple):
     work: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def engine_width(classes):
     """Floats of evidence one engine keeps per seat: N, S, A."""
     return classes * classes + classes + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def evidence_width(classes):
     """Floats of evidence one seat needs in a model of `classes` classes."""
     if classes < 2:
@@ -109,7 +114,7 @@ def evidence_width(classes):
     return 1 + ENGINES * engine_width(classes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def model_width(classes):
     """Floats of evidence one model needs beside its seats."""
     if classes < 2:
@@ -117,7 +122,7 @@ def model_width(classes):
     return 2 * classes * classes + 2 * classes + RHOS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def belief_width(classes):
     """Float32 values a task keeps: one learned posterior per engine and 1 + truth. Opaque; zeros at first."""
     return ENGINES * classes + 1
@@ -147,7 +152,7 @@ def empty(
         np.zeros(evidence, np.float64),
         np.full((models, annotators), -1, np.int32),
         np.zeros(3, np.int64),
-        np.zeros((2 + ENGINES + classes) * classes, np.float64),
+        np.zeros((2 + 2 * ENGINES + classes) * classes, np.float64),
     )
 
 
@@ -174,7 +179,7 @@ def _longer(column: np.ndarray, length: int) -> np.ndarray:
     return grown
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def has_room(skills, classes, seats):
     """Tell whether `seats` more seats of a model of `classes` classes fit without growing."""
     return skills.used[1] + seats <= skills.seats.shape[0] and (
@@ -182,7 +187,7 @@ def has_room(skills, classes, seats):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def open_model(skills, classes):
     """Take the next model slot for a skill of `classes` classes (0: scored) and return it.
 
@@ -195,6 +200,14 @@ def open_model(skills, classes):
     model["classes"] = classes
     model["engine"] = 1
     model["rho"] = DEFAULT_RHO
+    model["chance0"] = 1.0
+    model["chance1"] = 1.0
+    model["chance2"] = 1.0
+    if classes > 1:
+        shape = model["offset"] + classes + classes * classes
+        lift = shape + classes * classes
+        skills.evidence[shape:lift] = 1.0 / (classes - 1)
+        skills.evidence[lift : lift + classes] = 1.0
     skills.used[2] += model_width(classes)
     return m
 
@@ -203,7 +216,7 @@ DEFAULT_RHO = 0.4
 """How strongly the judgments of one task are taken to depend on each other until gold says more."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def seat(skills, m, annotator):
     """Return the seat of `annotator` in model `m`, taking the next free one on first use.
 

@@ -29,7 +29,6 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 """
 
 import numpy as np
-from numba import njit
 
 from kernels.skill.calibration import calibrate, choose, forecast, rounded, sample
 from kernels.skill.confusion import (
@@ -41,16 +40,21 @@ from kernels.skill.confusion import (
     weight_of,
 )
 from kernels.skill.drift import stamp, watch
+from kernels.skill.jit import inner, kernel
 from kernels.skill.layout import ENGINES, SHARED, engine_width
 
 IDLE = 1e-3
-RENORMALISE = 12
+RENORMALISE = 8
 SHARE_EVERY = 16
 
 
-@njit(cache=True, nogil=True)
-def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q):
-    """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1."""
+@inner
+def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
+    """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1.
+
+    Numerators and denominators of theta are multiplied separately (`under` is scratch of the same length as
+    `q`): a division costs as much as all the rest.
+    """
     model = skills.models[m]
     evidence = skills.evidence
     classes = model["classes"]
@@ -62,6 +66,8 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q):
         q[k] = 1.0 + evidence[model["offset"] + k]
     for i in range(classes, ENGINES * classes):
         q[i] = 1.0
+    for i in range(ENGINES * classes):
+        under[i] = 1.0
     for j in range(n):
         record = skills.seats[seats[j]]
         scale = weight_of(record["epoch"] - record["base"])
@@ -70,45 +76,50 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q):
         top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         start = record["offset"]
         label = labels[j]
-        under = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + evidence[start] - own)
+        inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + evidence[start] - own)
         row = scale * ROW_WEIGHT
         for engine in range(ENGINES):
             e = engine * classes
             base = start + 1 + engine * width
             column = base + label * classes
             rows = base + classes * classes
-            mean = (top + evidence[rows + classes] - own * belief[e + label]) * under
+            mean = (top + evidence[rows + classes] - own * belief[e + label]) * inverse
             if engine == SHARED:
                 for k in range(classes):
-                    odds = mean * evidence[lift + k]
-                    r = odds / (odds + 1.0 - mean)
-                    if k != label:
-                        r = (1.0 - r) * evidence[shape + label * classes + k]
                     out = own * belief[e + k]
-                    q[e + k] *= (row * r + evidence[column + k] - out) / (row + evidence[rows + k] - out)
+                    odds = mean * evidence[lift + k]
+                    both = odds + 1.0 - mean
+                    r = odds if k == label else (1.0 - mean) * evidence[shape + label * classes + k]
+                    q[e + k] *= row * r + (evidence[column + k] - out) * both
+                    under[e + k] *= (row + evidence[rows + k] - out) * both
             else:
                 miss = row * (1.0 - mean) * others
                 for k in range(classes):
-                    r = row * mean if k == label else miss
                     out = own * belief[e + k]
-                    q[e + k] *= (r + evidence[column + k] - out) / (row + evidence[rows + k] - out)
-        if j % RENORMALISE == RENORMALISE - 1:
-            for engine in range(ENGINES):
-                _scale(q[engine * classes : (engine + 1) * classes], classes)
+                    r = row * mean if k == label else miss
+                    q[e + k] *= r + evidence[column + k] - out
+                    under[e + k] *= row + evidence[rows + k] - out
+        if j % RENORMALISE == RENORMALISE - 1 or j == n - 1:
+            _scale(q, under, classes)
+    if n == 0:
+        _scale(q, under, classes)
+
+
+@inner
+def _scale(q, under, classes):
     for engine in range(ENGINES):
-        _scale(q[engine * classes : (engine + 1) * classes], classes)
+        e = engine * classes
+        top = 0.0
+        for k in range(e, e + classes):
+            q[k] /= under[k]
+            under[k] = 1.0
+            top = max(top, q[k])
+        inverse = 1.0 / top
+        for k in range(e, e + classes):
+            q[k] = 1.0 if q[k] == top else q[k] * inverse
 
 
-@njit(cache=True, nogil=True)
-def _scale(q, classes):
-    top = 0.0
-    for k in range(classes):
-        top = max(top, q[k])
-    for k in range(classes):
-        q[k] /= top
-
-
-@njit(cache=True, nogil=True)
+@inner
 def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reported, report):
     """Replace the old posteriors by `q` and `report` in the statistics of every seat."""
     evidence = skills.evidence
@@ -135,15 +146,14 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reporte
                 evidence[column + k] += delta
                 evidence[rows + k] += delta
             evidence[rows + classes] += weight * (q[e + label] - counted * belief[e + label])
+        evidence[start] += weight * (1.0 - counted)
         now = report[label]
-        before = counted * reported[label]
-        record["doubt"] += weight * (now * (1.0 - now) - before * (1.0 - before))
+        was = counted * reported[label]
+        record["doubt"] += weight * (now * (1.0 - now) - was * (1.0 - was))
         if truth >= 0:
             record["gold"] += 1
             record["gold_right"] += label == truth
-        if counted == 0.0:
-            evidence[start] += weight
-        elif known >= 0:
+        if counted > 0.0 and known >= 0:
             record["gold"] -= 1
             record["gold_right"] -= label == known
     for i in range(ENGINES * classes):
@@ -153,7 +163,7 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reporte
         reported[k] = report[k]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
     """Everything that looks at a new judgment before it is counted."""
     model = skills.models[m]
@@ -168,16 +178,17 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
             if truth >= 0:
                 right = 1.0 if label == truth else 0.0
             watch(skills, s, mean, right)
-            choose(skills, m)
         stamps[j] = stamp(skills, s, at)
         skills.evidence[model["offset"] + label] += 1.0
         record["judgments"] += 1
         model["judgments"] += 1
-        if model["judgments"] % SHARE_EVERY == 1:
+        model["fresh"] += 1
+        if model["fresh"] % SHARE_EVERY == 0:
             share(skills, m)
+            choose(skills, m)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
     """Recompute a task's posterior and move the statistics of its annotators accordingly.
 
@@ -213,7 +224,8 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
     report = skills.work[:classes]
     q = skills.work[classes : (1 + ENGINES) * classes]
-    _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q)
+    under = skills.work[(1 + ENGINES) * classes : (1 + 2 * ENGINES) * classes]
+    _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under)
     chosen = skills.models[m]["engine"] * classes
     news = truth + 1 != np.int64(belief[ENGINES * classes])
     if truth >= 0:
@@ -238,13 +250,13 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
     return change
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refresh(skills, m, seats, labels, stamps, n, truth, belief, reported, at):
     """Revisit a task with what has been learned since; also applies a truth set or lifted. See `learn`."""
     return learn(skills, m, seats, labels, stamps, n, 0, truth, belief, reported, at)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move(skills, m, s, label, epoch, sign, belief, reported):
     """Add (+1) or take out (-1) one judgment at the task's present posteriors."""
     evidence = skills.evidence
@@ -252,7 +264,10 @@ def _move(skills, m, s, label, epoch, sign, belief, reported):
     width = engine_width(classes)
     record = skills.seats[s]
     start = record["offset"]
+    known = np.int64(belief[ENGINES * classes]) - 1
     weight = sign * weight_of(epoch - record["base"])
+    q = np.float64(reported[label])
+    record["doubt"] += weight * (q * (1.0 - q))
     p = shared_at(skills, m)
     for engine in range(ENGINES):
         base = start + 1 + engine * width
@@ -265,9 +280,6 @@ def _move(skills, m, s, label, epoch, sign, belief, reported):
             evidence[rows + k] += weight * q
         evidence[rows + classes] += weight * belief[engine * classes + label]
     evidence[start] += weight
-    q = np.float64(reported[label])
-    record["doubt"] += weight * (q * (1.0 - q))
-    known = np.int64(belief[ENGINES * classes]) - 1
     if known >= 0:
         record["gold"] += sign
         record["gold_right"] += sign * (label == known)
@@ -276,7 +288,7 @@ def _move(skills, m, s, label, epoch, sign, belief, reported):
     evidence[skills.models[m]["offset"] + label] += sign
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, at):
     """Retract judgment number `gone` of a task's `n`, then recompute the task from the others.
 
@@ -291,7 +303,7 @@ def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, a
     return learn(skills, m, seats, labels, stamps, n - 1, 0, truth, belief, reported, at)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def correct(skills, m, seats, labels, stamps, n, which, label, truth, belief, reported, at):
     """Replace the label of judgment `which` by `label` (written to `labels`), then recompute the task."""
     _move(skills, m, seats[which], labels[which], stamps[which], -1, belief, reported)

@@ -18,9 +18,8 @@ Quantiles invert the regularised incomplete beta function (continued fraction, L
 
 import math
 
-from numba import njit
-
 from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT, accuracy, expected, weight_of
+from kernels.skill.jit import kernel
 from kernels.skill.layout import ENGINES, MAX_CLASSES, engine_width
 
 FLOOR_SD = 0.03
@@ -28,7 +27,7 @@ THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
 """Floats `prepare` may write: theta[K, K] and the K row entropies."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mean(skills, m, s):
     """Expected accuracy of seat `s` (-1: a newcomer) in model `m`; for a scored skill the expected score."""
     if s < 0:
@@ -43,7 +42,7 @@ def mean(skills, m, s):
     return accuracy(skills, s, skills.evidence[hit], skills.evidence[start])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sample_size(skills, m, s):
     """Judgments (or scores) behind the estimate in present weights, imports and prior included."""
     if s < 0:
@@ -55,7 +54,7 @@ def sample_size(skills, m, s):
     return prior + skills.evidence[record["offset"]] / weight_of(record["epoch"] - record["base"])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def beta_shape(skills, m, s):
     """Return (alpha, beta) of the posterior of the accuracy of seat `s` (-1: a newcomer)."""
     centre = mean(skills, m, s)
@@ -68,7 +67,7 @@ def beta_shape(skills, m, s):
     return centre * strength, (1.0 - centre) * strength
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def beta_cdf(alpha, beta, x):
     """Regularised incomplete beta function I_x(alpha, beta)."""
     if x <= 0.0:
@@ -87,7 +86,7 @@ def beta_cdf(alpha, beta, x):
     return 1.0 - front * _fraction(beta, alpha, 1.0 - x) / beta
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fraction(alpha, beta, x):
     tiny = 1e-300
     c = 1.0
@@ -111,28 +110,38 @@ def _fraction(alpha, beta, x):
     return h
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def quantile(skills, m, s, p):
     """The accuracy that seat `s` (-1: a newcomer) exceeds with probability 1 - p."""
     alpha, beta = beta_shape(skills, m, s)
+    total = alpha + beta
+    constant = math.lgamma(total) - math.lgamma(alpha) - math.lgamma(beta)
     low, high = 0.0, 1.0
-    for _ in range(32):
-        middle = 0.5 * (low + high)
-        if beta_cdf(alpha, beta, middle) < p:
-            low = middle
+    x = alpha / total
+    for _ in range(60):
+        # Newton's step where it stays inside the bracket, else its middle
+        error = beta_cdf(alpha, beta, x) - p
+        if error > 0.0:
+            high = x
         else:
-            high = middle
-    return low
+            low = x
+        slope = math.exp(constant + (alpha - 1.0) * math.log(x) + (beta - 1.0) * math.log1p(-x))
+        step = x - error / slope if slope > 0.0 else low
+        before = x
+        x = step if low < step < high else 0.5 * (low + high)
+        if abs(x - before) < 1e-10:
+            break
+    return x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def at_least(skills, m, s, bar):
     """P(accuracy >= bar) of seat `s` (-1: a newcomer)."""
     alpha, beta = beta_shape(skills, m, s)
     return 1.0 - beta_cdf(alpha, beta, bar)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lesson(skills, m, s):
     """What one gold judgment teaches about seat `s` (-1: a newcomer), in nats.
 
@@ -146,7 +155,7 @@ def lesson(skills, m, s):
     return max(before - within, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def digamma(x):
     """Derivative of log Gamma for x > 0: recurrence up to 6, then the asymptotic series."""
     low = 0.0
@@ -159,7 +168,7 @@ def digamma(x):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def prepare(skills, m, s, theta):
     """Write theta[K, K] and the K row entropies of seat `s` (-1: a newcomer) into `theta`."""
     model = skills.models[m]
@@ -186,7 +195,7 @@ def prepare(skills, m, s, theta):
         theta[classes * classes + k] = entropy
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gain_prepared(theta, q, classes):
     """(information, accuracy) gain of one more judgment from a prepared `theta` and the posterior `q`[K]."""
     information = 0.0
@@ -208,7 +217,7 @@ def gain_prepared(theta, q, classes):
     return max(information, 0.0), max(best - top, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gain(skills, m, s, q):
     """(information, accuracy) gain of one more judgment by seat `s` (-1: a newcomer) on posterior `q`[K]."""
     classes = skills.models[m]["classes"]
@@ -217,7 +226,7 @@ def gain(skills, m, s, q):
     return gain_prepared(theta, q, classes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ability(skills, m, s):
     """Information gain on a question about which nothing is known, as a share of log K (0..1)."""
     classes = skills.models[m]["classes"]

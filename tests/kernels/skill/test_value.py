@@ -1,0 +1,137 @@
+"""Values against brute force and independent implementations."""
+
+import numpy as np
+import pytest
+from crowd import Crowd, coin
+from scipy import special, stats
+
+from kernels import skill
+from kernels.skill import layout, value
+
+
+@pytest.fixture(scope="module", params=[2, 5])
+def crowd(request):
+    k = request.param
+    return Crowd(k, [coin(k, a) for a in (0.9, 0.8, 0.6, 0.4)], tasks=150, overlap=3, seed=k)
+
+
+def entropy(p):
+    return float(special.entr(p).sum())
+
+
+def test_gain_equals_the_expectation_over_every_answer(crowd):
+    k = crowd.classes
+    theta = np.zeros(value.THETA_WIDTH)
+    random = np.random.default_rng(0)
+    for annotator in range(4):
+        skill.prepare(crowd.skills, crowd.m, crowd.seat(annotator), theta)
+        rows = theta[: k * k].reshape(k, k)
+        np.testing.assert_allclose(rows.sum(1), 1, atol=1e-9)
+        for _ in range(10):
+            q = random.dirichlet(np.ones(k))
+            joint = q[:, None] * rows
+            answers = joint.sum(0)
+            after = joint / answers
+            information = entropy(q) - sum(answers[i] * entropy(after[:, i]) for i in range(k))
+            accuracy = sum(answers[i] * after[:, i].max() for i in range(k)) - q.max()
+            got = skill.gain(crowd.skills, crowd.m, crowd.seat(annotator), q)
+            np.testing.assert_allclose(got, (information, accuracy), atol=1e-9)
+
+
+def test_ability_is_the_information_on_an_open_question_as_a_share(crowd):
+    k = crowd.classes
+    uniform = np.full(k, 1 / k)
+    for s in (np.int64(-1), crowd.seat(0), crowd.seat(3)):
+        information, _ = skill.gain(crowd.skills, crowd.m, s, uniform)
+        assert skill.ability(crowd.skills, crowd.m, s) == pytest.approx(information / np.log(k), abs=1e-9)
+
+
+def test_interval_and_bar_agree_with_scipy(crowd):
+    for s in (np.int64(-1), *(crowd.seat(w) for w in range(4))):
+        alpha, beta = value.beta_shape(crowd.skills, crowd.m, s)
+        law = stats.beta(alpha, beta)
+        assert law.mean() == pytest.approx(skill.mean(crowd.skills, crowd.m, s))
+        for p in (0.05, 0.2, 0.5, 0.95):
+            assert skill.quantile(crowd.skills, crowd.m, s, p) == pytest.approx(law.ppf(p), abs=1e-6)
+        for bar in (0.01, 0.5, 0.8, 0.99):
+            assert skill.at_least(crowd.skills, crowd.m, s, bar) == pytest.approx(law.sf(bar), abs=1e-9)
+
+
+def test_the_low_quantile_reaches_a_bar_exactly_when_the_probability_does(crowd):
+    for annotator in range(4):
+        s = crowd.seat(annotator)
+        for bar in np.linspace(0.05, 0.95, 19):
+            low = skill.quantile(crowd.skills, crowd.m, s, 0.2) >= bar
+            assert low == (skill.at_least(crowd.skills, crowd.m, s, bar) >= 0.8)
+
+
+def test_a_lesson_teaches_a_newcomer_more_than_anybody_known(crowd):
+    new = skill.lesson(crowd.skills, crowd.m, np.int64(-1))
+    assert all(0 < skill.lesson(crowd.skills, crowd.m, crowd.seat(w)) < new for w in range(4))
+
+
+def test_a_lesson_is_the_information_of_one_observation_of_a_beta():
+    random = np.random.default_rng(1)
+    skills = skill.empty(1, 1, 1, 1)
+    m = skill.open_model(skills, 0)
+    s = skill.seat(skills, m, 0)
+    for _ in range(5):
+        skill.seed(skills, s, random.random(), 50 * random.random())
+        alpha, beta = value.beta_shape(skills, m, s)
+        share = alpha / (alpha + beta)
+        x = (np.arange(20_000) + 0.5) / 20_000
+        weight = stats.beta(alpha, beta).pdf(x) / 20_000
+        within = (weight * (special.entr(x) + special.entr(1 - x))).sum()
+        expected = special.entr(share) + special.entr(1 - share) - within
+        assert skill.lesson(skills, m, s) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 7])
+def test_posteriors_are_those_of_the_equations(classes):
+    """One task recomputed in plain numpy from the statistics without it, for each engine."""
+    crowd = Crowd(classes, [coin(classes, a) for a in (0.9, 0.7, 0.5)], 80, 3, seed=1)
+    skills, m, k = crowd.skills, crowd.m, classes
+    seats = np.array([crowd.seat(w) for w in range(3)], np.int32)
+    labels = np.array([0, 1, 0], np.int32)
+    stats_before = skills.evidence.copy()
+    model = skills.models[m]
+    belief = np.zeros(skill.belief_width(k), np.float32)
+    reported = np.zeros(k, np.float32)
+    skill.learn(skills, m, seats, labels, np.zeros(3, np.int32), 3, 3, -1, belief, reported, 0.0)
+    counts = skills.evidence[model["offset"] :][:k]
+    shape_at = model["offset"] + k + k * k
+    shape = skills.evidence[shape_at : shape_at + k * k].reshape(k, k)
+    lift = skills.evidence[shape_at + k * k :][:k]
+    for engine in range(layout.ENGINES):
+        q = (1 + counts) if engine == 0 else np.ones(k)
+        for s, label in zip(seats, labels, strict=True):
+            start = skills.seats[s]["offset"]
+            base = start + 1 + engine * (k * k + k + 1)
+            n = stats_before[base : base + k * k].reshape(k, k)[label]
+            rows = stats_before[base + k * k :][:k]
+            scale = 2.0 ** (skills.seats[s]["epoch"] - skills.seats[s]["base"])
+            mean = (4.2 * scale + stats_before[base + k * k + k]) / (6 * scale + stats_before[start])
+            r = np.full(k, (1 - mean) / (k - 1))
+            r[label] = mean
+            if engine == layout.SHARED:
+                raised = mean * lift / (mean * lift + 1 - mean)
+                r = (1 - raised) * shape[label]
+                r[label] = raised[label]
+            q = q * (4 * scale * r + n) / (4 * scale + rows)
+        q /= q.sum()
+        np.testing.assert_allclose(belief[engine * k : (engine + 1) * k], q, atol=k / 65536)
+    chosen = belief[model["engine"] * k :][:k].astype(float)
+    tempered = chosen ** (1 / (1 + 2 * model["rho"]))
+    np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
+
+
+def test_a_known_truth_makes_rho_fall_when_confidence_is_deserved_and_rise_when_not():
+    def rho(accuracy):
+        k = 2
+        crowd = Crowd(k, [coin(k, accuracy)] * 5, tasks=300, overlap=5, seed=7, gold=150)
+        return crowd.skills.models[crowd.m]["rho"]
+
+    independent = rho(0.8)
+    confusion = [coin(2, 0.75)]
+    copied = Crowd(2, confusion, 300, 1, seed=7, gold=150, copies={w: 0 for w in range(1, 6)})
+    assert independent < layout.DEFAULT_RHO < copied.skills.models[copied.m]["rho"]
