@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import auction, candidates
-from kernels.lifecycle import offer
+from kernels.lifecycle import codes, offer
 from kernels.lifecycle.layout import NOW
 from kernels.skill import THETA_WIDTH
 from stream.core.pools import Array, PoolState
@@ -179,14 +179,15 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
 
 
 def _asked(pool: PoolState) -> Array:
-    """Which projects each annotator asked for in this round; empty when nobody restricts."""
-    if not any(pool.asked_projects.values()):
+    """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
+    modes = pool.columns.annotators["mode"]
+    restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}
+    if not restricted:
         return np.zeros((0, 0), np.uint8)
     asked = np.ones((pool.annotators.used, pool.projects.used), np.uint8)
-    for a, projects in pool.asked_projects.items():
-        if projects:
-            asked[a] = 0
-            asked[a, [pool.projects.slots[p] for p in projects if p in pool.projects.slots]] = 1
+    for a, names in restricted.items():
+        asked[a] = 0
+        asked[a, [pool.projects.slots[p] for p in names if p in pool.projects.slots]] = 1
     return asked
 
 

@@ -155,6 +155,7 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     pair_bytes = pairs.tobytes()
     stored = records.copy()
     stored["head"], stored["changed"] = -1, 0
+    stored["demand"] = stored["only"] = stored["exclude"] = 0  # places in this process; a successor has its own
     task_bytes = stored.tobytes()
     belief, reported = c.belief[slots].tobytes(), c.reported[slots].tobytes()
     bw, rw = 4 * c.belief.shape[1], 4 * c.reported.shape[1]
@@ -222,7 +223,7 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
     c = pool.columns
     records = c.annotators[slots]
     stored = records.copy()
-    stored["live_head"], stored["asked"] = -1, 0
+    stored["live_head"], stored["asked"], stored["profile"] = -1, 0, 0
     data, size = stored.tobytes(), ANNOTATOR.itemsize
     rows: list[Row] = []
     limited = {int(c.projects[j]["limited"]): j for j in range(pool.projects.used) if c.projects[j]["limited"] >= 0}
