@@ -235,7 +235,7 @@ class Intake:
         pool.reserve_emissions(2 * due + 2 * pool.live + 64)
         advance(pool.columns, self.now, horizon, self.rules)
         self.collect(pool)
-        for task in [task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon]:
+        for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]
             pool.dirty_waiting.add(task)
