@@ -20,6 +20,7 @@ Nothing here is used by the running system; it is how the kernels are judged on 
 import numpy as np
 from numba import njit
 
+from kernels.skill.calibration import UNIT
 from kernels.skill.layout import seat
 from kernels.skill.update import learn, refresh
 from kernels.skill.value import gain_prepared, prepare
@@ -218,13 +219,14 @@ def _owner(own, i):
 
 @njit(cache=True, nogil=True)
 def _credit(q, known):
-    """1 when the arg-max of `q` is `known`, shared between ties; 0 when nothing is known."""
+    """1 when the arg-max of `q` is `known`, shared between ties (up to rounding); 0 when nothing is known."""
     if known < 0:
         return 0.0
     top = 0.0
     for k in range(len(q)):
         top = max(top, q[k])
     ties = 0
+    top -= len(q) * UNIT
     for k in range(len(q)):
         ties += q[k] >= top
     return 1.0 / ties if q[known] >= top else 0.0

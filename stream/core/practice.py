@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 
 TWO = 2
 
+ROUNDING = 2.0**-16
+"""Posteriors are rounded to multiples of this: the third of a tie of three can be one unit larger."""
+
 
 class Outcome(NamedTuple):
     """Share of tasks labelled right, and the judgments a task took on average."""
@@ -43,7 +46,7 @@ def credit(score: Floats, truth: Ints) -> Floats:
     """
     scored = truth >= 0
     rows = score[scored]
-    best = rows >= rows.max(axis=1, keepdims=True)
+    best = rows >= rows.max(axis=1, keepdims=True) - rows.shape[1] * ROUNDING
     right: Floats = best[np.arange(len(rows)), truth[scored]] / best.sum(axis=1)
     return right
 
