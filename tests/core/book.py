@@ -1,0 +1,190 @@
+"""The entities of the oracle: plain records, and the evidence of one pool as the skill kernels keep it."""
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kernels import skill
+from stream import events as wire
+
+INF = float("inf")
+
+
+@dataclass
+class Pair:
+    annotator: "Annotator"
+    state: str = "new"
+    counted: bool = False
+    label: int | None = None
+    stamp: int = 0
+    assignment: str = ""
+    due: float = INF
+    extensions: int = 0
+    accepted_at: float | None = None
+
+
+@dataclass
+class Project:
+    name: str
+    at: float = 0.0
+    set: wire.ProjectSet | None = None
+    live: int = 0
+    counted: int = 0
+    is_limited: bool = False
+    closed: Counter[str] = field(default_factory=Counter)  # judgments in closed books, since it is limited
+
+    @property
+    def state(self) -> str:
+        return self.set.state if self.set else "active"
+
+    @property
+    def deadline(self) -> float:
+        return INF if self.set is None or self.set.deadline is None else self.set.deadline
+
+
+@dataclass
+class Task:
+    name: str
+    slot: int
+    project: Project
+    skill: str
+    model: int | None
+    classes: int
+    overlap: int
+    most: int
+    confidence: float | None
+    deadline: float
+    lease_s: float
+    requires: frozenset[str]
+    min_skill: float | None
+    only: frozenset[str]
+    exclude: frozenset[str]
+    updated: float
+    priority: int
+    value: float
+    expected_s: float
+    created: float
+    belief: Any
+    reported: Any
+    pairs: dict[str, Pair] = field(default_factory=dict)  # oldest first; a pair offered again is the newest
+    state: str = "open"
+    outcome: str = ""
+    due: float = INF
+    faults: int = 0
+    truth: int = -1
+    label: int | None = None
+
+    def having(self, *states: str) -> list[Pair]:
+        """Pairs in these states, newest first."""
+        return [pair for pair in reversed(self.pairs.values()) if pair.state in states]
+
+    @property
+    def counted(self) -> int:
+        return sum(pair.counted for pair in self.pairs.values())
+
+    @property
+    def live(self) -> int:
+        return len(self.having("offered", "leased"))
+
+    @property
+    def posterior(self) -> list[float]:
+        return self.reported[: self.classes].tolist()
+
+    @property
+    def leader(self) -> int | None:
+        return self.posterior.index(max(self.posterior)) if self.classes else None
+
+    @property
+    def asks_confidence(self) -> bool:
+        return self.classes > 0 and self.confidence is not None
+
+    @property
+    def is_sure(self) -> bool:
+        return self.classes > 0 and self.confidence is not None and max(self.posterior) >= self.confidence
+
+    @property
+    def need(self) -> int:
+        if not self.asks_confidence or self.counted < self.overlap:
+            return self.overlap
+        return self.counted if self.counted >= self.most or self.is_sure else self.counted + 1
+
+
+@dataclass
+class Annotator:
+    name: str
+    slot: int
+    profile: wire.AnnotatorSet | None = None
+    profile_at: float = 0.0
+    presence_at: float = 0.0
+    online: bool = False
+    paused: bool = False
+    absent: bool = False
+    missed: int = 0
+    capacity: int = 1
+    mode: str = "push"
+    expires: float = INF
+    gone_at: float = INF
+    asked: int = 0
+    projects: tuple[str, ...] = ()
+    live: list[tuple[Task, Pair]] = field(default_factory=list)  # oldest first
+
+    def is_free(self, now: float) -> bool:
+        if not self.online or self.paused or self.absent or now >= self.expires:
+            return False
+        return len(self.live) < self.capacity and (self.mode == "push" or self.asked > 0)
+
+
+class Evidence:
+    """What a pool knows about skills: the kernels' columns, large enough for a test."""
+
+    def __init__(self) -> None:
+        self.columns = skill.empty(models=32, annotators=128, seats=1024, evidence=200_000)
+        self.models: dict[tuple[str, int], int] = {}
+        self.seats, self.labels, self.stamps = (np.zeros(1024, np.int32) for _ in range(3))
+
+    def model(self, name: str, classes: int) -> int:
+        if (name, classes) not in self.models:
+            self.models[name, classes] = int(skill.open_model(self.columns, classes))
+        return self.models[name, classes]
+
+    def gather(self, task: Task, last: Pair | None = None) -> int:
+        """Copy the counted judgments, oldest pair first, ``last`` behind them; return their number."""
+        pairs = [pair for pair in task.pairs.values() if pair.counted and pair is not last]
+        pairs += [] if last is None else [last]
+        for i, pair in enumerate(pairs):
+            self.seats[i] = skill.seat(self.columns, task.model, pair.annotator.slot)
+            self.labels[i], self.stamps[i] = pair.label, pair.stamp
+        return len(pairs)
+
+    def call(self, kernel: Any, task: Task, n: int, *rest: Any, at: float) -> float:
+        """Call a kernel of the skill model on a task whose judgments are gathered."""
+        return float(
+            kernel(
+                self.columns, task.model, self.seats, self.labels, self.stamps, n, *rest, task.truth,
+                task.belief, task.reported, at,
+            )
+        )  # fmt: skip
+
+
+class Slots:
+    """Slots of tasks: the lowest free one is taken first."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task | None] = []
+        self.free: list[int] = []
+
+    def take(self) -> int:
+        if self.free:
+            return heapq.heappop(self.free)
+        self.tasks.append(None)
+        return len(self.tasks) - 1
+
+    def release(self, slot: int) -> None:
+        self.tasks[slot] = None
+        heapq.heappush(self.free, slot)
+
+    def __iter__(self) -> Any:
+        return (task for task in list(self.tasks) if task is not None)

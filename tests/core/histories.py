@@ -1,0 +1,265 @@
+"""Random histories of a partition: every kind of event, repeats, disorder, rubbish, jumps of time.
+
+A history is made from a seed alone. It reacts to nothing: that answers hit offers is a matter of few ids,
+so that accepted, declined, late, unsolicited and impossible answers all come up.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stream.core.partitioning import partition_of
+from stream.settings import Market
+
+PARTITION, PARTITIONS = 1, 3
+MARKET = Market(
+    accept_s=20.0, lease_s=60.0, grace_s=15.0, reference_wait_s=25.0, settled_retention_s=300.0,
+    max_extensions=2,
+    block_declines=2, candidates=4,
+)  # fmt: skip
+
+
+class Record(NamedTuple):
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Range(NamedTuple):
+    start: int
+    end: int
+    records: list[Record]
+
+
+class Turn(NamedTuple):
+    """The arguments of one round."""
+
+    tasks: Range | None
+    annotators: Range | None
+    now: float
+    complete_until: float
+    caught_up: bool
+
+
+POOLS = [
+    name for name in map("pool{}".format, range(50)) if partition_of(name.encode(), PARTITIONS) == PARTITION
+][:2]
+ELSEWHERE = next(
+    n for n in map("pool{}".format, range(50)) if partition_of(n.encode(), PARTITIONS) != PARTITION
+)
+
+
+class Writer:
+    """Makes the events of one history."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        rng = self.rng
+        self.now = 1_000_000.0
+        self.pools = POOLS[: rng.choice([1, 1, 2])]
+        self.people = [f"a{i}" for i in range(rng.choice([3, 6, 10]))]
+        self.ids = rng.choice([6, 15, 40])
+        self.offers: list[tuple[str, str, str]] = []  # what was offered lately: (pool, task, annotator)
+        self.ends = {"tasks": rng.randrange(5), "annotators": 0}
+        self.sent: list[tuple[bytes, bytes]] = []
+
+    def turns(self, n: int) -> Iterator[Turn]:
+        """Yield rounds; `told` may be called between them."""
+        rng = self.rng
+        behind = 0.0
+        for _ in range(n):
+            self.now += rng.choice(
+                [0.0, 0.5, 3.0, 3.0, 10.0, 10.0, 30.0, rng.choice([0.0, 30.0, 70.0, 400.0])]
+            )
+            behind = rng.choice([0.0, 0.0, 0.0, behind, 15.0, 100.0])
+            ranges = {name: self.range(name) for name in self.ends}
+            yield Turn(ranges["tasks"], ranges["annotators"], self.now, self.now - behind, behind == 0.0)
+
+    def told(self, offers: list[tuple[str, str, str]]) -> None:
+        """Hear of offers: some of the coming answers will be about them."""
+        self.offers = (offers + self.offers)[:30]
+
+    def range(self, topic: str) -> Range | None:
+        rng = self.rng
+        if rng.random() < 0.1:
+            return None
+        start = at = self.ends[topic]
+        records = []
+        for _ in range(rng.choice([0, 1, 3, 8, 20, 60])):
+            records.append(Record(at, *self.record()))
+            at += rng.choice([1, 1, 1, 1, 2])  # what is left out are control markers
+        self.ends[topic] = at = at + rng.choice([0, 1])
+        return Range(start, at, records)
+
+    def record(self) -> tuple[bytes | None, bytes | None]:
+        rng = self.rng
+        dice = rng.random()
+        if dice < 0.02:
+            return rng.choice([
+                (self.pools[0].encode(), b"{"), (self.pools[0].encode(), b"\xff\xfe"), (None, b"{}"),
+                (b"\xff\xf0", b"{}"), (self.pools[0].encode(), None), (ELSEWHERE.encode(), b"{}"),
+                (self.pools[0].encode(), b'{"type":"task_created","pool":"%s","at":1}' % POOLS[0].encode()),
+                (self.pools[-1].encode(), b'{"type":"pool_resumed","pool":"other","at":1}'),
+            ])  # fmt: skip
+        if dice < 0.08 and self.sent:
+            return rng.choice(self.sent[-50:])
+        event = self.event()
+        sent = event["pool"].encode(), msgspec.json.encode(event)
+        self.sent.append(sent)
+        return sent
+
+    def event(self) -> dict[str, Any]:
+        rng = self.rng
+        kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+        late = rng.choice([0.0, 0.0, 0.1, 2.0, 2.0, 30.0, -2.0, rng.choice([0.0, 0.0, 0.0, 500.0, -1000.0])])
+        event = {"type": kind, "pool": rng.choice(self.pools), "at": max(0.0, self.now - late)}
+        KINDS[kind][1](self, event)
+        return event
+
+    # ------------------------------------------------------------------ parts of events
+    def task(self, event: dict[str, Any]) -> None:
+        oldest = int(self.now - 1_000_000) // 60 * self.ids // 4
+        event["task"] = f"t{oldest + self.rng.randrange(self.ids)}"
+
+    def person(self, event: dict[str, Any]) -> None:
+        event["annotator"] = self.rng.choice(self.people)
+
+    def pair(self, event: dict[str, Any]) -> None:
+        self.task(event)
+        self.person(event)
+        if self.offers and self.rng.random() < 0.7:
+            event["pool"], event["task"], event["annotator"] = self.rng.choice(self.offers)
+        if self.rng.random() < 0.003:
+            event["annotator"] = "ü" * 100
+
+    def fields(self, event: dict[str, Any], chance: float) -> None:
+        """Some of a task's fields."""
+        rng = self.rng
+        overlap = rng.choice([1, 1, 2, 2, 3])
+        for name, value in {
+            "overlap": overlap,
+            "max_overlap": rng.choice([None, overlap, overlap + 1, overlap + 3, overlap + 3, 1]),
+            "confidence": rng.choice([None, 0.6, 0.8, 0.9, 0.97]),
+            "priority": rng.choice([-1, 0, 0, 3]),
+            "value": rng.choice([0.5, 1.0, 5.0]),
+            "deadline": rng.choice([None, None, self.now + 50, self.now + 200, self.now - 5]),
+            "expected_s": rng.choice([None, 10.0]),
+            "lease_s": rng.choice([None, 30.0, 600.0]),
+            "requires": rng.choice([[], [], ["x"], ["x", "y"]]),
+            "min_skill": rng.choice([None, None, 0.5, 0.6, 0.75]),
+        }.items():
+            if rng.random() < chance:
+                event[name] = value
+
+    def some(self) -> list[str]:
+        return self.rng.sample(self.people, self.rng.choice([0, 0, 0, 1, 2, 3]))
+
+    def created(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        self.task(event)
+        event["project"] = rng.choice("jkl")
+        event["skill"] = rng.choice(["s", "s", "r"])
+        classes = rng.choice([2, 2, 2, 3, None])
+        event["classes"] = classes
+        if rng.random() < 0.7:  # easy to staff
+            event["overlap"], event["confidence"] = rng.choice([1, 2]), rng.choice([None, 0.8])
+            event["max_overlap"] = event["overlap"] + rng.choice([0, 2])
+            if rng.random() < 0.1:
+                event["only"], event["exclude"] = self.some(), self.some()
+            return
+        if rng.random() < 0.03:
+            del event["skill"]
+        if rng.random() < 0.02:
+            event["purpose"] = "gold"
+        self.fields(event, 0.5)
+        if classes is None:
+            event["min_skill"] = None
+        if rng.random() < 0.3:
+            event["only"], event["exclude"] = self.some(), self.some()
+
+    def updated(self, event: dict[str, Any]) -> None:
+        self.task(event)
+        self.fields(event, 0.25)
+        event.pop("min_skill", None)
+        if self.rng.random() < 0.2:
+            event["only"] = self.some()
+
+    def label(self, event: dict[str, Any]) -> None:
+        self.pair(event)
+        event["label"] = self.rng.choice([0, 0, 0, 0, 1, 1, None, self.rng.choice([1, 2, 7])])
+        if self.rng.random() < 0.5:
+            event["duration_s"] = self.rng.choice([1.5, 20.0])
+
+    def truth(self, event: dict[str, Any]) -> None:
+        self.task(event)
+        event["label"] = self.rng.choice([0, 1, 1, 2])
+
+    def project(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        event["project"] = rng.choice("jkl")
+        event["state"] = rng.choice(["active"] * 12 + ["paused", "paused", "closed"])
+        event["budget"] = rng.choice([None, None, 10, 100])
+        event["max_per_annotator"] = rng.choice([None, None, 2, 6])
+        event["deadline"] = rng.choice([None, None, None, self.now + 300])
+        event["weight"] = rng.choice([0.5, 1.0, 2.0])
+        event["defaults"] = rng.choice(
+            [{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}]
+        )
+
+    def profile(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        self.person(event)
+        event["skills"] = rng.choice([["*"], ["*"], ["*"], ["*"], ["s"], ["r", "s"], []])
+        event["attributes"] = rng.choice([[], ["x"], ["x", "y"], ["x", "y"]])
+        event["grants"] = rng.choice([[], ["s"]])
+        event["cost"] = rng.choice([0.0, 0.0, 5.0])
+
+    def online(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        self.person(event)
+        event["capacity"] = rng.choice([1, 1, 2, 3, 5])
+        event["mode"] = rng.choice(["push", "push", "push", "pull"])
+        event["ttl_s"] = rng.choice([5.0, 40.0, 300.0, 3000.0, 3000.0])
+        event["until"] = rng.choice([None, None, None, self.now + 60])
+
+    def requested(self, event: dict[str, Any]) -> None:
+        self.person(event)
+        event["count"] = self.rng.choice([1, 1, 2, 4])
+        event["projects"] = self.rng.choice([[], [], ["j"], ["k", "l"]])
+
+    def declined(self, event: dict[str, Any]) -> None:
+        self.pair(event)
+        event["reason"] = self.rng.choice(["broken", "unclear", "broken", "other"])
+
+    def forbidden(self, event: dict[str, Any]) -> None:
+        self.task(event)
+        self.person(event)
+
+
+def _nothing(writer: Writer, event: dict[str, Any]) -> None:
+    """An event without fields of its own."""
+
+
+KINDS = {
+    "task_created": (20, Writer.created),
+    "task_updated": (5, Writer.updated),
+    "task_cancelled": (1, Writer.task),
+    "truth_set": (1.5, Writer.truth),
+    "project_set": (2, Writer.project),
+    "pool_paused": (0.3, _nothing),
+    "pool_resumed": (1.5, _nothing),
+    "annotator_set": (6, Writer.profile),
+    "annotator_online": (14, Writer.online),
+    "annotator_paused": (1, Writer.person),
+    "annotator_offline": (1, Writer.person),
+    "work_requested": (4, Writer.requested),
+    "assignment_accepted": (14, Writer.pair),
+    "assignment_extended": (3, Writer.pair),
+    "assignment_declined": (5, Writer.declined),
+    "judgment_submitted": (30, Writer.label),
+    "judgment_corrected": (3, Writer.label),
+    "judgment_retracted": (2, Writer.pair),
+    "pair_forbidden": (0.3, Writer.forbidden),
+}
