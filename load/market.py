@@ -97,7 +97,7 @@ class Market:
                 judgments=usual.judgments,
                 over=self.usual.over,
                 spammer=usual.by_person.get(SPAMMER, 0),
-                accuracy=accuracy(self.crowd, self.usual.weights),
+                accuracy=self.usual.accuracy,
                 idle_share=usual.idle_share,
             ),
         )

@@ -1,8 +1,11 @@
 """The report of a demo run, in words that a team lead understands; every number comes from `figures`."""
 
+import textwrap
+
 from load.figures import Lane, MarketFigures, RunFigures
 
-RULE = "-" * 100
+WIDTH = 100
+RULE = "-" * WIDTH
 
 
 def report(run: RunFigures) -> str:
@@ -10,7 +13,16 @@ def report(run: RunFigures) -> str:
     parts = [RULE, *(paragraph for market in run.markets for paragraph in _market(market)), *_system(run)]
     if run.why:
         parts += ["One decision, explained by `allocator why`:", _indent(run.why), ""]
-    return "\n".join([*parts, RULE])
+    return "\n".join([*(line for part in parts for line in _wrapped(part)), RULE])
+
+
+def _wrapped(part: str) -> list[str]:
+    """Break what is wider than the page; continuations are indented like their line, and two more."""
+    lines = []
+    for line in part.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent + "  ") if len(line) > WIDTH else [line]
+    return lines
 
 
 def _market(market: MarketFigures) -> list[str]:
@@ -110,7 +122,8 @@ def _system(run: RunFigures) -> list[str]:
             )
         )
     lines += [
-        f"Audit: {run.violations} violations of the promises, found from outside by reading the topics.",
+        f"Audit: {run.violations} violation{'' if run.violations == 1 else 's'} of the promises, by a checker"
+        " that knows only the topics.",
         f"Speed: from an event to the assignment it led to, p50 {run.latency.p50_ms:.0f} ms, p99"
         f" {run.latency.p99_ms:.0f} ms ({run.latency.samples} events, the outage left out).",
         f"Rounds: {run.rounds.rounds}, {run.rounds.with_offers} of them with offers; value missed against the"

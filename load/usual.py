@@ -17,7 +17,7 @@ import heapq
 import math
 
 from load.annotators import Activity
-from load.crowd import SPAMMER, Crowd, votes
+from load.crowd import SPAMMER, Crowd, accuracy, votes
 from load.habits import Decisions, Habits, Plan, Sessions
 
 FIRST = 2
@@ -103,6 +103,11 @@ class UsualPractice:
     def over(self) -> int:
         """Judgments beyond what the rule asked for."""
         return sum(max(0, len(task.labels) - task.need) for task in self.tasks.values())
+
+    @property
+    def accuracy(self) -> float:
+        """Mean credit of the majority over all tasks with a truth."""
+        return accuracy(self.crowd, self.weights)
 
     @property
     def weights(self) -> dict[str, list[int]]:

@@ -1,0 +1,72 @@
+"""The demo's settings against the real core, in memory: does the policy reach what bench-demo asks for?
+
+One seed and a coarse clock keep it quick; the bar is bench-demo's minus the spread between seeds (.005).
+"""
+
+import pytest
+from in_memory import InMemory
+
+from load.bench_demo import ACCURACY, JUDGMENTS
+from load.crowd import read
+from load.rehearsal import Rehearsal, rehearse
+from load.session import Setting, market_of
+from load.usual import UsualPractice
+
+SETTING = Setting()
+SECONDS = 36.0
+SPREAD = 0.005
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[InMemory, Rehearsal]:
+    allocator = InMemory(market_of(SETTING))
+    figures = rehearse(
+        allocator,
+        read("rte"),
+        SETTING.rule,
+        habits=SETTING.habits,
+        seed=SETTING.seed,
+        speed=SETTING.speed,
+        lease_s=SETTING.lease_s,
+        seconds=SECONDS,
+        step_s=0.1,
+    )
+    return allocator, figures
+
+
+@pytest.mark.slow
+def test_accuracy_and_spend_keep_to_the_bar_of_bench_demo(run: tuple[InMemory, Rehearsal]) -> None:
+    _, figures = run
+    assert figures.accuracy >= ACCURACY - SPREAD
+    assert figures.received <= JUDGMENTS
+
+
+@pytest.mark.slow
+def test_every_task_ends_and_nothing_is_a_dead_letter(run: tuple[InMemory, Rehearsal]) -> None:
+    allocator, figures = run
+    assert figures.settled == figures.tasks == 800
+    assert allocator.dead_letters == []
+
+
+@pytest.mark.slow
+def test_the_spammer_judges_a_small_part_of_what_is_open_to_it(run: tuple[InMemory, Rehearsal]) -> None:
+    _, figures = run
+    assert 0 < figures.spammer < 0.2 * figures.tasks
+
+
+@pytest.mark.slow
+def test_it_is_more_accurate_than_the_usual_practice(run: tuple[InMemory, Rehearsal]) -> None:
+    _, figures = run
+    usual = UsualPractice(
+        read("rte"), SETTING.habits, SETTING.seed, start=0.0, speed=SETTING.speed, lease_s=SETTING.lease_s
+    )
+    usual.advance(SECONDS)
+    assert figures.accuracy > usual.accuracy + 0.02
+
+
+@pytest.mark.slow
+def test_every_round_states_a_gap_within_the_markets_target(run: tuple[InMemory, Rehearsal]) -> None:
+    allocator, _ = run
+    gaps = [pool.gap for completed in allocator.rounds for pool in completed.pools if pool.offers]
+    assert gaps
+    assert max(gaps) <= market_of(SETTING).gap
