@@ -61,23 +61,26 @@ def look_at_held(edges, book, desk, i):
 
 @inner
 def merge(desk, held, size, d):
-    """Sum of the `d` best positive surpluses among ``desk.surplus[:size]`` and the `held` in ``desk.saved``."""
+    """Sum and least of the `d` best positive surpluses among ``desk.surplus[:size]`` and the `held` in ``saved``."""
     for t in range(held):
         desk.surplus[size + t] = max(desk.saved[t], 0.0)
     found, _ = best(desk.surplus, size + held, d, desk.pick, desk.pick_key)
     total = 0.0
+    least = np.inf
     for t in range(found):
         total += desk.pick_key[t]
-    return total
+        least = min(least, desk.pick_key[t])
+    return total, least if found == d else 0.0
 
 
 @inner
-def kept_by(edges, book, desk, i):
-    """What task `i` keeps at the present prices, and the interval of profits that justify what it holds.
+def look_around(edges, book, desk, i):
+    """Write what task `i` keeps at the present prices, and find the profits that justify what it holds.
+
+    ``desk.kept[i]`` becomes the sum of its best positive surpluses, ``desk.least[i]`` the smallest of them.
 
     Returns
     -------
-    kept : sum of its `demand` best positive surpluses
     outside : best surplus it does not hold, or 0.0
     worst : least surplus it holds, or +inf
     """
@@ -86,9 +89,12 @@ def kept_by(edges, book, desk, i):
     bits = desk.surplus[: size + 1].view(np.int64)
     bits[size] = largest(bits[:size])
     outside = desk.surplus[size]
+    least = max(worst, 0.0) if book.tasks[i].need == 0 else 0.0
     if outside > 0.0 and (book.tasks[i].need > 0 or outside > worst):
-        kept = merge(desk, held, size, np.int64(book.tasks[i].demand))
-    return kept, outside, worst
+        kept, least = merge(desk, held, size, np.int64(book.tasks[i].demand))
+    desk.kept[i] = kept
+    desk.least[i] = least
+    return outside, worst
 
 
 @inner
@@ -109,9 +115,8 @@ def audit_rows(edges, book, desk, eps, start, stop):
         if book.tasks[i].demand == 0:
             book.profit[i] = np.inf
             continue
-        kept, outside, worst = kept_by(edges, book, desk, i)
-        desk.kept[i] = kept
-        total += kept
+        outside, worst = look_around(edges, book, desk, i)
+        total += desk.kept[i]
         if worst < outside - 2.0 * eps:
             book.profit[i] = outside
             desk.unhappy[unhappy] = i

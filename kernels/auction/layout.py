@@ -88,6 +88,7 @@ class Desk(NamedTuple):
     pick_key: np.ndarray  # float64, same length
     saved: np.ndarray  # float64[largest capacity]
     kept: np.ndarray  # float64[m], what each task keeps at the prices of the last audit
+    least: np.ndarray  # float64[m], the smallest surplus that counted in `kept`, 0 if there was room for more
     best_price: np.ndarray  # float64[n], the prices with the smallest bound so far
     best_kept: np.ndarray  # float64[m], what each task keeps at those prices
     counters: np.ndarray  # int64[COUNTERS]

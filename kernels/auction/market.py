@@ -89,6 +89,7 @@ class Market:
             pick_key=np.empty(widest + 1, np.float64),
             saved=np.empty(widest + 1, np.float64),
             kept=np.zeros(m),
+            least=np.zeros(m),
             best_price=np.empty(0),
             best_kept=np.empty(0),
             counters=np.zeros(COUNTERS, np.int64),

@@ -2,10 +2,10 @@
 
     changed tasks bid → annotators left dear and idle bid → fresh bound → done, or a smaller ε
 
-The bound is recomputed every round from the current arcs and prices.  A row of it depends only on the prices of the
-row's annotators, so only rows next to a price that moved are read again; the sum over all rows is taken afresh, in
-the same order as a full pass, so it equals the full pass bit for bit and cannot drift.  When that would read a large
-share of the arcs anyway, the full pass is cheaper.
+The bound is recomputed every round from the current arcs and prices.  A row of it, the sum of the task's best surpluses,
+can change only if a price moved whose arc is, or becomes, one of these best: only such rows are read again.  The sum
+over all rows is taken afresh, in the order of a full pass, so it equals the full pass bit for bit and cannot drift.
+When most prices have moved, the full pass is cheaper.
 
 The first round is cold.  Later ones keep their ε between rounds and steer it by the gap they leave: when the gap
 nears its target, new bids use a smaller ε and a slice of the tasks is audited at it (`polish`), so that the market
@@ -15,22 +15,32 @@ tasks are audited and ε is divided by 2 until it is met.
 
 import numpy as np
 
-from kernels.auction.audit import audit, audit_rows, drop, kept_by, primal, slot_cost
-from kernels.auction.forward import forward
+from kernels.auction.audit import audit, audit_rows, drop, look_around, primal, slot_cost
+from kernels.auction.forward import forward, look
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import AUDITS, EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
+from kernels.auction.select import largest
 
 WARM_THETA = 2.0
-READ_SHARE = 4
-"""The incremental bound is taken while it reads at most 1/4 of the arcs."""
-
-SLICES = 32
-"""A polished round audits 1/32 of the tasks."""
+SLICES = 64
+"""A polished round audits 1/64 of the tasks."""
 
 EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, MEMORY = 0, 1, 2, 3, 4, 5
 """Positions in the memory that a market keeps between rounds, and its length."""
+
+
+@inner
+def welcome(edges, book, desk, waiting):
+    """Give waiting tasks without a profit the one that present prices allow, so that idle annotators may ask them."""
+    for t in range(waiting):
+        i = np.int64(desk.queue[t])
+        if book.profit[i] == np.inf and book.tasks[i].demand > 0:
+            size = look(edges, book, desk, i)
+            bits = desk.surplus[: size + 1].view(np.int64)
+            bits[size] = largest(bits[:size])
+            book.profit[i] = desk.surplus[size]
 
 
 @inner
@@ -59,27 +69,29 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
 
 
 @inner
-def fresh_bound(edges, columns, book, desk, seen, touched, limit):
-    """Dual bound at the present prices, re-reading only rows next to a moved price; −1.0 if that exceeds `limit`."""
+def fresh_bound(edges, columns, book, desk, seen, touched):
+    """Dual bound at the present prices, or −1.0 if a full pass is cheaper; ``seen`` are the prices of the last one."""
     annotators = book.annotators
     work = 0
     for j in range(book.price.size):
         if book.price[j] != seen[j]:
             work += annotators[j].stop - annotators[j].start
-    if work * READ_SHARE > limit:
+    if work > edges.indices.size:
         return -1.0
     for j in range(book.price.size):
         if book.price[j] != seen[j]:
+            lower = min(book.price[j], seen[j])
             seen[j] = book.price[j]
             for t in range(annotators[j].start, annotators[j].stop):
-                touched[columns[t].row] = 1
+                if columns[t].value - lower >= desk.least[columns[t].row]:
+                    touched[columns[t].row] = 1
     total = 0.0
     for i in range(book.profit.size):
         if touched[i]:
             touched[i] = 0
             desk.kept[i] = 0.0
             if book.tasks[i].demand > 0:
-                desk.kept[i], _, _ = kept_by(edges, book, desk, np.int64(i))
+                look_around(edges, book, desk, np.int64(i))
         total += desk.kept[i]
     return slot_cost(book) + total
 
@@ -99,8 +111,8 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
     """Solve and prove; see the module.  Returns status, value, bound, ε and how many tasks still wait."""
     desk.counters[:] = 0
     warm = memory[FIRST_DONE] > 0.0
-    coarse, largest = coarse_eps(edges, book) if not warm else (memory[EPS], memory[SCALE])
-    if largest == 0.0:
+    coarse, scale = coarse_eps(edges, book) if not warm else (memory[EPS], memory[SCALE])
+    if scale == 0.0:
         for j in range(book.price.size):
             if book.annotators[j].capacity > 0:
                 book.price[j] = 0.0
@@ -109,29 +121,33 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
         return OPTIMAL, 0.0, 0.0, 0.0, np.int64(0)
     eps = coarse
     theta = WARM_THETA if warm else THETA
-    floor = largest * FLOOR
+    floor = scale * FLOOR
     bound = np.inf
     work = 0
     unhappy = 0
     first_phase = True
     reverse_first = book.tasks.size <= LONG_COLUMNS * book.annotators.size
-    if warm and memory[LAST_GAP] > 0.5:
+    if warm and memory[LAST_GAP] > 0.6:
         waiting = polish(edges, book, desk, memory, touched, waiting, eps)
     while True:
         desk.counters[PHASES] += 1
         if not first_phase:
             waiting = drop(edges, book, desk, eps, unhappy, waiting)
-        if first_phase or not reverse_first:
+        if first_phase and warm and reverse_first:
+            welcome(edges, book, desk, waiting)
+        elif first_phase or not reverse_first:
             work += forward(edges, book, desk, waiting, eps, max_work - work)
         idle = dear_and_idle(book, desk)
         work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
-        if reverse_first and not first_phase:
-            work += forward(edges, book, desk, unfilled(book, desk), eps, max_work - work)
+        if reverse_first and (warm or not first_phase):
+            if not first_phase:
+                waiting = unfilled(book, desk)
+            work += forward(edges, book, desk, waiting, eps, max_work - work)
         now = -1.0
         value = primal(book)
         next_eps = max(eps / theta, floor)
         if warm and first_phase:
-            now = fresh_bound(edges, columns, book, desk, seen, touched, edges.indices.size)
+            now = fresh_bound(edges, columns, book, desk, seen, touched)
         met = now >= 0.0 and now - value <= max(gap_tol * now, abs_tol)
         if not met:
             now, waiting, unhappy = full_bound(edges, book, desk, next_eps, seen, touched)
@@ -150,12 +166,12 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
         first_phase = False
     target = max(gap_tol * bound, abs_tol)
     share = (bound - value) / target if target > 0.0 else 1.0
-    if share < 0.35:
-        eps *= 1.1
-    elif share > 0.6:
+    if share < 0.5:
+        eps *= 1.05
+    elif share > 0.7:
         eps = max(eps / 1.1, floor)
     memory[EPS] = eps
-    memory[SCALE] = largest
+    memory[SCALE] = scale
     memory[FIRST_DONE] = 1.0
     memory[LAST_GAP] = share
     for t in range(waiting):

@@ -62,7 +62,8 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, m, n, 
     profit = reals[:m]
     kept = reals[m : 2 * m]
     best_kept = reals[2 * m : 3 * m]
-    a = 3 * m
+    least = reals[3 * m : 4 * m]
+    a = 4 * m
     price = reals[a : a + n]
     best_price = reals[a + n : a + 2 * n]
     a += 2 * n
@@ -75,7 +76,7 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, m, n, 
     saved = reals[a : a + widest + 1]
     book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], slots[:slot_count], keys)
     desk = Desk(
-        queue, offers, unhappy, surplus, pick, pick_key, saved, kept, best_price, best_kept, counters
+        queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters
     )
     return book, desk
 
@@ -107,7 +108,7 @@ class Workspace(threading.local):
             self.row_arc = np.empty(row_slots, np.int32)
         if self.ints.size < 3 * m + 2 * n:
             self.ints = np.empty(3 * m + 2 * n, np.int32)
-        reals = 3 * (m + widest + 1) + 2 * n + slots + longest
+        reals = 4 * m + 3 * (widest + 1) + 2 * n + slots + longest
         if self.reals.size < reals:
             self.reals = np.empty(reals, np.float64)
         if self.pick.size < widest + 1:
