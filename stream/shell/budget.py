@@ -3,9 +3,11 @@
 The time of a round is modelled as t = a + b n: a for matching, b per event of n. Both are fitted by least
 squares with forgetting, and a round may take
 
-    n <= (limit - a) / b, but at least limit / (2 b)
+    n <= (limit - a) / b, but at least max(a, limit / 2) / b
 
-because fewer events do not make the matching any cheaper: shrinking n below that would only add rounds.
+because fewer events do not make the matching any cheaper: with less than that, most of the time would go into
+matching the same market again and again. The time is that of the computing thread: that it had to wait for
+other partitions doesn't make its rounds too long.
 """
 
 from math import inf
@@ -50,7 +52,7 @@ class Budget:
         self._fixed, self._slope = self._fit()
         if n < self.LEAST:
             return
-        affordable = max(self._limit_s - self._fixed, self._limit_s / 2) / self._slope
+        affordable = max(self._limit_s - self._fixed, self._fixed, self._limit_s / 2) / self._slope
         # at most doubled: the cost of larger rounds is not known yet
         most = min(affordable, 2.0 * max(n, self.events / 2), self._most)
         self.events = int(max(most, min(self.LEAST, self._most)))

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 
 from stream.settings import Settings
+from stream.shell import fetched
 from stream.topics import OVERHEAD_BYTES
 
 FETCH_BYTES = 8 << 20
@@ -45,6 +46,7 @@ def group_consumer(settings: Settings, assignor: object) -> Consumer:
 
     ``auto_offset_reset`` none: a position that retention has removed is an error, never a silent jump.
     """
+    fetched.install()
     return AIOKafkaConsumer(
         **_common(settings, "worker"),
         group_id=settings.app_id,
@@ -65,6 +67,7 @@ def group_consumer(settings: Settings, assignor: object) -> Consumer:
 
 def reader(settings: Settings) -> Consumer:
     """A consumer outside any group that reads what is committed, from positions it is given."""
+    fetched.install()
     return AIOKafkaConsumer(
         **_common(settings, "reader"),
         group_id=None,
