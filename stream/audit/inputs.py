@@ -92,7 +92,7 @@ def _usable(case: Case, record: Record) -> Input | str:
         return "wrong_key"
     if event.at > case.round.at + case.limits.clock_ahead_s:
         return "clock"
-    if tasks.is_too_long(event.pool):
+    if tasks.is_too_long(event.pool) or "\0" in event.pool:
         return "malformed"
     if isinstance(event, NOT_SUPPORTED_YET):
         return "not_supported_yet"

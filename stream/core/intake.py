@@ -22,7 +22,7 @@ from kernels.lifecycle.layout import EMITTED, EVENT_FORMAT
 from stream import events as wire
 from stream import topics
 from stream.core.partitioning import partition_of
-from stream.core.pools import EVERY_SKILL, Array, IdTooLong, PoolState, Profile, Waiting, longer
+from stream.core.pools import EVERY_SKILL, Array, IdRefused, PoolState, Profile, Waiting, longer
 from stream.settings import Market
 
 pack_event = struct.Struct(EVENT_FORMAT).pack
@@ -135,7 +135,7 @@ class Intake:
                 pool_id = keys[key]
             try:
                 event = decode(value)  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError) as error:
                 self.reject(topic, record.offset, key, value, "malformed", f"{error}: send JSON of the contract")
                 continue
             if event.pool != pool_id:
@@ -150,7 +150,7 @@ class Intake:
             try:
                 if pool is None:
                     pool = self._new_pool(event)
-            except IdTooLong as error:
+            except IdRefused as error:
                 self.reject(topic, record.offset, key, value, "malformed", str(error))
                 continue
             run = runs.get(event.pool)
@@ -164,7 +164,7 @@ class Intake:
         """Apply one event of a known pool, or put its record among the dead letters."""
         try:
             HANDLERS[type(event)](self, pool, run, event, topic, offset, value)
-        except IdTooLong as error:
+        except IdRefused as error:
             self.reject(topic, offset, pool.key, value, "malformed", str(error))
         except Invalid as error:
             self.reject(topic, offset, pool.key, value, "invalid", str(error))

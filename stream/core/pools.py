@@ -56,8 +56,8 @@ class Waiting(NamedTuple):
     until: float
 
 
-class IdTooLong(ValueError):
-    """An id has more bytes than the contract allows."""
+class IdRefused(ValueError):
+    """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
 
 
 def meets(demand: Demand, profile: Profile) -> bool:
@@ -88,7 +88,9 @@ class PoolState:
     def __init__(self, name: str) -> None:
         encoded = name.encode()
         if len(encoded) > ID_BYTES:
-            raise IdTooLong(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
+            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
+        if b"\0" in encoded:
+            raise IdRefused("Expected an id without NUL - at `$.pool`")
         self.name = name
         self.key = encoded
         self.paused = False
@@ -229,7 +231,7 @@ class PoolState:
     # ------------------------------------------------------------------ entities
     def _id(self, name: str, what: str) -> str:
         if len(name.encode()) > ID_BYTES:
-            raise IdTooLong(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
+            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
         return name
 
     def add_task(self, name: str) -> int:

@@ -46,6 +46,7 @@ class Turn(NamedTuple):
 POOLS = [
     name for name in map("pool{}".format, range(50)) if partition_of(name.encode(), PARTITIONS) == PARTITION
 ][:2]
+NUL = next(n for n in map("pool{}\0".format, range(50)) if partition_of(n.encode(), PARTITIONS) == PARTITION)
 ELSEWHERE = next(
     n for n in map("pool{}".format, range(50)) if partition_of(n.encode(), PARTITIONS) != PARTITION
 )
@@ -102,6 +103,8 @@ class Writer:
                 (b"\xff\xf0", b"{}"), (self.pools[0].encode(), None), (ELSEWHERE.encode(), b"{}"),
                 (self.pools[0].encode(), b'{"type":"task_created","pool":"%s","at":1}' % POOLS[0].encode()),
                 (self.pools[-1].encode(), b'{"type":"pool_resumed","pool":"other","at":1}'),
+                (self.pools[-1].encode(), b'{"x":' + b"[" * 20_000),
+                (NUL.encode(), b'{"type":"pool_resumed","pool":"%s\\u0000","at":1}' % NUL[:-1].encode()),
             ])  # fmt: skip
         if dice < 0.08 and self.sent:
             return rng.choice(self.sent[-50:])

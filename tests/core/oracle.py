@@ -637,12 +637,14 @@ class Oracle:
             raise Rejection("wrong_partition")
         try:
             event = wire.decode(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             raise Rejection("malformed") from None
         if event.pool.encode() != record.key:
             raise Rejection("wrong_key")
         if event.at > self.now + self.market.clock_ahead_s:
             raise Rejection("clock")
+        if len(event.pool.encode()) > wire.ID_BYTES or "\0" in event.pool:
+            raise Rejection("malformed")
         if isinstance(event, wire.NOT_SUPPORTED_YET):
             raise Rejection("not_supported_yet")
         return event

@@ -42,7 +42,7 @@ def inputs(turn: Turn) -> list[tuple[str, Record]]:
 def decoded(sent: tuple[str, Record]) -> Any:
     try:
         return wire.decode(sent[1].value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 
 
