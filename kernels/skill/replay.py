@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from kernels.skill.calibration import UNIT
+from kernels.skill.jit import kernel
 from kernels.skill.layout import seat
 from kernels.skill.update import learn, refresh
 from kernels.skill.value import gain_prepared, prepare
@@ -57,9 +58,31 @@ def replay(
     state : int64
         Seed of the choice of those tasks.
     """
-    tasks = len(start) - 1
-    count = np.zeros(tasks, np.int64)
-    seen = np.zeros(tasks, np.int64)
+    count, seen = np.zeros((2, len(start) - 1), np.int64)
+    columns = (order, task, annotator, label, at, truth, start, table, belief, reported)
+    _replay(skills, m, *columns, count, seen, revisits, np.int64(state))
+
+
+@kernel
+def _replay(
+    skills,
+    m,
+    order,
+    task,
+    annotator,
+    label,
+    at,
+    truth,
+    start,
+    table,
+    belief,
+    reported,
+    count,
+    seen,
+    revisits,
+    state,
+):
+    """The loop of `replay`; `count` and `seen` are zeros, one per task."""
     opened = 0
     for i in order:
         t = task[i]
@@ -80,7 +103,7 @@ def replay(
                 refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _next(state):
     """Linear congruential generator (Knuth's MMIX constants), kept non-negative."""
     return (state * np.int64(6364136223846793005) + np.int64(1442695040888963407)) & np.int64(

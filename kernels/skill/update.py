@@ -30,6 +30,7 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 
 import numpy as np
 
+from kernels.skill import binary
 from kernels.skill.calibration import calibrate, choose, forecast, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
@@ -56,22 +57,42 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
     `q`): a division costs as much as all the rest.
     """
     model = skills.models[m]
-    evidence = skills.evidence
     classes = model["classes"]
-    others = 1.0 / (classes - 1)
-    width = engine_width(classes)
-    shape = shared_at(skills, m) + classes * classes
-    lift = shape + classes * classes
     for k in range(classes):
-        q[k] = 1.0 + evidence[model["offset"] + k]
+        q[k] = 1.0 + skills.evidence[model["offset"] + k]
     for i in range(classes, ENGINES * classes):
         q[i] = 1.0
     for i in range(ENGINES * classes):
         under[i] = 1.0
-    for j in range(n):
+    first = 0
+    while True:
+        last = min(first + RENORMALISE, n)
+        if classes == 2:
+            binary.products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
+        else:
+            _products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
+        _scale(q, under, classes)
+        first = last
+        if first == n:
+            break
+
+
+@inner
+def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q, under):
+    """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1.
+
+    `counted` is how many of the task's judgments are in the statistics; the later ones are fresh.
+    """
+    evidence = skills.evidence
+    classes = skills.models[m]["classes"]
+    others = 1.0 / (classes - 1)
+    width = engine_width(classes)
+    shape = shared_at(skills, m) + classes * classes
+    lift = shape + classes * classes
+    for j in range(first, last):
         record = skills.seats[seats[j]]
         scale = weight_of(record["epoch"] - record["base"])
-        own = weight_of(stamps[j] - record["base"]) if j < n - fresh else 0.0
+        own = weight_of(stamps[j] - record["base"]) if j < counted else 0.0
         seeded = record["seeded_weight"]
         top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         start = record["offset"]
@@ -84,25 +105,24 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
             column = base + label * classes
             rows = base + classes * classes
             mean = (top + evidence[rows + classes] - own * belief[e + label]) * inverse
+            # the entry of the label is put right after the loop, which can then be vectorised
+            hits = q[e + label]
+            out = own * belief[e + label]
             if engine == SHARED:
+                wrong = 1.0 - mean
                 for k in range(classes):
-                    out = own * belief[e + k]
-                    odds = mean * evidence[lift + k]
-                    both = odds + 1.0 - mean
-                    r = odds if k == label else (1.0 - mean) * evidence[shape + label * classes + k]
-                    q[e + k] *= row * r + (evidence[column + k] - out) * both
-                    under[e + k] *= (row + evidence[rows + k] - out) * both
+                    both = mean * evidence[lift + k] + wrong
+                    n_k = evidence[column + k] - own * belief[e + k]
+                    q[e + k] *= row * wrong * evidence[shape + label * classes + k] + n_k * both
+                    under[e + k] *= (row + evidence[rows + k] - own * belief[e + k]) * both
+                odds = mean * evidence[lift + label]
+                q[e + label] = hits * (row * odds + (evidence[column + label] - out) * (odds + wrong))
             else:
                 miss = row * (1.0 - mean) * others
                 for k in range(classes):
-                    out = own * belief[e + k]
-                    r = row * mean if k == label else miss
-                    q[e + k] *= r + evidence[column + k] - out
-                    under[e + k] *= row + evidence[rows + k] - out
-        if j % RENORMALISE == RENORMALISE - 1 or j == n - 1:
-            _scale(q, under, classes)
-    if n == 0:
-        _scale(q, under, classes)
+                    q[e + k] *= miss + evidence[column + k] - own * belief[e + k]
+                    under[e + k] *= row + evidence[rows + k] - own * belief[e + k]
+                q[e + label] = hits * (row * mean + evidence[column + label] - out)
 
 
 @inner
@@ -120,44 +140,49 @@ def _scale(q, under, classes):
 
 
 @inner
-def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reported, report):
-    """Replace the old posteriors by `q` and `report` in the statistics of every seat."""
+def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, reported, report):
+    """Replace the old posteriors by `q` and `report` in the statistics of every seat (`moved`: scratch)."""
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     width = engine_width(classes)
     p = shared_at(skills, m)
     known = np.int64(belief[ENGINES * classes]) - 1
+    for i in range(ENGINES * classes):
+        moved[i] = q[i] - belief[i]
+        belief[i] = q[i]
     for j in range(n):
         record = skills.seats[seats[j]]
         weight = weight_of(stamps[j] - record["base"])
         start = record["offset"]
         label = labels[j]
-        counted = 1.0 if j < n - fresh else 0.0
+        new = j >= n - fresh
+        change = q if new else moved
         for engine in range(ENGINES):
             e = engine * classes
             base = start + 1 + engine * width
             column = base + label * classes
             rows = base + classes * classes
             for k in range(classes):
-                delta = q[e + k] - counted * belief[e + k]
-                if engine == SHARED:
-                    evidence[p + label * classes + k] += delta
-                delta *= weight
+                delta = weight * change[e + k]
                 evidence[column + k] += delta
                 evidence[rows + k] += delta
-            evidence[rows + classes] += weight * (q[e + label] - counted * belief[e + label])
-        evidence[start] += weight * (1.0 - counted)
+            evidence[rows + classes] += weight * change[e + label]
+        for k in range(classes):
+            evidence[p + label * classes + k] += change[SHARED * classes + k]
         now = report[label]
-        was = counted * reported[label]
-        record["doubt"] += weight * (now * (1.0 - now) - was * (1.0 - was))
+        doubt = now * (1.0 - now)
         if truth >= 0:
             record["gold"] += 1
             record["gold_right"] += label == truth
-        if counted > 0.0 and known >= 0:
-            record["gold"] -= 1
-            record["gold_right"] -= label == known
-    for i in range(ENGINES * classes):
-        belief[i] = q[i]
+        if new:
+            evidence[start] += weight
+        else:
+            before = np.float64(reported[label])
+            doubt -= before * (1.0 - before)
+            if known >= 0:
+                record["gold"] -= 1
+                record["gold_right"] -= label == known
+        record["doubt"] += weight * doubt
     belief[ENGINES * classes] = truth + 1
     for k in range(classes):
         reported[k] = report[k]
@@ -246,7 +271,7 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         change = max(change, abs(report[k] - reported[k]))
     if fresh == 0 and change < IDLE and not news:
         return 0.0
-    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, reported, report)
+    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, under, reported, report)
     return change
 
 
