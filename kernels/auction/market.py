@@ -206,13 +206,27 @@ class Market:
 
     @property
     def held(self):
-        """uint8[nnz]: 1 where an arc is taken."""
+        """uint8 per place of ``edges``: 1 where an arc is taken."""
         tasks = self.book.tasks
         count = (tasks["demand"] - tasks["need"]).astype(np.int64)
         first = np.repeat(tasks["first"] - np.concatenate(([0], np.cumsum(count)[:-1])), count)
         held = np.zeros(self.edges.indices.size, np.uint8)
         held[self.book.row_arc[first + np.arange(count.sum())]] = 1
         return held
+
+    def snapshot(self):
+        """The market as it is now, for `solve` and `certificate`: only arcs worth taking.
+
+        Returns
+        -------
+        case : indptr, indices, values, demand, capacity
+        held : uint8 per arc of the case
+        """
+        indptr, indices, values = self.edges
+        wanted = values > 0
+        before = np.concatenate(([0], np.cumsum(wanted)))
+        case = before[indptr], indices[wanted], values[wanted], self.demand, self.capacity
+        return case, self.held[wanted]
 
     @property
     def nbytes(self):

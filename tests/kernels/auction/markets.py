@@ -67,3 +67,20 @@ def hostile_start(rng, market):
     price = rng.random(capacity.size) * scale
     price[rng.random(capacity.size) < 0.1] = np.inf
     return price, (rng.random(indices.size) < 0.3).astype(np.uint8)
+
+
+def changes(rng, n, room, most):
+    """New rows for up to `most` tasks of a market of `n` annotators: indptr, indices, values, demand."""
+    length = rng.integers(0, room + 1, most)
+    indices = np.concatenate([*(np.sort(rng.choice(n, k, replace=False)) for k in length), []]).astype(np.int32)
+    indptr = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
+    kind = int(rng.integers(0, 4))
+    if kind == 0:
+        values = rng.integers(-3, 20, indices.size)
+    elif kind == 1:
+        values = np.full(indices.size, 2)
+    elif kind == 2:
+        values = np.repeat(rng.integers(0, 30, most), length) * (1 + indices)
+    else:
+        values = rng.integers(0, 10**5, indices.size)
+    return indptr, indices, values.astype(np.float64), rng.integers(-1, 5, most)

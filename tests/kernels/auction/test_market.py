@@ -1,0 +1,168 @@
+"""`Market`: whatever changes, every round is as good as solving from nothing, and its proof is fresh."""
+
+import numpy as np
+import pytest
+
+from kernels.auction import Market, certificate
+from tests.kernels.auction.markets import changes, optimum
+
+
+def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
+    m, n = int(rng.integers(1, m_max)), int(rng.integers(2, n_max))
+    room = int(rng.integers(1, min(n, 9) + 1))
+    indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
+    indices = np.tile(np.arange(room, dtype=np.int32), m)
+    capacity = rng.integers(-1, 5, n)
+    return Market(indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6), room
+
+
+def churn(rng, market, room, most=5):
+    """Replace some tasks and some capacities."""
+    m, n = market.demand.size, market.capacity.size
+    tasks = rng.choice(m, int(rng.integers(0, min(m, most) + 1)), replace=False)
+    indptr, indices, values, demand = changes(rng, n, room, tasks.size)
+    market.set_tasks(tasks, indptr, indices, values.astype(market.edges.values.dtype), demand)
+    annotators = rng.choice(n, int(rng.integers(0, min(n, 3) + 1)), replace=False)
+    market.set_capacities(annotators, rng.integers(-1, 5, annotators.size))
+
+
+def state(market):
+    """The market as a one-shot case, its assignment and its prices."""
+    case, held = market.snapshot()
+    return case, held, market.price.copy()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_round_finds_and_proves_the_optimum_of_the_changed_market(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(8):
+        market, room = empty_market(rng)
+        for turn in range(15):
+            churn(rng, market, room, most=30 if turn == 0 else 5)
+            r = market.solve(gap_tol=0.0, abs_tol=0.5)
+            case, held, price = state(market)
+            primal, bound, _ = certificate(*case, held, price)
+            assert r.status == 0
+            assert (primal, bound) == (r.primal, pytest.approx(r.bound, rel=1e-12))
+            assert primal == optimum(*case)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounds_with_a_gap_are_certified_and_feasible(dtype):
+    rng = np.random.default_rng(77)
+    for _ in range(6):
+        market, room = empty_market(rng, dtype, m_max=200, n_max=60)
+        for turn in range(20):
+            churn(rng, market, room, most=200 if turn == 0 else 10)
+            r = market.solve(gap_tol=1e-2)
+            case, held, price = state(market)
+            primal, bound, gap = certificate(*case, held, price)
+            assert gap <= 1e-2
+            assert (primal, bound) == (pytest.approx(r.primal), pytest.approx(r.bound))
+
+
+def test_the_incremental_bound_equals_the_full_pass_bit_for_bit():
+    rng = np.random.default_rng(5)
+    market, room = empty_market(rng, m_max=200, n_max=60)
+    for turn in range(40):
+        churn(rng, market, room, most=200 if turn == 0 else 4)
+        r = market.solve(gap_tol=2e-2)
+        incremental = r.bound
+        market._seen[:] = -1.0  # every price counts as moved: the next round must read all rows
+        assert market.solve(gap_tol=0.5).bound == incremental
+
+
+def test_a_round_cut_short_by_its_work_limit_is_feasible_and_the_next_ones_finish_the_work():
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        market, room = empty_market(rng)
+        churn(rng, market, room, most=30)
+        for limit in (0, 5, 50, 500, 10**9):
+            r = market.solve(gap_tol=0.0, abs_tol=0.5, max_work=limit)
+            case, held, price = state(market)
+            primal, _, _ = certificate(*case, held, np.where(np.isfinite(price), price, 1e9))
+            assert primal == r.primal
+        assert r.status == 0
+        assert primal == optimum(*case)
+
+
+def test_a_round_without_changes_keeps_every_pair():
+    rng = np.random.default_rng(8)
+    market, room = empty_market(rng, m_max=200, n_max=60)
+    churn(rng, market, room, most=200)
+    market.solve()
+    before = market.held
+    r = market.solve()
+    assert (market.held == before).all()
+    assert (r.bids, r.reverse_bids, r.audits) == (0, 0, 0)
+
+
+def test_two_markets_with_one_history_are_equal_in_every_bit():
+    a, b = (np.random.default_rng(9) for _ in range(2))
+    (x, room), (y, _) = empty_market(a), empty_market(b)
+    for _ in range(30):
+        churn(a, x, room)
+        churn(b, y, room)
+        assert x.solve() == y.solve()
+        assert x.price.tobytes() == y.price.tobytes()
+        assert x.held.tobytes() == y.held.tobytes()
+
+
+def test_columns_that_overflow_are_laid_out_afresh():
+    """All tasks crowd the first annotators, then the last ones."""
+    m, n, room = 60, 40, 3
+    indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
+    tasks = np.arange(m)
+    market = Market(
+        indptr, np.tile(np.arange(3, dtype=np.int32), m), np.ones(m * room), np.ones(m, np.int64), np.full(n, 2)
+    )
+    for first in (0, 37, 10, 0):
+        indices = np.tile(np.arange(first, first + 3, dtype=np.int32), m)
+        market.set_tasks(tasks, indptr, indices, np.arange(1.0, m * room + 1), np.ones(m, np.int64))
+        r = market.solve(gap_tol=0.0, abs_tol=0.5)
+        case, held, price = state(market)
+        assert r.primal == optimum(*case)
+        assert certificate(*case, held, price)[0] == r.primal
+
+
+def test_values_far_above_all_before_do_not_start_a_price_war():
+    rng = np.random.default_rng(10)
+    market, room = empty_market(rng, m_max=200, n_max=60)
+    churn(rng, market, room, most=200)
+    market.solve()
+    m, n = market.demand.size, market.capacity.size
+    indptr, indices, values, demand = changes(rng, n, room, m)
+    market.set_tasks(np.arange(m), indptr, indices, values * 1e9, demand)
+    r = market.solve()
+    assert r.status == 0
+    assert r.work < 1000 * market.edges.indices.size
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tasks": np.array([0, 0])}, "tasks: expected different rows"),
+        ({"tasks": np.array([0, 9])}, "tasks: expected different rows"),
+        ({"tasks": np.array([0])}, "demand: expected length 1, got 2"),
+        ({"indptr": np.array([0, 3, 3]), "indices": np.arange(3, dtype=np.int32), "values": np.ones(3)},
+         "indptr: task 0 has 2 places, got 3 arcs"),
+    ],
+)  # fmt: skip
+def test_malformed_changes_are_named_and_change_nothing(change, words):
+    market = Market(
+        np.array([0, 2, 4]), np.array([0, 1, 0, 1], np.int32), np.ones(4), np.array([1, 1]), np.array([1, 1, 1])
+    )
+    market.solve()
+    good = {
+        "tasks": np.array([0, 1]),
+        "indptr": np.array([0, 1, 2]),
+        "indices": np.array([0, 1], np.int32),
+        "values": np.array([5.0, 6.0]),
+        "demand": np.array([1, 1]),
+    }
+    before = market.edges.values.copy()
+    with pytest.raises(ValueError, match=words):
+        market.set_tasks(**(good | change))
+    assert (market.edges.values == before).all()
+    with pytest.raises(ValueError, match="capacity: expected <= max_capacity = 8, got 9"):
+        market.set_capacities(np.array([0]), np.array([9]))
