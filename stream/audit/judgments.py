@@ -8,7 +8,7 @@
 Corrections replace a label (corrected, 0), retractions take a counted judgment out (retracted, -1).
 """
 
-from stream.audit.leases import drop, end, is_met, is_withdrawn, settle, trim
+from stream.audit.leases import drop, end, is_met, is_withdrawn, remember_met, settle, trim
 from stream.audit.market import LATE_REFUSED, Annotator, Pair, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
@@ -31,14 +31,15 @@ def judge(
     pair = task.pairs.get(annotator.name)
     if pair is None:
         pair = Pair(task, annotator)
-    if pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)):
+    answers = not isinstance(event, JudgmentRetracted)
+    if answers and pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)):
         _catch_up(case, pool, task, pair)
     expected = _expected(case, pool, task, pair, event, said)
     if found is None:
         case.report(5, f"a judgment of {annotator.name!r} on {task.name!r} does not settle", record)
     else:
         _compare(case, pair, record, found, expected)
-    if pair.state == "new" and not isinstance(event, JudgmentRetracted):
+    if answers and pair.state == "new":
         task.pairs[annotator.name] = pair
     _book(case, pool, task, pair, record, said or expected[0])
 
@@ -107,6 +108,7 @@ def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcom
         first = task.counted < task.overlap or pair.state == "offered" or name == "unsolicited"
         case.round.move(pool, task, is_after=not first)
     if count:
+        remember_met(case, pool, task)
         task.counted += count
         task.project.use(pair.annotator.name, count)
     if name in ("corrected", "duplicate"):

@@ -30,6 +30,11 @@ def end(case: Case, pair: Pair, *allowed: str, because: Record | None = None) ->
     because : Record, optional
         The input that brings the end about.
     """
+    if "withdrawn:met_need" not in allowed and is_withdrawn(case, pair, ("met_need",)):
+        pool = case.pools[case.round.ends[pair.assignment][1].pool]
+        if is_met(case, pool, pair.task):  # it ended before, by a posterior that is published later
+            settle(case, pool, pair.task, "consensus", "met_need")
+            return
     found = case.round.ends.pop(pair.assignment, None)
     outcome = allowed[0].partition(":")[0]
     reason = because or case.round.record
@@ -102,11 +107,17 @@ def is_met(case: Case, pool: Pool, task: Task) -> bool:
     said = case.round.settled.get((pool.name, task.name))
     return (
         task.settled is None
-        and task.is_confident
-        and task.counted >= task.overlap
+        and (task.is_confident or (pool.name, task.name) in case.round.met)
+        and (task.counted >= task.overlap or (pool.name, task.name) in case.round.met)
         and said is not None
         and said[1].outcome == "consensus"
     )
+
+
+def remember_met(case: Case, pool: Pool, task: Task) -> None:
+    """Before a count or an overlap changes: the confidence may have been reached at the one it has now."""
+    if is_met(case, pool, task):
+        case.round.met.add((pool.name, task.name))
 
 
 def settle(
@@ -155,6 +166,7 @@ def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | Non
     floor = max(task.overlap, task.counted) if task.is_confident else task.overlap
     excess = task.counted + task.live - floor
     chosen = [pair for pair in task.offered.values() if is_withdrawn(case, pair, causes)]
+    chosen.sort(key=lambda pair: case.round.ends[pair.assignment][0].offset)
     if not task.is_confident and len(chosen) < excess:
         chosen += [pair for pair in task.offered.values() if pair not in chosen]
     withdraw(case, chosen[: max(excess, 0)], *causes, because=because)

@@ -80,6 +80,7 @@ class Round:
     dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
     letters: int = 0
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
+    met: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
 
     @property

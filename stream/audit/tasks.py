@@ -5,7 +5,7 @@ A handler returns the reason of a dead letter, or None when the event is usable.
 
 from typing import Any
 
-from stream.audit.leases import later, settle, trim, withdraw
+from stream.audit.leases import later, remember_met, settle, trim, withdraw
 from stream.audit.market import Annotator, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
@@ -104,6 +104,8 @@ def updated(
     for people in (event.only, event.exclude):
         if isinstance(people, tuple) and is_too_long(*people):
             return "malformed"
+    remember_met(case, pool, task)
+    case.round.move(pool, task, is_after=True)
     task.updated_at = event.at
     task.overlap, task.max_overlap = overlap, most
     for name in ("confidence", "deadline", "min_skill"):
