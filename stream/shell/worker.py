@@ -8,6 +8,7 @@ heartbeats.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -88,7 +89,7 @@ def check_port(settings: Settings) -> None:
 
 
 def warm_up(settings: Settings) -> None:
-    """Compile all kernels, or load them from Numba's cache."""
+    """Compile all kernels, or load them from Numba's cache; then settle the garbage collector."""
     # numba is slow to import, and only a worker needs it
     from kernels.__main__ import precompile  # noqa: PLC0415
     from stream.shell.rehearsal import rehearse  # noqa: PLC0415
@@ -96,6 +97,10 @@ def warm_up(settings: Settings) -> None:
     started = time.monotonic()
     precompile()
     rehearse(settings.market)
+    # what was loaded so far stays; a round allocates by the hundred thousand, hardly ever in cycles
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
     log.info("kernels_ready", seconds=round(time.monotonic() - started, 1))
 
 
