@@ -1,18 +1,17 @@
 """Arcs that come and go: a market whose rows and columns keep room for change.
 
-A task's row has a fixed room in the arrays of `Edges`; arcs it does not use have value 0, which nobody ever takes.
-An annotator's column has room behind its last arc.  ``place[k]`` says where arc ``k`` stands in its column, so that
-adding and removing an arc costs one step each.  Where a column has no room left, the columns are laid out afresh
-(`lay_out`), with new room in proportion to what each holds.
+A task's row has a fixed room in the arrays of `Edges`; arcs it does not use have value 0, which nobody ever
+takes. An annotator's column has room behind its last arc.  ``place[k]`` says where arc ``k`` stands in its
+column, so that adding and removing an arc costs one step each.  Where a column has no room left, the
+columns are laid out afresh (`lay_out`), with new room in proportion to what each holds.
 
-A new task enters with ``π = +∞`` and an annotator who returns with ``p = +∞``: that breaks none of the conditions in
-`layout` but (3) and (4), which the two stages of the auction are there to restore.  Everybody else's ε-complementary
-slackness is untouched; that is why a round costs in proportion to what changed.
-"""
+A new task enters with ``π = +∞`` and an annotator who returns with ``p = +∞``: that breaks none of the
+conditions in `layout` but (3) and (4), which the two stages of the auction are there to restore.  Everybody
+else's ε-complementary slackness is untouched; that is why a round costs in proportion to what changed."""
 
 import numpy as np
 
-from kernels.auction.jit import entry, inner
+from kernels.auction.jit import entry, inner, prefetch
 from kernels.auction.slots import release_row, release_slot
 
 SPARE = 8
@@ -81,8 +80,20 @@ def enqueue(book, desk, i, waiting):
     return waiting
 
 
+@inner
+def fetch_ahead(edges, book, columns, place, i, arriving):
+    """Ask for the places in the columns that replacing the row of task `i` will touch."""
+    for k in range(edges.indptr[i], edges.indptr[i + 1]):
+        prefetch(columns, place[k])
+        prefetch(columns, book.annotators[edges.indices[k]].stop - 1)
+    for c in range(arriving.size):
+        prefetch(columns, book.annotators[arriving[c]].stop)
+
+
 @entry
-def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, indptr, indices, values, demand):
+def replace_tasks(
+    edges, columns, place, book, desk, touched, waiting, tasks, indptr, indices, values, demand
+):
     """Give each of `tasks` a new row and demand (see `Market.set_tasks`).
 
     Returns
@@ -92,6 +103,8 @@ def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, in
     """
     crowded = False
     for r in range(tasks.size):
+        if r + 1 < tasks.size:
+            fetch_ahead(edges, book, columns, place, tasks[r + 1], indices[indptr[r + 1] : indptr[r + 2]])
         i = tasks[r]
         task = book.tasks[i]
         while task.need < task.demand:
@@ -121,7 +134,7 @@ def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, in
 
 @entry
 def replace_capacities(edges, book, desk, waiting, annotators, capacity):
-    """Give each of `annotators` a new capacity; the least tolerant holders leave first.  Returns `waiting`."""
+    """Give each of `annotators` a new capacity; the least tolerant leave first.  Returns `waiting`."""
     for r in range(annotators.size):
         j = annotators[r]
         annotator = book.annotators[j]

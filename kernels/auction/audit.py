@@ -2,15 +2,17 @@
 
 One pass over the arcs gives, at the present prices,
 
-* the dual bound ``D(p) = Σ_j c_j p_j + Σ_i (sum of the d_i best positive surpluses of row i)``, which no assignment
+* the dual bound ``D(p) = Σ_j c_j p_j + Σ_i (sum of the d_i best positive surpluses of row i)``, which no
+  assignment
   can exceed, whatever the prices (weak duality);
-* for each task the interval of profits that justify what it holds: from ``outside``, the best surplus it does not
+* for each task the interval of profits that justify what it holds: from ``outside``, the best surplus it
+  does not
   hold, to ``worst``, the least surplus it holds, plus ε.  The profit is set to the lower of the two;
 * the tasks for which that interval is empty by more than ε (`unhappy`), and those that still want to bid.
 
-The bound is taken from the prices and the input alone, never from profits, so that no slip in the bookkeeping can
-make it too small.  Where nothing outside beats what a task holds, the held arcs *are* its best, and no search is
-needed.
+The bound is taken from the prices and the input alone, never from profits, so that no slip in the
+bookkeeping can make it too small.  Where nothing outside beats what a task holds, the held arcs *are* its
+best, and no search is needed.
 """
 
 import numpy as np
@@ -45,7 +47,7 @@ def slot_cost(book):
 
 @inner
 def look_at_held(edges, book, desk, i):
-    """Surpluses of what task `i` holds, written to ``desk.saved``; returns their number, sum of positives, least."""
+    """Surpluses of what task `i` holds, into ``desk.saved``; returns number, sum of positives, least."""
     task = book.tasks[i]
     held = task.demand - task.need
     total = 0.0
@@ -61,7 +63,7 @@ def look_at_held(edges, book, desk, i):
 
 @inner
 def merge(desk, held, size, d):
-    """Sum and least of the `d` best positive surpluses among ``desk.surplus[:size]`` and the `held` in ``saved``."""
+    """Sum and least of the `d` best among ``desk.surplus[:size]`` and the `held` in ``desk.saved``."""
     for t in range(held):
         desk.surplus[size + t] = max(desk.saved[t], 0.0)
     found, _ = best(desk.surplus, size + held, d, desk.pick, desk.pick_key)

@@ -4,9 +4,10 @@ For prices ``p ≥ 0``, weak duality bounds the value of every feasible assignme
 
     D(p) = Σ_j c_j p_j + Σ_i (sum of the d_i largest positive  w_k − p_j  in row i)
 
-because a task that takes at most d_i arcs keeps at most the second sum and pays the rest as prices, of which annotator j
-receives at most c_j p_j.  The gap ``(D − P) / D`` of an assignment of value ``P`` therefore needs no trust in the solver:
-it is computed from the input, the held arcs and the prices.  Nothing here is shared with the solver's own bookkeeping.
+because a task that takes at most d_i arcs keeps at most the second sum and pays the rest as prices, of
+which annotator j receives at most c_j p_j.  The gap ``(D − P) / D`` of an assignment of value ``P``
+therefore needs no trust in the solver: it is computed from the input, the held arcs and the
+prices.  Nothing here is shared with the solver's own bookkeeping.
 
 See D. P. Bertsekas, Network Optimization (1998), §4.2 and §7.1.
 """
@@ -109,7 +110,8 @@ def certificate(indptr, indices, values, demand, capacity, held, price, *, check
     Examples
     --------
     >>> import numpy as np
-    >>> market = (np.array([0, 2]), np.array([0, 1], np.int32), np.array([3.0, 4.0]), np.array([1]), np.array([1, 1]))
+    >>> market = (np.array([0, 2]), np.array([0, 1], np.int32), np.array([3.0, 4.0]), np.array([1]),
+    np.array([1, 1]))
     >>> certificate(*market, np.array([1, 0], np.uint8), np.zeros(2))
     (3.0, 4.0, 0.25)
     """

@@ -1,9 +1,8 @@
 """The arcs by annotator, for the reverse stage.
 
-A counting sort: arcs of one annotator stay in the order of their rows, so that ties in `select.best` go to the
-lowest arc in this direction too.  Value, arc and row of an entry are one record, because the sort writes to as many
-places at once as there are annotators, and each costs a cache line.
-"""
+A counting sort: arcs of one annotator stay in the order of their rows, so that ties in `select.best` go to
+the lowest arc in this direction too.  Value, arc and row of an entry are one record, because the sort
+writes to as many places at once as there are annotators, and each costs a cache line."""
 
 from kernels.auction.jit import inner
 

@@ -1,23 +1,27 @@
 """Forward auction: tasks bid for annotators, prices only rise.
 
-Task ``i`` looks at the surpluses ``w − p`` of its candidates, picks the best it still needs and bids for each up to
-the price that would make the best one it leaves just as good:  ``bid = w − s_left`` (its own tolerance).
+Task ``i`` looks at the surpluses ``w − p`` of its candidates, picks the best it still needs and bids for
+each up to the price that would make the best one it leaves just as good:  ``bid = w − s_left`` (its own
+tolerance).
 
 * A free slot is taken at the present price; the bid that fills the last slot lifts the price to the weakest
   tolerance.
-* At a full column the bid is decided against the weakest holder.  If that holder tolerates at least as much, only
-  the price moves, to ``bid + ε`` (the incumbent wins ties, and nobody is evicted to come straight back).  Otherwise
-  the holder leaves, queues again, and the price becomes ``min(next weakest tolerance, bid) + ε``.
+* At a full column the bid is decided against the weakest holder.  If that holder tolerates at least as
+  much, only
+  the price moves, to ``bid + ε`` (the incumbent wins ties, and nobody is evicted to come straight
+  back).  Otherwise the holder leaves, queues again, and the price becomes ``min(next weakest tolerance,
+  bid) + ε``.
 
-Each bid at a full column raises a price by at least ε, so the stage ends.  It keeps (1) and (2) of `layout` and
-establishes (3): whoever is still not full finds nothing worth its price.  A full column stays full.
+Each bid at a full column raises a price by at least ε, so the stage ends.  It keeps (1) and (2) of `layout`
+and establishes (3): whoever is still not full finds nothing worth its price.  A full column stays full.
 
-Tasks wait in epochs, first come first served; an epoch that is a large share of all tasks is visited in the order
-of memory.  Rows further on in the epoch are fetched ahead: in a large market a bid mostly waits for memory.
+Tasks wait in epochs, first come first served; an epoch that is a large share of all tasks is visited in the
+order of memory.  Rows further on in the epoch are fetched ahead: in a large market a bid mostly waits for
+memory.
 
-D. P. Bertsekas, "Auction algorithms for network flow problems: a tutorial introduction", Computational Optimization
-and Applications 1 (1992); D. P. Bertsekas and D. A. Castañón, "The auction algorithm for the transportation
-problem", Annals of Operations Research 20 (1989), for many equal slots.
+D. P. Bertsekas, "Auction algorithms for network flow problems: a tutorial introduction", Computational
+Optimization and Applications 1 (1992); D. P. Bertsekas and D. A. Castañón, "The auction algorithm for the
+transportation problem", Annals of Operations Research 20 (1989), for many equal slots.
 """
 
 import numpy as np
@@ -56,7 +60,7 @@ def fetch_row(edges, low, high):
 
 @inner
 def look(edges, book, desk, i):
-    """Write the surplus of every candidate of task `i` into ``desk.surplus``, 0 for those it has or does not want."""
+    """Write the candidates' surpluses into ``desk.surplus``, 0 for those task `i` has or does not want."""
     low = edges.indptr[i]
     value = edges.values[low : edges.indptr[i + 1]]
     column = edges.indices[low : edges.indptr[i + 1]]
@@ -73,7 +77,7 @@ def look(edges, book, desk, i):
 
 @inner
 def bid_for(edges, book, i, k, left_out, eps):
-    """One bid of task `i` by arc `k`.  Returns the task that lost its slot, `i` if the bid failed, −1 if nobody."""
+    """One bid of task `i` by arc `k`.  Returns who lost a slot, `i` if the bid failed, −1 if nobody."""
     j = np.int64(edges.indices[k])
     w = edges.values[k]
     annotator = book.annotators[j]

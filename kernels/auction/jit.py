@@ -1,10 +1,10 @@
 """How the kernels are compiled: decorators, and the one instruction that Numba does not offer.
 
-``_nrt=False`` compiles without Numba's runtime for allocated memory: an allocation inside a kernel becomes a compile
-error, and array views cost no reference counts (an atomic operation each).  ``error_model="numpy"`` removes the
-checks that could raise.  Kernels called only by kernels need no Python wrapper, which is most of the compile time of
-a small one.  No ``fastmath``: sums and ties must not depend on the machine.
-"""
+``_nrt=False`` compiles without Numba's runtime for allocated memory: an allocation inside a kernel becomes
+a compile error, and array views cost no reference counts (an atomic operation
+each).  ``error_model="numpy"`` removes the checks that could raise.  Kernels called only by kernels need no
+Python wrapper, which is most of the compile time of a small one.  No ``fastmath``: sums and ties must not
+depend on the machine."""
 
 from llvmlite import ir
 from numba import njit, types

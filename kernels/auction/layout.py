@@ -4,23 +4,24 @@ The problem is a b-matching with unit edges (a transportation problem whose arcs
 
     max  Σ_k w_k x_k      Σ_{k in row i} x_k ≤ d_i      Σ_{k in column j} x_k ≤ c_j      0 ≤ x_k ≤ 1
 
-Rows are the ``m`` tasks (bidders), columns the ``n`` annotators (objects with ``c_j`` equal slots); arc ``k`` says
-that annotator ``indices[k]`` may judge the task in whose row it lies, at the value ``w_k = values[k]``.  Anyone may
-stay out, so an arc with ``w ≤ 0`` (or NaN, or −inf) is never taken.
+Rows are the ``m`` tasks (bidders), columns the ``n`` annotators (objects with ``c_j`` equal slots); arc
+``k`` says that annotator ``indices[k]`` may judge the task in whose row it lies, at the value ``w_k =
+values[k]``.  Anyone may stay out, so an arc with ``w ≤ 0`` (or NaN, or −inf) is never taken.
 
-The state of an auction is a price ``p_j ≥ 0`` per annotator slot, a profit ``π_i ≥ 0`` per unit of task, and the set
-of held arcs.  It satisfies *ε-complementary slackness* when
+The state of an auction is a price ``p_j ≥ 0`` per annotator slot, a profit ``π_i ≥ 0`` per unit of task,
+and the set of held arcs.  It satisfies *ε-complementary slackness* when
 
     (1) arc not held:  w − π_i − p_j ≤ ε        (2) arc held:  w − π_i − p_j ≥ −ε
     (3) row not full:  π_i = 0                  (4) p_j > 0:  column full
 
-and then the value of the held arcs is within ε times their number of the optimum (Bertsekas, Network Optimization,
-1998, §7.2 and §7.3).  The *tolerance* of a held arc is ``w − π_i``: the price at which its task would rather go
-elsewhere.
+and then the value of the held arcs is within ε times their number of the optimum (Bertsekas, Network
+Optimization, 1998, §7.2 and §7.3).  The *tolerance* of a held arc is ``w − π_i``: the price at which its
+task would rather go elsewhere.
 
-Held arcs are stored twice, once in the row's slots and once in the column's, so that neither side ever searches all
-its candidates.  What is read together lies together: one record of 16 bytes per task, slot and arc of a column, two
-per annotator; only prices and profits, which every scan gathers, are arrays of their own.
+Held arcs are stored twice, once in the row's slots and once in the column's, so that neither side ever
+searches all its candidates.  What is read together lies together: one record of 16 bytes per task, slot and
+arc of a column, two per annotator; only prices and profits, which every scan gathers, are arrays of their
+own.
 
 This file deliberately holds no algorithm.
 """
@@ -30,7 +31,8 @@ from typing import NamedTuple
 import numpy as np
 
 OPTIMAL, WORK_LIMIT, EPS_FLOOR = 0, 1, 2
-"""Status: the target gap is met; the work limit came first; ε reached the floor of float64 before the target."""
+"""Status: the target gap is met; the work limit came first; ε reached the floor of float64 before the
+target."""
 
 BIDS, REVERSE_BIDS, PHASES, FORWARD_EDGES, REVERSE_EDGES, AUDITS, COUNTERS = 0, 1, 2, 3, 4, 5, 6
 """Positions in the array of counters, and its length."""

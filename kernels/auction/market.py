@@ -1,7 +1,8 @@
 """`Market`: a market that lives on between rounds.
 
-Tasks and annotators come, go and change; `Market.solve` repairs the last assignment instead of starting again.  Every
-round proves its gap afresh.  See `arena` for how arcs change and `warm` for what a round does.
+Tasks and annotators come, go and change; `Market.solve` repairs the last assignment instead of starting
+again.  Every round proves its gap afresh.  See `arena` for how arcs change and `warm` for what a round
+does.
 
 The arrays belong to the market.  One thread at a time may use it; different markets are independent.
 """
@@ -43,8 +44,8 @@ class Market:
     Parameters
     ----------
     indptr, indices, values, demand, capacity
-        The market as for `solve`.  Row `i` keeps ``indptr[i + 1] - indptr[i]`` places for ever: a later task in this
-        row may use as many arcs as that or fewer.  float32 values stay float32.
+        The market as for `solve`.  Row `i` keeps ``indptr[i + 1] - indptr[i]`` places for ever: a later
+        task in this row may use as many arcs as that or fewer.  float32 values stay float32.
     max_capacity : int, optional
         Largest capacity that an annotator may ever get (default: twice the largest now, at least 8).
     """
@@ -55,7 +56,9 @@ class Market:
         if max_capacity is None:
             max_capacity = max(8, 2 * int(capacity.max(initial=0)))
         self.max_capacity = max_capacity
-        self.edges = Edges(indptr.copy(), indices.copy(), np.where(values > 0, values, 0).astype(values.dtype))
+        self.edges = Edges(
+            indptr.copy(), indices.copy(), np.where(values > 0, values, 0).astype(values.dtype)
+        )
         self._row_room = np.diff(indptr)
         tasks = np.zeros(m, TASK)
         tasks["first"] = indptr[:-1]
@@ -118,7 +121,7 @@ class Market:
                 f"pass a larger max_capacity to Market"
             )
 
-    def set_tasks(self, tasks, indptr, indices, values, demand):
+    def set_tasks(self, tasks, indptr, indices, values, demand, *, check=True):
         """Replace whole tasks: arrivals, departures (demand 0) and changes are the same thing.
 
         Parameters
@@ -130,37 +133,44 @@ class Market:
         values : float[...], of the market's dtype
             Their new candidates, at most as many as the row has places.
         demand : int64[r]
+        check : bool
+            Validate the input.  Without, the caller vouches for everything said above.
 
         Raises
         ------
         TypeError, ValueError
             With what was expected and what came; the market is then unchanged.
         """
-        check_array("tasks", tasks, [np.int64], None)
-        check_array("values", values, [self.edges.values.dtype], indices.size)
-        check_market(indptr, indices, values, demand, self.capacity)
-        check_array("demand", demand, [np.int64], tasks.size)
         if tasks.size == 0:
             return
-        if tasks.min() < 0 or tasks.max() >= self.book.tasks.size or np.unique(tasks).size < tasks.size:
-            raise ValueError(f"tasks: expected different rows in [0, {self.book.tasks.size})")
-        too_long = np.diff(indptr) > self._row_room[tasks]
-        if too_long.any():
-            r = int(np.argmax(too_long))
-            raise ValueError(
-                f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, got {indptr[r + 1] - indptr[r]} arcs"
-            )
+        if check:
+            self._check_tasks(tasks, indptr, indices, values, demand)
         self._waiting, crowded = replace_tasks(
             self.edges, self._columns, self._place, self.book, self._desk, self._touched, self._waiting,
             tasks, indptr, indices, values, demand,
         )  # fmt: skip
         if crowded:
             self._lay_out()
-        largest = values.max(initial=0.0, where=values > 0)
+        largest = values.max(initial=0.0)
         if largest > self._memory[SCALE]:
             if largest > RESCALE * self._memory[SCALE]:
                 self._memory[FIRST_DONE] = 0.0
             self._memory[SCALE] = largest
+
+    def _check_tasks(self, tasks, indptr, indices, values, demand):
+        check_array("tasks", tasks, [np.int64], None)
+        check_array("values", values, [self.edges.values.dtype], indices.size)
+        check_market(indptr, indices, values, demand, self.capacity)
+        check_array("demand", demand, [np.int64], tasks.size)
+        if tasks.min() < 0 or tasks.max() >= self.book.tasks.size or np.unique(tasks).size < tasks.size:
+            raise ValueError(f"tasks: expected different rows in [0, {self.book.tasks.size})")
+        too_long = np.diff(indptr) > self._row_room[tasks]
+        if too_long.any():
+            r = int(np.argmax(too_long))
+            raise ValueError(
+                f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, "
+                f"got {indptr[r + 1] - indptr[r]} arcs"
+            )
 
     def set_capacities(self, annotators, capacity):
         """Give annotators a new capacity (int64 arrays of equal length); 0 is absence."""

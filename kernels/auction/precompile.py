@@ -1,8 +1,7 @@
 """Compile every kernel for the types it is called with, before the first real market arrives.
 
-Numba compiles at the first call.  A worker calls `precompile` before it joins, so that no round waits for the compiler;
-the machine code is kept on disk and the next process only loads it.
-"""
+Numba compiles at the first call.  A worker calls `precompile` before it joins, so that no round waits for
+the compiler; the machine code is kept on disk and the next process only loads it."""
 
 import numpy as np
 
@@ -25,6 +24,8 @@ def precompile(*, market=True):
     if market:
         persistent = Market(*case)
         persistent.solve()
-        persistent.set_tasks(np.array([0]), np.array([0, 1]), np.array([0], np.int32), np.array([1.0]), np.array([1]))
+        persistent.set_tasks(
+            np.array([0]), np.array([0, 1]), np.array([0], np.int32), np.array([1.0]), np.array([1])
+        )
         persistent.set_capacities(np.array([1]), np.array([2]))
         persistent.solve()

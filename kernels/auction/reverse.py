@@ -1,19 +1,22 @@
 """Reverse auction: annotators with a free slot and a price bid for tasks, prices only fall.
 
-After `forward` an annotator may be dear and idle: whoever drove the price up has since been lured away.  That breaks
-(4) of `layout`, and with it the proof.  So annotator ``j`` with ``f`` free slots ranks the tasks by ``w − π``, picks
-the best ``f``, and lowers its price to what the best one it leaves would pay (never raising it).  A picked task that
-still has need takes the slot.  A full one compares: its least attractive annotator, of tolerance ``w − p``, is kept
-if it tolerates as much as ``w − p_j`` offers (then only ``π_i`` rises, to the offer + ε), else it is dropped, bids in
-its turn, and ``π_i = min(next tolerance, offer) + ε``.
+After `forward` an annotator may be dear and idle: whoever drove the price up has since been lured
+away.  That breaks (4) of `layout`, and with it the proof.  So annotator ``j`` with ``f`` free slots ranks
+the tasks by ``w − π``, picks the best ``f``, and lowers its price to what the best one it leaves would pay
+(never raising it).  A picked task that still has need takes the slot.  A full one compares: its least
+attractive annotator, of tolerance ``w − p``, is kept if it tolerates as much as ``w − p_j`` offers (then
+only ``π_i`` rises, to the offer + ε), else it is dropped, bids in its turn, and ``π_i = min(next tolerance,
+offer) + ε``.
 
-The stage mirrors `forward` with the roles exchanged: profits only rise, prices fall, a full row stays full.  It
-keeps (1) to (3) and establishes (4).  So one forward and one reverse stage reach ε-optimality from *any* prices and
+The stage mirrors `forward` with the roles exchanged: profits only rise, prices fall, a full row stays
+full.  It keeps (1) to (3) and establishes (4).  So one forward and one reverse stage reach ε-optimality
+from *any* prices and
 *any* held arcs: no alternation, no restart at price zero.
 
-D. P. Bertsekas, D. A. Castañón and H. Tsaknakis, "Reverse auction and the solution of inequality constrained
-assignment problems", SIAM J. Optimization 3 (1993); D. P. Bertsekas and D. A. Castañón, "A forward/reverse auction
-algorithm for asymmetric assignment problems", Computational Optimization and Applications 1 (1992).
+D. P. Bertsekas, D. A. Castañón and H. Tsaknakis, "Reverse auction and the solution of inequality
+constrained assignment problems", SIAM J. Optimization 3 (1993); D. P. Bertsekas and D. A. Castañón, "A
+forward/reverse auction algorithm for asymmetric assignment problems", Computational Optimization and
+Applications 1 (1992).
 """
 
 import numpy as np
@@ -38,7 +41,7 @@ def next_epoch(annotators, offers, base, count):
 
 @inner
 def least_attractive(edges, book, i):
-    """Of the arcs that task `i` holds: place of the worst, its tolerance ``w − p``, the second worst tolerance."""
+    """Of the arcs that task `i` holds: place of the worst, its tolerance ``w − p``, the second worst."""
     low = np.inf
     second = np.inf
     task = book.tasks[i]
@@ -79,7 +82,7 @@ def rank(columns, book, desk, j):
 
 @inner
 def offer_to(edges, book, j, i, k, value, eps):
-    """One offer of annotator `j` to task `i` by arc `k`.  Returns the annotator that was dropped for it, or −1."""
+    """One offer of annotator `j` to task `i` by arc `k`.  Returns the annotator dropped for it, or −1."""
     if book.tasks[i].need > 0:
         attach(book, i, j, k, value)
         if book.tasks[i].need == 0:

@@ -1,24 +1,24 @@
 """ε-scaling: from a coarse auction to the target gap.
 
-With a small ε from the start, tasks that compete for the same annotators raise the price in tiny steps ("price
-wars").  So the first auction runs at a coarse ε, and each further one at ε / `THETA`, from the prices and the held
-arcs of the last.  Arcs that the smaller ε no longer justifies are released first (`audit.drop`).  Every phase runs
-forward *and* reverse: leaving the reverse stage to the last phases costs up to 25 times as much on markets of
-identical annotators.
+With a small ε from the start, tasks that compete for the same annotators raise the price in tiny steps
+("price wars").  So the first auction runs at a coarse ε, and each further one at ε / `THETA`, from the
+prices and the held arcs of the last.  Arcs that the smaller ε no longer justifies are released first
+(`audit.drop`).  Every phase runs forward *and* reverse: leaving the reverse stage to the last phases costs
+up to 25 times as much on markets of identical annotators.
 
-Either order of the two stages is right: forward never empties a full column, reverse never empties a full row, so
-each keeps what the other has established.  A coarse phase leaves prices too high, and what `drop` has released is
-placed best by letting prices fall, so later phases begin with reverse (a third of the bids on identical annotators,
-half on a line).  Unless columns are much longer than rows: then an annotator's bid costs much more than a task's.
+Either order of the two stages is right: forward never empties a full column, reverse never empties a full
+row, so each keeps what the other has established.  A coarse phase leaves prices too high, and what `drop`
+has released is placed best by letting prices fall, so later phases begin with reverse (a third of the bids
+on identical annotators, half on a line).  Unless columns are much longer than rows: then an annotator's bid
+costs much more than a task's.
 
-It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid, ``abs_tol``
-below one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken below ``1e-13`` of
-the largest value, where float64 can no longer tell bids apart.
+It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid,
+``abs_tol`` below one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken
+below ``1e-13`` of the largest value, where float64 can no longer tell bids apart.
 
-The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must not
-coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it; where annotators abound, hardly
-anybody competes and 0.003 solves the market at once.
-"""
+The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must
+not coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it; where annotators
+abound, hardly anybody competes and 0.003 solves the market at once."""
 
 import numpy as np
 

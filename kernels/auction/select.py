@@ -1,13 +1,13 @@
 """The best few of a row of surpluses: the inner loop of every bid.
 
-A task that wants ``q`` more annotators bids for the ``q`` best surpluses ``s = w − p`` and bases its bids on the
-``(q+1)``-th, the best it leaves.  Only positive surpluses count.  Ties go to the lowest position.
+A task that wants ``q`` more annotators bids for the ``q`` best surpluses ``s = w − p`` and bases its bids
+on the ``(q+1)``-th, the best it leaves.  Only positive surpluses count.  Ties go to the lowest position.
 
-A running "best two" costs one dependent comparison per surplus, or one mispredicted branch whenever a new best
-appears.  Taking the maximum ``q + 1`` times costs neither: surpluses are clipped at 0, and non-negative floats
-order as their bit patterns do, so each pass is a maximum over integers, which the compiler may vectorise (over
-floats it may not without ``fastmath``).  From `MANY` on, a heap of the best ``q + 1`` is cheaper.
-"""
+A running "best two" costs one dependent comparison per surplus, or one mispredicted branch whenever a new
+best appears.  Taking the maximum ``q + 1`` times costs neither: surpluses are clipped at 0, and
+non-negative floats order as their bit patterns do, so each pass is a maximum over integers, which the
+compiler may vectorise (over floats it may not without ``fastmath``).  From `MANY` on, a heap of the best
+``q + 1`` is cheaper."""
 
 import numpy as np
 

@@ -1,13 +1,13 @@
 """Who holds a slot: attaching and releasing arcs, and finding the holder who minds leaving least.
 
-The tolerance of a holder, ``w − π_i``, is the price above which its task would rather go elsewhere.  A bid at a full
-column is decided against the weakest tolerance.  Profits move all the time, so tolerances are computed afresh when
-they are needed and never trusted from before.
+The tolerance of a holder, ``w − π_i``, is the price above which its task would rather go elsewhere.  A bid
+at a full column is decided against the weakest tolerance.  Profits move all the time, so tolerances are
+computed afresh when they are needed and never trusted from before.
 
-Up to `HEAP_FROM` slots that is a plain scan.  A larger column keeps its slots as a heap ordered by ``keys``, a lower
-bound of the tolerance: while tasks bid, profits fall and tolerances only rise, so a key that has gone stale is too
-low.  It is corrected when it reaches the root (`settle`).  Whatever else happens to a holder (a release, a profit
-that rose) clears ``heaped``, and the heap is rebuilt at the next bid.
+Up to `HEAP_FROM` slots that is a plain scan.  A larger column keeps its slots as a heap ordered by
+``keys``, a lower bound of the tolerance: while tasks bid, profits fall and tolerances only rise, so a key
+that has gone stale is too low.  It is corrected when it reaches the root (`settle`).  Whatever else happens
+to a holder (a release, a profit that rose) clears ``heaped``, and the heap is rebuilt at the next bid.
 """
 
 import numpy as np
@@ -96,8 +96,8 @@ def settle(book, first, size):
 def weakest(book, j):
     """Who minds leaving the full annotator `j` least: slot, its tolerance, the second weakest tolerance.
 
-    In a large column the second is not known before the weakest has been replaced: it is returned as +inf, and
-    `replace` finds the new minimum.
+    In a large column the second is not known before the weakest has been replaced: it is returned as +inf,
+    and `replace` finds the new minimum.
     """
     first = np.int64(book.annotators[j].first)
     size = np.int64(book.annotators[j].fill)

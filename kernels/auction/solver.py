@@ -1,8 +1,8 @@
 """`solve`: one market from arrays to a certified assignment.
 
-The Python side checks the input and hands flat buffers to one compiled call; the compiled side never raises.  Buffers
-belong to the calling thread and are reused, so that a small market costs microseconds; several threads may solve at
-the same time (the kernels release the GIL).
+The Python side checks the input and hands flat buffers to one compiled call; the compiled side never
+raises.  Buffers belong to the calling thread and are reused, so that a small market costs microseconds;
+several threads may solve at the same time (the kernels release the GIL).
 """
 
 from typing import NamedTuple
@@ -54,8 +54,9 @@ class Solution(NamedTuple):
 def open_book(edges, demand, capacity, price, held, book, desk):
     """Initialise the state from the given prices and held arcs; returns whether there were any.
 
-    Demand is cut to the row's length, capacity to one more than the column's: an annotator with more slots than
-    candidates can never be full, so its price is and stays 0.  Surplus holders are dropped in the order of rows.
+    Demand is cut to the row's length, capacity to one more than the column's: an annotator with more slots
+    than candidates can never be full, so its price is and stays 0.  Surplus holders are dropped in the
+    order of rows.
     """
     indptr, indices, values = edges
     tasks = book.tasks
@@ -147,11 +148,11 @@ def solve(
     held : uint8[nnz], optional
         Arcs to start from; surplus ones are dropped in the order of rows.
     gap_tol, abs_tol : float
-        Stop when ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  With integer values, ``gap_tol=0, abs_tol=0.5``
-        proves the optimum.
+        Stop when ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  With integer values, ``gap_tol=0,
+        abs_tol=0.5`` proves the optimum.
     max_work : int
-        Stop after about this many arcs have been read; counted, not timed, so that the result does not depend on the
-        machine.
+        Stop after about this many arcs have been read; counted, not timed, so that the result does not
+        depend on the machine.
     check : bool
         Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range.
 
@@ -194,8 +195,8 @@ def solve(
         indptr, indices, values, demand, capacity,
         _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
         float(gap_tol), float(abs_tol), int(max_work),
-        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.ints, space.reals,
-        space.pick, space.counters, held_out, price_out, profit_out,
+        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.ints,
+        space.reals, space.pick, space.counters, held_out, price_out, profit_out,
     )  # fmt: skip
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0

@@ -1,9 +1,8 @@
 """What the kernels rely on, checked once at the door, each violation with words of its own.
 
-The compiled code indexes without bounds checks: a market that passes here cannot make it read or write outside its
-arrays.  The checks read every arc once and need a mark per annotator; a caller that builds its arrays itself switches them
-off with ``check=False``.
-"""
+The compiled code indexes without bounds checks: a market that passes here cannot make it read or write
+outside its arrays.  The checks read every arc once and need a mark per annotator; a caller that builds its
+arrays itself switches them off with ``check=False``."""
 
 import numpy as np
 from numba import njit
@@ -60,11 +59,17 @@ def check_market(indptr, indices, values, demand, capacity):
         raise ValueError(f"indices: expected fewer than 2**31 arcs, got {indices.size}")
     fault, i, k = first_fault(indptr, indices, values, capacity.size, np.empty(capacity.size, np.int64))
     if fault == BAD_INDPTR:
-        raise ValueError(f"indptr: expected to rise from 0 to {indices.size} (len(indices)); broken at row {i}")
+        raise ValueError(
+            f"indptr: expected to rise from 0 to {indices.size} (len(indices)); broken at row {i}"
+        )
     if fault == BAD_INDEX:
-        raise ValueError(f"indices[{k}]: expected 0 <= annotator < {capacity.size}, got {indices[k]} (task {i})")
+        raise ValueError(
+            f"indices[{k}]: expected 0 <= annotator < {capacity.size}, got {indices[k]} (task {i})"
+        )
     if fault == DUPLICATE:
-        raise ValueError(f"indices[{k}]: annotator {indices[k]} appears twice among the candidates of task {i}")
+        raise ValueError(
+            f"indices[{k}]: annotator {indices[k]} appears twice among the candidates of task {i}"
+        )
     if fault == INFINITE:
         raise ValueError(f"values[{k}]: expected a finite value, got +inf (task {i}, annotator {indices[k]})")
 

@@ -2,15 +2,15 @@
 
     changed tasks bid → annotators left dear and idle bid → fresh bound → done, or a smaller ε
 
-The bound is recomputed every round from the current arcs and prices.  A row of it, the sum of the task's best surpluses,
-can change only if a price moved whose arc is, or becomes, one of these best: only such rows are read again.  The sum
-over all rows is taken afresh, in the order of a full pass, so it equals the full pass bit for bit and cannot drift.
-When most prices have moved, the full pass is cheaper.
+The bound is recomputed every round from the current arcs and prices.  A row of it, the sum of the task's
+best surpluses, can change only if a price moved whose arc is, or becomes, one of these best: only such rows
+are read again.  The sum over all rows is taken afresh, in the order of a full pass, so it equals the full
+pass bit for bit and cannot drift. When most prices have moved, the full pass is cheaper.
 
-The first round is cold.  Later ones keep their ε between rounds and steer it by the gap they leave: when the gap
-nears its target, new bids use a smaller ε and a slice of the tasks is audited at it (`polish`), so that the market
-tightens a little in every round instead of all at once in an unlucky one.  If the gap is missed nevertheless, all
-tasks are audited and ε is divided by 2 until it is met.
+The first round is cold.  Later ones keep their ε between rounds and steer it by the gap they leave: when
+the gap nears its target, new bids use a smaller ε and a slice of the tasks is audited at it (`polish`), so
+that the market tightens a little in every round instead of all at once in an unlucky one.  If the gap is
+missed nevertheless, all tasks are audited and ε is divided by 2 until it is met.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from kernels.auction.audit import audit, audit_rows, drop, look_around, primal, slot_cost
 from kernels.auction.forward import forward, look
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import AUDITS, EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
 from kernels.auction.select import largest
@@ -33,7 +33,7 @@ EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, MEMORY = 0, 1, 2, 3, 4, 5
 
 @inner
 def welcome(edges, book, desk, waiting):
-    """Give waiting tasks without a profit the one that present prices allow, so that idle annotators may ask them."""
+    """Give waiting tasks the profit that present prices allow, so that idle annotators may ask them."""
     for t in range(waiting):
         i = np.int64(desk.queue[t])
         if book.profit[i] == np.inf and book.tasks[i].demand > 0:
@@ -45,7 +45,7 @@ def welcome(edges, book, desk, waiting):
 
 @inner
 def polish(edges, book, desk, memory, touched, waiting, eps):
-    """Audit the next 1/`SLICES` of the tasks at `eps` and let the unhappy ones bid too; returns how many wait."""
+    """Audit the next 1/`SLICES` of the tasks and let the unhappy ones bid; returns how many wait."""
     m = np.int64(book.tasks.size)
     start = np.int64(memory[CURSOR])
     if start >= m:
@@ -70,7 +70,7 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
 
 @inner
 def fresh_bound(edges, columns, book, desk, seen, touched):
-    """Dual bound at the present prices, or −1.0 if a full pass is cheaper; ``seen`` are the prices of the last one."""
+    """Dual bound at the present prices, or −1.0 if a full pass is cheaper; `seen` are the last prices."""
     annotators = book.annotators
     work = 0
     for j in range(book.price.size):

@@ -1,8 +1,8 @@
 """Buffers that a thread keeps and reuses: a call that fits allocates nothing but its result.
 
-They only grow.  NumPy allocates them, not the kernels: its large blocks ask the operating system for huge pages, worth
-a fifth of the time of a market of a million tasks.  `measure` says how much a market needs, `carve` cuts it out.
-"""
+They only grow.  NumPy allocates them, not the kernels: its large blocks ask the operating system for huge
+pages, worth a fifth of the time of a market of a million tasks.  `measure` says how much a market needs,
+`carve` cuts it out."""
 
 import threading
 

@@ -5,10 +5,12 @@ from ortools.graph.python import min_cost_flow
 
 
 def market(rng, m_max=24, n_max=14, demand_max=6):
-    """One degenerate integer market: ties, worthless arcs, zero demand and capacity, demand beyond the row."""
+    """A degenerate integer market: ties, worthless arcs, zero demand and capacity, too much demand."""
     m = int(rng.integers(0, m_max + 1))
     n = int(rng.integers(1, n_max + 1))
-    rows = [np.sort(rng.choice(n, rng.integers(0, rng.integers(0, n + 1) + 1), replace=False)) for _ in range(m)]
+    rows = [
+        np.sort(rng.choice(n, rng.integers(0, rng.integers(0, n + 1) + 1), replace=False)) for _ in range(m)
+    ]
     length = np.array([len(r) for r in rows], np.int64)
     indptr = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
     indices = np.concatenate([*rows, []]).astype(np.int32)
@@ -49,7 +51,10 @@ def optimum(indptr, indices, values, demand, capacity):
         tails, (m + indices).astype(np.int32), np.ones(indices.size, np.int64), cost
     )
     flow.add_arcs_with_capacity_and_unit_cost(
-        (m + np.arange(n)).astype(np.int32), np.full(n, sink, np.int32), np.maximum(capacity, 0), np.zeros(n, np.int64)
+        (m + np.arange(n)).astype(np.int32),
+        np.full(n, sink, np.int32),
+        np.maximum(capacity, 0),
+        np.zeros(n, np.int64),
     )
     flow.add_arcs_with_capacity_and_unit_cost(
         np.arange(m, dtype=np.int32), np.full(m, sink, np.int32), demand, np.zeros(m, np.int64)
@@ -72,7 +77,9 @@ def hostile_start(rng, market):
 def changes(rng, n, room, most):
     """New rows for up to `most` tasks of a market of `n` annotators: indptr, indices, values, demand."""
     length = rng.integers(0, room + 1, most)
-    indices = np.concatenate([*(np.sort(rng.choice(n, k, replace=False)) for k in length), []]).astype(np.int32)
+    indices = np.concatenate([*(np.sort(rng.choice(n, k, replace=False)) for k in length), []]).astype(
+        np.int32
+    )
     indptr = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
     kind = int(rng.integers(0, 4))
     if kind == 0:

@@ -13,7 +13,9 @@ def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
     indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
     indices = np.tile(np.arange(room, dtype=np.int32), m)
     capacity = rng.integers(-1, 5, n)
-    return Market(indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6), room
+    return Market(
+        indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6
+    ), room
 
 
 def churn(rng, market, room, most=5):
@@ -114,7 +116,11 @@ def test_columns_that_overflow_are_laid_out_afresh():
     indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
     tasks = np.arange(m)
     market = Market(
-        indptr, np.tile(np.arange(3, dtype=np.int32), m), np.ones(m * room), np.ones(m, np.int64), np.full(n, 2)
+        indptr,
+        np.tile(np.arange(3, dtype=np.int32), m),
+        np.ones(m * room),
+        np.ones(m, np.int64),
+        np.full(n, 2),
     )
     for first in (0, 37, 10, 0):
         indices = np.tile(np.arange(first, first + 3, dtype=np.int32), m)
@@ -150,7 +156,11 @@ def test_values_far_above_all_before_do_not_start_a_price_war():
 )  # fmt: skip
 def test_malformed_changes_are_named_and_change_nothing(change, words):
     market = Market(
-        np.array([0, 2, 4]), np.array([0, 1, 0, 1], np.int32), np.ones(4), np.array([1, 1]), np.array([1, 1, 1])
+        np.array([0, 2, 4]),
+        np.array([0, 1, 0, 1], np.int32),
+        np.ones(4),
+        np.array([1, 1]),
+        np.array([1, 1, 1]),
     )
     market.solve()
     good = {

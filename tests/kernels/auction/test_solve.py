@@ -82,7 +82,11 @@ def test_worthless_arcs_are_never_taken():
 )
 def test_markets_without_arcs_are_worth_nothing(m, n):
     s = solve(
-        np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0), np.ones(m, np.int64), np.ones(n, np.int64)
+        np.zeros(m + 1, np.int64),
+        np.empty(0, np.int32),
+        np.empty(0),
+        np.ones(m, np.int64),
+        np.ones(n, np.int64),
     )
     assert (s.primal, s.bound, s.gap, s.status) == (0.0, 0.0, 0.0, 0)
     assert s.price.shape == (n,)

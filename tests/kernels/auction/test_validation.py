@@ -25,7 +25,11 @@ GOOD = {
         ({"indptr": np.array([0, 4, 3])}, ValueError, "broken at row 0"),
         ({"indptr": np.array([1, 2, 3])}, ValueError, "indptr: expected to rise from 0 to 3"),
         ({"indices": np.array([0, 1, 1])}, TypeError, "indices: expected dtype int32, got int64"),
-        ({"indices": np.array([0, 2, 1], np.int32)}, ValueError, r"indices\[1\]: expected 0 <= annotator < 2, got 2"),
+        (
+            {"indices": np.array([0, 2, 1], np.int32)},
+            ValueError,
+            r"indices\[1\]: expected 0 <= annotator < 2, got 2",
+        ),
         ({"indices": np.array([0, 1, -1], np.int32)}, ValueError, r"indices\[2\]: .* got -1 \(task 1\)"),
         ({"indices": np.array([1, 1, 1], np.int32)}, ValueError, "annotator 1 appears twice .* of task 0"),
         ({"values": np.array([1, 2, 3])}, TypeError, "values: expected dtype float64 or float32, got int64"),
