@@ -27,7 +27,7 @@ def test_without_accidents_every_task_gets_exactly_two_judgments_or_three_when_t
 
 
 def test_accuracy_and_cost_are_near_those_known_of_random_order() -> None:
-    """Published for rte in random order: .804 at 2.37 judgments a task; here the few who gave most answers come most."""
+    """Published for rte in random order: .804 at 2.37 judgments a task; here the busiest come most."""
     habits = msgspec.structs.replace(NO_ACCIDENTS, presence=0.15, present_at=500.0)
     lanes = [lane("rte", habits, seed) for seed in range(1, 6)]
     right = sum(made.accuracy for made in lanes) / len(lanes)
