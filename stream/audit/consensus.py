@@ -22,6 +22,12 @@ def publish(case: Case) -> None:
             continue
         _posterior(case, task, record, event)
         case.touched[pool_name, name] = case.pools[pool_name], task
+    for key in case.round.counted:
+        pool, task = case.touched[key]
+        if task.classes is not None and key not in case.round.consensus:
+            case.report(
+                1, f"a judgment changed {task.name!r}, its posterior is not published", case.round.record
+            )
     for pool, task in list(case.touched.values()):
         _task(case, pool, task)
     case.touched.clear()

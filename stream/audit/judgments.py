@@ -109,6 +109,8 @@ def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcom
         case.round.move(pool, task, is_after=not first)
     if count:
         remember_met(case, pool, task)
+        case.round.counted.add((pool.name, task.name))
+        case.touch(pool, task)
         task.counted += count
         task.project.use(pair.annotator.name, count)
     if name in ("corrected", "duplicate"):

@@ -31,8 +31,10 @@ def end(case: Case, pair: Pair, *allowed: str, because: Record | None = None) ->
         The input that brings the end about.
     """
     if "withdrawn:met_need" not in allowed and is_withdrawn(case, pair, ("met_need",)):
-        pool = case.pools[case.round.ends[pair.assignment][1].pool]
-        if is_met(case, pool, pair.task):  # it ended before, by a posterior that is published later
+        pool = case.pools.get(case.round.ends[pair.assignment][1].pool)
+        if pool is not None and is_met(
+            case, pool, pair.task
+        ):  # it ended before, by a posterior that is published later
             settle(case, pool, pair.task, "consensus", "met_need")
             return
     found = case.round.ends.pop(pair.assignment, None)

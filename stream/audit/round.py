@@ -81,6 +81,7 @@ class Round:
     letters: int = 0
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
+    counted: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
 
     @property

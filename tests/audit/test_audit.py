@@ -1,11 +1,14 @@
 """The auditor finds nothing in a correct history, in whatever chunks it comes."""
 
+import ast
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stream.audit
 from stream import topics
 from stream.audit import Audit, IncompleteLog, Limits, Record, partition_of
 from stream.audit.log import TOPICS
@@ -91,6 +94,21 @@ def test_a_market_of_many_partitions_checks_its_own():
     auditor = Audit(partition=3, partitions=16)
     auditor.feed([])
     assert auditor.finish() == []
+
+
+def test_the_auditor_imports_nothing_else_of_this_project() -> None:
+    """Its verdict is worth something because it shares no rule with what it judges."""
+    folder = Path(stream.audit.__file__).parent
+    found = set()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                found.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                found |= {name.name for name in node.names}
+    ours = {name for name in found if name.split(".")[0] in ("stream", "kernels", "load")}
+    modules = {"stream.audit", *(f"stream.audit.{path.stem}" for path in folder.glob("*.py"))}
+    assert ours <= modules | {"stream.events", "stream.topics"}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """Every kind of broken promise is found, and the records that show it are named."""
 
+import random
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from stream import topics
-from stream.audit import Audit, Record, Violation
+from stream.audit import Audit, IncompleteLog, Record, Violation
 from tests.audit.history import Step, correct, end, event, judgment, offer, posterior, records, settlement
 
 Plant = Callable[[list[Step]], Any]
@@ -301,6 +305,55 @@ def test_found_and_named(name: str):
     for violation in found:
         assert violation.records, violation
         assert set(violation.records) <= names
+
+
+LOG = list(records(correct()))
+OUTPUTS = [
+    place
+    for place, record in enumerate(LOG)
+    # the last round record ends what is checked
+    if record.topic not in topics.INPUTS and place != len(LOG) - 1
+]
+
+
+def renumbered(log: list[Record]) -> list[Record]:
+    ends: Counter[str] = Counter()
+    found = []
+    for record in log:
+        found.append(record._replace(offset=ends[record.topic]))
+        ends[record.topic] += 1
+    return found
+
+
+@pytest.mark.parametrize("place", OUTPUTS, ids=[f"{place}-{LOG[place].topic}" for place in OUTPUTS])
+def test_no_output_can_be_missing_or_there_twice(place: int) -> None:
+    for log in (LOG[:place] + LOG[place + 1 :], LOG[: place + 1] + LOG[place:]):
+        try:
+            assert audit(renumbered(log)), LOG[place]
+        except IncompleteLog:
+            assert LOG[place].topic == topics.ROUNDS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_log_never_ends_the_auditor(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(20):
+        log = list(LOG)
+        for _ in range(rng.choice([1, 3, 10])):
+            place = rng.randrange(len(log))
+            value = msgspec.json.decode(log[place].value or b"")
+            if isinstance(value, dict) and value and rng.random() < 0.5:
+                field, other = rng.choice(list(value)), rng.choice(LOG)
+                value[field] = msgspec.json.decode(other.value or b"").get(
+                    field, rng.choice([None, "x", 7, []])
+                )
+                log[place] = log[place]._replace(value=msgspec.json.encode(value))
+            elif rng.random() < 0.5:
+                del log[place]
+            else:
+                log[place : place + 2] = reversed(log[place : place + 2])
+        with suppress(IncompleteLog):
+            audit(renumbered(log))
 
 
 def test_a_withdrawn_need_is_followed():
