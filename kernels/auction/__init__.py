@@ -5,8 +5,19 @@
 `arena`, `warm` and `market` add persistence."""
 
 from kernels.auction.certificate import certificate
+from kernels.auction.explain import Explanation, explain, flip
 from kernels.auction.market import Market, Round
 from kernels.auction.precompile import precompile
 from kernels.auction.solver import Solution, solve
 
-__all__ = ["Market", "Round", "Solution", "certificate", "precompile", "solve"]
+__all__ = [
+    "Explanation",
+    "Market",
+    "Round",
+    "Solution",
+    "certificate",
+    "explain",
+    "flip",
+    "precompile",
+    "solve",
+]
