@@ -6,14 +6,15 @@ used (Dawid's prequential principle, 1984). No gold is needed. All engines forec
 engine 0, so that it is their posteriors which compete and not how well a row is shrunk: with its own rows
 engine 2 forecasts better even where it labels worse.
 
-Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. n
-judgments are therefore taken to be worth n / (1 + (n - 1) rho) independent ones,
+Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike.
+And a single judgment can be worth less than the annotator's record says. The learned posterior of n judgments
+is reported as
 
-    q_cal proportional to q^(1 / (1 + (n - 1) rho)),
+    q_cal proportional to q^(first / (1 + (n - 1) rho)),
 
 which leaves the arg-max as it is. Every judgment on a task whose truth is known is one sample of how well
-each of RHOS candidates would have done; rho is the candidate of the least log-loss plus PULL (log rho /
-0.4)^2. It acts on the reported posterior only: the same exponent inside learning costs accuracy.
+each candidate for (rho, first) would have done; the one of least log-loss is used, pulled towards (0.4, 1).
+It acts on the reported posterior only: the same exponent inside learning costs accuracy.
 
 Both records follow the log; a retraction does not rewind them.
 """
@@ -29,16 +30,13 @@ from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 SCALE = 65536.0
 UNIT = 1.0 / SCALE
 LEAD = 3.0
-PULL = 0.5
 LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
-"""Candidates are LOWEST exp(STEP i): 0.02 to 4."""
+"""Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
 
-
-@kernel
-def candidate(i):
-    """The i-th candidate for rho."""
-    return LOWEST * math.exp(STEP * i)
+FIRSTS = (1.0, 0.85, 0.7, 0.55)
+PULL_RHO = 0.5
+PULL_FIRST = 2.0
 
 
 @inner
@@ -118,25 +116,27 @@ def choose(skills, m):
 
 @kernel
 def sample(skills, m, n, truth, q):
-    """Learn rho from the posterior `q` (largest entry 1) of a task of `n` judgments and known `truth`."""
+    """Learn the calibration from `q` (largest entry 1), the posterior of `n` judgments on a known `truth`."""
     model = skills.models[m]
     classes = model["classes"]
-    at = loss_at(skills, m)
+    loss = loss_at(skills, m)
     model["gold"] += 1
-    best = 0.0
-    chosen = 0
-    for i in range(RHOS):
-        rho = candidate(i)
-        power = 1.0 / (1.0 + (n - 1) * rho)
-        total = 0.0
-        for k in range(classes):
-            total += q[k] ** power
-        skills.evidence[at + i] += math.log(total) - power * math.log(max(q[truth], 1e-30))
-        value = skills.evidence[at + i] + PULL * math.log(rho / DEFAULT_RHO) ** 2
-        if i == 0 or value < best:
-            best = value
-            chosen = i
-    model["rho"] = candidate(chosen)
+    best = math.inf
+    for r in range(RHOS):
+        rho = LOWEST * math.exp(STEP * r)
+        far = PULL_RHO * math.log(rho / DEFAULT_RHO) ** 2
+        for f in range(len(FIRSTS)):
+            power = FIRSTS[f] / (1.0 + (n - 1) * rho)
+            total = 0.0
+            for k in range(classes):
+                total += q[k] ** power
+            at = loss + r * len(FIRSTS) + f
+            skills.evidence[at] += math.log(total) - power * math.log(max(q[truth], 1e-300))
+            value = skills.evidence[at] + far + PULL_FIRST * (1.0 - FIRSTS[f])
+            if value < best:
+                best = value
+                model["rho"] = rho
+                model["first"] = FIRSTS[f]
 
 
 @inner
@@ -144,7 +144,7 @@ def calibrate(skills, m, n, q, report):
     """Write the calibrated posterior to `report`, given `q` whose largest entry is 1; rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
-    power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
+    power = model["first"] / (1.0 + max(n - 1, 0) * model["rho"])
     for k in range(classes):
         report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, UNIT)
     rounded(report, classes)

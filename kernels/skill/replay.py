@@ -183,10 +183,7 @@ def allocate(
                 continue
             if asked[i] or count[t] + flying[t] >= most:
                 continue
-            top = 0.0
-            for k in range(classes):
-                top = max(top, reported[t, k])
-            if top >= stop:
+            if _top(reported[t]) >= stop:
                 continue
             information, accuracy = gain_prepared(theta, reported[t], classes)
             value = (accuracy + EPSILON * information) / (1.0 + flying[t])
@@ -219,7 +216,7 @@ def allocate(
             for _ in range(revisits):
                 state = _next(state)
                 t = task[queue[(state >> 33) % counted]]
-                if truth[t] < 0:
+                if truth[t] < 0 and _top(reported[t]) < stop:
                     part = table[:, start[t] : start[t + 1]]
                     refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
                     right += _credit(reported[t], known[t]) - credit[t]
@@ -240,16 +237,21 @@ def _owner(own, i):
     return np.searchsorted(own, i, side="right") - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _top(q):
+    top = 0.0
+    for k in range(len(q)):
+        top = max(top, q[k])
+    return top
+
+
+@kernel
 def _credit(q, known):
     """1 when the arg-max of `q` is `known`, shared between ties (up to rounding); 0 when nothing is known."""
     if known < 0:
         return 0.0
-    top = 0.0
-    for k in range(len(q)):
-        top = max(top, q[k])
+    top = _top(q) - len(q) * UNIT
     ties = 0
-    top -= len(q) * UNIT
     for k in range(len(q)):
         ties += q[k] >= top
     return 1.0 / ties if q[known] >= top else 0.0
