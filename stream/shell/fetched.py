@@ -18,6 +18,8 @@ from aiokafka.errors import CorruptRecordException
 class BatchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """The records of one partition in one fetch."""
 
+    next_fetch_offset: int
+
     def drain(self) -> list[Any]:
         """All of them; moves `next_fetch_offset` behind the last batch."""
         found: list[Any] = []
@@ -46,11 +48,14 @@ class BatchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 class BatchedResult(fetcher.FetchResult):  # type: ignore[misc]
     """What a fetch left for one partition; always taken as a whole."""
 
+    _partition_records: BatchedRecords | None
+
     def getall(self, max_records: int | None = None) -> list[Any]:
         """All records of the fetch; `max_records` is not for callers of this process."""
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        found = self._partition_records.drain()
+        records = self._partition_records
+        found = records.drain() if records is not None else []
         self._update_position()
         self._partition_records = None
         return found

@@ -6,7 +6,7 @@ the rows and their restoration. What it compiles is kept on disk; the next start
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stream import events as wire
 from stream.core.intake import Range
@@ -67,8 +67,9 @@ def _script(stage: _Stage) -> None:
             )
         return said
 
-    def about(kind: type[wire.Event], task: str, annotator: str, at: float, **fields: object) -> wire.Event:
-        return kind(pool=POOL, at=at, task=task, annotator=annotator, **fields)
+    def about(kind: Any, task: str, annotator: str, at: float, **fields: object) -> wire.Event:
+        event: wire.Event = kind(pool=POOL, at=at, task=task, annotator=annotator, **fields)
+        return event
 
     tasks: list[wire.Event] = [
         wire.ProjectSet(pool=POOL, at=AT, project="p", budget=100_000, max_per_annotator=10_000),
