@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,17 @@ from kernels import skill
 from stream import events as wire
 
 INF = float("inf")
+
+
+class Rejection(Exception):
+    """The record is a dead letter, for this reason."""
+
+
+class Waiting(NamedTuple):
+    topic: str
+    offset: int
+    event: Any
+    until: float
 
 
 @dataclass

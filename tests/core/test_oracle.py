@@ -16,7 +16,7 @@ from stream.shell.audit import limits_of
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Record, Turn, Writer
 from tests.core.oracle import Oracle
 
-SEEDS = range(12)
+SEEDS = range(8)
 TURNS = 40
 
 

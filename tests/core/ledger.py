@@ -1,0 +1,225 @@
+"""One pool of the oracle: its entities, how work ends, how tasks settle, what becomes of judgments."""
+
+from typing import Any
+
+from kernels import skill
+from stream import events as wire
+from tests.core.book import INF, Annotator, Evidence, Pair, Project, Rejection, Slots, Task, Waiting
+
+REVISITS, PROBES = 2, 16
+
+
+class Ledger:
+    """One pool."""
+
+    def __init__(self, name: str, oracle: Any) -> None:
+        self.name, self.oracle, self.market = name, oracle, oracle.market
+        self.evidence = Evidence()
+        self.slots = Slots()
+        self.tasks: dict[str, Task] = {}
+        self.annotators: dict[str, Annotator] = {}
+        self.projects: dict[str, Project] = {}
+        self.waiting: dict[str, list[Waiting]] = {}
+        self.gone: dict[str, float] = {}
+        self.paused, self.changed_at = False, 0.0
+        self.revisited = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self.assignments: list[Any] = []
+        self.judgments: list[Any] = []
+        self.blocked: list[Any] = []
+        self.settled: list[Task] = []
+        self.changed: list[Task] = []
+        self.asked: list[Annotator] = []
+        self.rejected: dict[tuple[str, int], str] = {}
+
+    @property
+    def now(self) -> float:
+        return self.oracle.now
+
+    def annotator(self, name: str) -> Annotator:
+        if name not in self.annotators:
+            if len(name.encode()) > wire.ID_BYTES:
+                raise Rejection("malformed")
+            self.annotators[name] = Annotator(name, len(self.annotators))
+        return self.annotators[name]
+
+    def project(self, name: str) -> Project:
+        if name not in self.projects:
+            if len(name.encode()) > wire.ID_BYTES:
+                raise Rejection("malformed")
+            self.projects[name] = Project(name)
+        return self.projects[name]
+
+    def out(self, kind: Any, **fields: Any) -> Any:
+        return kind(pool=self.name, partition=self.oracle.partition, round=self.oracle.number, **fields)
+
+    def end(self, task: Task, pair: Pair, state: str, outcome: str, cause: str | None = None) -> None:
+        pair.state, pair.due = state, INF
+        pair.annotator.live.remove((task, pair))
+        task.project.live -= 1
+        self.assignments.append(
+            self.out(
+                wire.AssignmentEnded, assignment=pair.assignment, task=task.name,
+                annotator=pair.annotator.name, at=self.now, outcome=outcome, cause=cause,
+            )
+        )  # fmt: skip
+
+    def withdraw(self, task: Task, cause: str, most: int | None = None) -> None:
+        for pair in task.having("offered")[:most]:
+            self.end(task, pair, "withdrawn", "withdrawn", cause)
+
+    def settle(self, task: Task, outcome: str, cause: str) -> None:
+        if task.state != "open":
+            return
+        task.state, task.outcome = "settled", outcome
+        task.label = task.leader if task.counted or task.truth >= 0 else None
+        task.due = self.now + self.market.settled_retention_s
+        self.withdraw(task, cause)
+        self.settled.append(task)
+
+    def review(self, task: Task) -> None:
+        if task.state != "open":
+            return
+        if task.counted >= task.need:
+            outcome = "complete"
+            if task.asks_confidence:
+                outcome = "consensus" if task.is_sure else "exhausted"
+            self.settle(task, outcome, "met_need")
+            return
+        self.withdraw(task, "met_need", max(0, task.counted + task.live - task.need))
+
+    def tell(self, task: Task) -> None:
+        if task not in self.changed:
+            self.changed.append(task)
+
+    def revisit(self, task: Task, at: float) -> None:
+        used, done = len(self.slots.tasks), 0
+        for _ in range(min(PROBES, used)):
+            if done == REVISITS:
+                break
+            other = self.slots.tasks[self.revisited % used]
+            self.revisited = self.revisited % used + 1
+            if other is None or other is task or other.state != "open" or not other.counted:
+                continue
+            if other.model != task.model:
+                continue
+            done += 1
+            n = self.evidence.gather(other)
+            if self.evidence.call(skill.refresh, other, n, at=at) > 0.0:
+                self.tell(other)
+                self.review(other)
+
+    def count(self, task: Task, pair: Pair, at: float) -> None:
+        pair.counted = True
+        task.project.counted += 1
+        if task.model is not None:
+            skill.seat(self.evidence.columns, task.model, pair.annotator.slot)
+            n = self.evidence.gather(task, pair)
+            self.evidence.call(skill.learn, task, n, 1, at=at)
+            pair.stamp = int(self.evidence.stamps[n - 1])
+            self.tell(task)
+            if task.state == "open":
+                self.revisit(task, at)
+        self.review(task)
+
+    def judged(self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int) -> None:
+        pair = task.pairs.get(annotator.name)
+        state = "new" if pair is None else pair.state
+        if isinstance(event, wire.JudgmentRetracted):
+            self.retract(task, annotator, event, topic, offset)
+            return
+        if (event.label is None) != (not task.classes) or (event.label or 0) >= max(task.classes, 1):
+            raise Rejection("invalid")
+        source = task, annotator, event, topic, offset
+        if isinstance(event, wire.JudgmentCorrected) and pair is not None and state in ("judged", "voided"):
+            if state == "voided":
+                self.settlement(*source, "duplicate", 0, None)
+                return
+            self.settlement(*source, "corrected", 0, pair.accepted_at)
+            if pair.counted and task.model is not None and pair.label != event.label:
+                n = self.evidence.gather(task, pair)
+                self.evidence.call(skill.correct, task, n, n - 1, event.label, at=event.at)
+                pair.stamp = int(self.evidence.stamps[n - 1])
+                self.tell(task)
+            pair.label = event.label
+            self.review(task)
+            return
+        if state in ("judged", "voided"):
+            self.settlement(*source, "duplicate", 0, None)
+            return
+        if pair is None:
+            asked = task.state == "open" and task.counted + task.live < task.need
+            pair = task.pairs[annotator.name] = Pair(annotator)
+            outcome, counts = ("unsolicited", 1) if asked else ("surplus", 0)
+        elif state in ("offered", "leased"):
+            outcome, counts = "counted", 1
+            if state == "offered":
+                pair.accepted_at = self.now
+            self.end(task, pair, "judged", "submitted")
+        else:
+            wanted = task.outcome not in ("cancelled", "deadline", "blocked")
+            room = task.counted + len(task.having("leased")) < task.most
+            outcome, counts = "late", int(wanted and room)
+        pair.state, pair.label = "judged", event.label
+        self.settlement(*source, outcome, counts, pair.accepted_at)
+        if counts:
+            self.count(task, pair, event.at)
+
+    def retract(self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int) -> None:
+        pair = task.pairs.get(annotator.name)
+        outcome, counts = "retracted", 0
+        if pair is not None and pair.state == "voided":
+            outcome = "duplicate"
+        elif pair is not None and pair.state == "judged":
+            if pair.counted:
+                counts = -1
+                if task.model is not None:
+                    n = self.evidence.gather(task, pair)
+                    self.evidence.call(skill.forget, task, n, n - 1, at=event.at)
+                    self.tell(task)
+                pair.counted = False
+                task.project.counted -= 1
+            pair.state = "voided"
+        self.settlement(task, annotator, event, topic, offset, outcome, counts, None)
+        if counts:
+            self.review(task)
+
+    def settlement(
+        self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int, outcome: str, count: int,
+        accepted_at: float | None,
+    ) -> None:  # fmt: skip
+        self.judgments.append(
+            self.out(
+                wire.JudgmentSettled, task=task.name, project=task.project.name, annotator=annotator.name,
+                source=wire.Source(topic=topic, partition=self.oracle.partition, offset=offset),
+                outcome=outcome, count=count, duration_s=getattr(event, "duration_s", None),
+                accepted_at=accepted_at,
+            )
+        )  # fmt: skip
+
+    def consensus(self) -> list[Any]:
+        found: list[Any] = []
+        for task in self.settled:
+            known = task.classes and (task.counted or task.truth >= 0)
+            task.label = task.leader if known else task.label
+            found.append(
+                self.out(
+                    wire.TaskSettled, task=task.name, project=task.project.name, outcome=task.outcome,
+                    label=task.leader if known else None, posterior=task.posterior if known else None,
+                    judgments=task.counted,
+                )
+            )  # fmt: skip
+        for task in self.changed:
+            revised = task.state == "settled" and task not in self.settled and task.label is not None
+            kind = wire.ConsensusRevised if revised and task.label != task.leader else wire.ConsensusUpdated
+            if task.state == "settled" and task not in self.settled:
+                task.label = task.leader
+            found.append(
+                self.out(
+                    kind, task=task.name, skill=task.skill, label=task.leader, posterior=task.posterior,
+                    judgments=task.counted,
+                )
+            )  # fmt: skip
+        return found

@@ -1,0 +1,237 @@
+"""What events about tasks, projects, pools and people bring about in the oracle, and what time does."""
+
+from typing import Any
+
+import numpy as np
+from msgspec import UNSET
+
+from kernels import skill
+from stream import events as wire
+from tests.core.book import INF, Annotator, Rejection, Task
+from tests.core.offering import Offering
+
+
+class Book(Offering):
+    """A pool: events and the clock."""
+
+    def created(self, event: wire.TaskCreated) -> None:
+        if event.task in self.tasks or event.task in self.gone:
+            return
+        if event.purpose != "work":
+            raise Rejection("not_supported_yet")
+        project = self.project(event.project)
+        preset = project.set.defaults if project.set else wire.TaskDefaults()
+
+        def pick(name: str, otherwise: Any) -> Any:
+            for source in (event, preset):
+                if getattr(source, name) is not UNSET:
+                    return getattr(source, name)
+            return otherwise
+
+        name, classes, overlap = pick("skill", None), pick("classes", None) or 0, pick("overlap", 3)
+        confidence, most = pick("confidence", None), pick("max_overlap", None)
+        most = overlap if most is None or confidence is None else most
+        if name is None or most < overlap or (pick("min_skill", None) is not None and not classes):
+            raise Rejection("invalid")
+        if len(name.encode()) > wire.ID_BYTES or len(event.task.encode()) > wire.ID_BYTES:
+            raise Rejection("malformed")
+        for person in (*event.only, *event.exclude):
+            self.annotator(person)
+        model = self.evidence.model(name, classes) if classes else None
+        deadline = pick("deadline", None)
+        slot = self.slots.take()
+        task = self.slots.tasks[slot] = self.tasks[event.task] = Task(
+            event.task, slot, project, name, model, classes, overlap, most, confidence,
+            INF if deadline is None else deadline, pick("lease_s", None) or self.market.lease_s,
+            frozenset(pick("requires", ())), pick("min_skill", None), frozenset(event.only),
+            frozenset(event.exclude), event.at, pick("priority", 0), pick("value", 1.0),
+            pick("expected_s", None) or self.market.expected_s, event.at, *_beliefs(classes),
+        )  # fmt: skip
+        task.due = min(task.deadline, project.deadline)
+        if task.model is not None:
+            self.evidence.call(skill.refresh, task, 0, at=event.at)
+        if project.state == "closed":
+            self.settle(task, "cancelled", "cancel")
+        for waits in self.waiting.pop(event.task, []):
+            self.oracle.apply(self, waits.topic, waits.offset, waits.event)
+
+    def updated(self, task: Task, event: wire.TaskUpdated) -> None:
+        if event.at < task.updated:
+            return
+        overlap = task.overlap if event.overlap is UNSET else event.overlap
+        confidence = task.confidence if event.confidence is UNSET else event.confidence
+        most = task.most if event.max_overlap is UNSET else event.max_overlap
+        if most is None or confidence is None:
+            most = overlap
+        if most < overlap:
+            if event.max_overlap is not UNSET:
+                raise Rejection("invalid")
+            most = overlap
+        task.updated, task.overlap, task.most, task.confidence = event.at, overlap, most, confidence
+        if event.deadline is not UNSET:
+            task.deadline = INF if event.deadline is None else event.deadline
+        if event.lease_s is not UNSET:
+            task.lease_s = event.lease_s or self.market.lease_s
+        if event.expected_s is not UNSET:
+            task.expected_s = event.expected_s or self.market.expected_s
+        for name in ("min_skill", "priority", "value"):
+            if getattr(event, name) is not UNSET:
+                setattr(task, name, getattr(event, name))
+        for name in ("requires", "only", "exclude"):
+            if getattr(event, name) is not UNSET:
+                setattr(task, name, frozenset(getattr(event, name)))
+                for person in getattr(event, name) if name != "requires" else ():
+                    self.annotator(person)
+        if task.state == "open":
+            task.due = min(task.deadline, task.project.deadline)
+        self.review(task)
+
+    def truth(self, task: Task, event: wire.TruthSet) -> None:
+        if event.label >= task.classes:
+            raise Rejection("invalid")
+        task.truth = event.label
+        self.evidence.call(skill.refresh, task, self.evidence.gather(task), at=event.at)
+        self.tell(task)
+        self.settle(task, "complete", "met_need")
+
+    def project_set(self, event: wire.ProjectSet) -> None:
+        project = self.project(event.project)
+        if event.at < project.at:
+            return
+        project.at, project.set = event.at, event
+        project.is_limited = project.is_limited or event.max_per_annotator is not None
+        for task in self.slots:
+            if task.state != "open" or task.project is not project:
+                continue
+            task.due = min(task.deadline, project.deadline)
+            if event.state == "closed":
+                self.settle(task, "cancelled", "cancel")
+            elif event.state == "paused":
+                self.withdraw(task, "pause")
+
+    def pool_set(self, event: wire.PoolPaused | wire.PoolResumed) -> None:
+        if event.at < self.changed_at:
+            return
+        self.changed_at, self.paused = event.at, isinstance(event, wire.PoolPaused)
+        if self.paused:
+            for task in self.slots:
+                self.withdraw(task, "pause")
+
+    def online(self, annotator: Annotator, event: wire.AnnotatorOnline) -> None:
+        if event.at < annotator.presence_at:
+            return
+        annotator.presence_at, annotator.online, annotator.paused = event.at, True, False
+        annotator.mode, annotator.capacity, annotator.gone_at = event.mode, event.capacity, INF
+        annotator.expires = min(event.at + event.ttl_s, INF if event.until is None else event.until)
+        self.release(annotator, "override", annotator.capacity)
+
+    def release(self, annotator: Annotator, cause: str, keep: int = -1) -> None:
+        """Withdraw the newest unaccepted offers until at most ``keep`` works are live."""
+        for task, pair in reversed(list(annotator.live)):
+            if len(annotator.live) > keep and pair.state == "offered":
+                self.end(task, pair, "withdrawn", "withdrawn", cause)
+
+    def leave(self, annotator: Annotator, at: float) -> None:
+        annotator.online, annotator.expires = False, INF
+        self.release(annotator, "absence")
+        if annotator.live:
+            annotator.gone_at = at
+
+    def presence(self, annotator: Annotator, event: wire.AnnotatorPaused | wire.AnnotatorOffline) -> None:
+        if event.at < annotator.presence_at:
+            return
+        annotator.presence_at = event.at
+        if isinstance(event, wire.AnnotatorPaused):
+            annotator.paused = True
+            self.release(annotator, "pause")
+        elif annotator.online:
+            self.leave(annotator, self.now)
+
+    def requested(self, annotator: Annotator, event: wire.WorkRequested) -> None:
+        annotator.asked += event.count
+        annotator.projects = event.projects
+        if annotator not in self.asked:
+            self.asked.append(annotator)
+
+    def respond(self, task: Task, annotator: Annotator, event: Any) -> None:
+        pair = task.pairs.get(annotator.name)
+        if pair is None or pair.state not in ("offered", "leased"):
+            return
+        if isinstance(event, wire.AssignmentDeclined):
+            self.end(task, pair, "refused", "declined")
+            task.faults += event.reason in ("broken", "unclear")
+            if task.faults >= self.market.block_declines and task.state == "open":
+                self.blocked.append(
+                    self.out(
+                        wire.TaskBlocked, task=task.name, project=task.project.name, declines=task.faults
+                    )
+                )
+                self.settle(task, "blocked", "cancel")
+            return
+        if isinstance(event, wire.AssignmentAccepted) and pair.state == "offered":
+            pair.state, pair.accepted_at, pair.due = "leased", self.now, self.now + task.lease_s
+        elif (
+            isinstance(event, wire.AssignmentExtended)
+            and pair.state == "leased"
+            and pair.extensions < self.market.max_extensions
+        ):
+            pair.extensions += 1
+            pair.due += task.lease_s
+        else:
+            return
+        self.assignments.append(
+            self.out(
+                wire.AssignmentLeased, assignment=pair.assignment, task=task.name, annotator=annotator.name,
+                at=self.now, submit_by=pair.due,
+            )
+        )  # fmt: skip
+
+    def advance(self, horizon: float) -> list[Task]:
+        """Let everything expire that is due; return the tasks whose books close."""
+        for annotator in self.annotators.values():
+            for task, pair in reversed(list(annotator.live)):
+                if pair.due > horizon:
+                    continue
+                if pair.state == "offered":
+                    self.end(task, pair, "lapsed", "expired")
+                    annotator.missed += 1
+                    annotator.absent = annotator.absent or annotator.missed >= self.market.missed_offers
+                else:
+                    self.end(task, pair, "abandoned", "abandoned")
+            if annotator.absent:
+                self.release(annotator, "absence")
+            if annotator.online and annotator.expires <= horizon:
+                self.leave(annotator, annotator.expires)
+            if annotator.gone_at + self.market.grace_s <= horizon:
+                annotator.gone_at = INF
+                for task, pair in reversed(list(annotator.live)):
+                    self.end(task, pair, "abandoned", "abandoned")
+        closed = []
+        for task in self.slots:
+            if task.due <= horizon:
+                if task.state == "open":
+                    self.settle(task, "deadline", "cancel")
+                elif leases := task.having("leased"):
+                    task.due = max(pair.due for pair in leases)
+                else:
+                    closed.append(task)
+        for name, waiting in list(self.waiting.items()):
+            for waits in waiting:
+                if waits.until <= horizon:
+                    self.oracle.rejected[waits.topic, waits.offset] = "unknown_task"
+            self.waiting[name] = [waits for waits in waiting if waits.until > horizon]
+            if not self.waiting[name]:
+                del self.waiting[name]
+        self.gone = {name: until for name, until in self.gone.items() if until > horizon}
+        return closed
+
+    def close(self, task: Task) -> None:
+        del self.tasks[task.name]
+        self.slots.release(task.slot)
+        if task.project.is_limited:
+            task.project.closed.update(pair.annotator.name for pair in task.pairs.values() if pair.counted)
+        self.gone[task.name] = self.now + self.market.settled_retention_s
+
+
+def _beliefs(classes: int) -> tuple[Any, Any]:
+    return np.zeros(int(skill.belief_width(classes)), np.float32), np.zeros(max(classes, 2), np.float32)

@@ -1,0 +1,108 @@
+"""What the oracle says about offers: what forbids one, what a pair is worth, who got less than asked."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from kernels import skill
+from stream import events as wire
+from tests.core.book import Annotator, Pair, Project, Task
+from tests.core.ledger import Ledger
+
+
+class Offering(Ledger):
+    """A pool that takes offers."""
+
+    def offer(self, name: str, to: str, assignment: str) -> wire.AssignmentOffered:
+        """Make an offer that the market chose, if no rule forbids it."""
+        task, annotator = self.tasks[name], self.annotators[to]
+        assert not (broken := self.forbids(task, annotator)), (assignment, broken)
+        pair = task.pairs.pop(to, None) or Pair(annotator)
+        task.pairs[to] = pair
+        pair.state, pair.assignment, pair.due = "offered", assignment, self.now + self.market.accept_s
+        pair.extensions, pair.accepted_at = 0, None
+        annotator.live.append((task, pair))
+        annotator.asked -= annotator.asked > 0
+        task.project.live += 1
+        return self.out(  # type: ignore[no-any-return]
+            wire.AssignmentOffered, assignment=assignment, task=name, project=task.project.name,
+            skill=task.skill, annotator=to, at=self.now, accept_by=pair.due, lease_s=task.lease_s,
+        )  # fmt: skip
+
+    def forbids(self, task: Task, annotator: Annotator) -> list[str]:
+        """Names of the rules that forbid an offer now."""
+        project, pair = task.project, task.pairs.get(annotator.name)
+        profile, limits = annotator.profile, task.project.set
+        skills, attributes = (
+            (frozenset(), frozenset())
+            if profile is None
+            else map(frozenset, (profile.skills, profile.attributes))
+        )
+        rules = {
+            "free": not annotator.is_free(self.now),
+            "settled": task.state != "open",
+            "need": task.counted + task.live >= task.need,
+            "pool": self.paused,
+            "project": project.state != "active",
+            "deadline": min(task.deadline, project.deadline) <= self.now,
+            "skill": not {task.skill, "*"} & skills,
+            "requires": not task.requires <= attributes,
+            "only": bool(task.only) and annotator.name not in task.only,
+            "exclude": annotator.name in task.exclude,
+            "met": pair is not None and pair.state not in ("lapsed", "withdrawn"),
+            "asked": annotator.mode == "pull"
+            and bool(annotator.projects)
+            and project.name not in annotator.projects,
+            "min_skill": not self.is_able(task, annotator),
+        }
+        if limits is not None and limits.budget is not None:
+            rules["budget"] = project.counted + project.live >= limits.budget
+        if limits is not None and limits.max_per_annotator is not None:
+            rules["share"] = self.share(project, annotator) >= limits.max_per_annotator
+        return [name for name, is_broken in rules.items() if is_broken]
+
+    def share(self, project: Project, annotator: Annotator) -> int:
+        pairs = (task.pairs.get(annotator.name) for task in self.tasks.values() if task.project is project)
+        return project.closed[annotator.name] + sum(
+            pair.counted or pair.state in ("offered", "leased") for pair in pairs if pair is not None
+        )
+
+    def is_able(self, task: Task, annotator: Annotator) -> bool:
+        if task.min_skill is None or (annotator.profile and task.skill in annotator.profile.grants):
+            return True
+        seat = int(self.evidence.columns.seat_of[task.model, annotator.slot])
+        return bool(skill.at_least(self.evidence.columns, task.model, seat, task.min_skill) >= 0.8)
+
+    def value(self, task: Task, annotator: Annotator) -> float:
+        """What the annotator's next judgment on the task is worth now, see ``kernels/valuation.py``."""
+        columns, project = self.evidence.columns, task.project.set
+        weight = task.value * (project.weight if project else 1.0) * 2.0**task.priority
+        left = min(task.deadline, task.project.deadline) - self.now
+        weight *= 2.0 - max(left, 0.0) / 3600.0 if left < 3600.0 else 1.0
+        weight *= 1.0 + 0.1 * min(max(self.now - task.created, 0.0) / 3600.0, 1.0)
+        weight /= 1.0 + task.live
+        information, accuracy, ability = 0.0, 0.0, 0.5
+        if task.model is not None:
+            seat = int(columns.seat_of[task.model, annotator.slot])
+            information, accuracy = skill.gain(columns, task.model, seat, task.reported)
+            ability = skill.ability(columns, task.model, seat)
+        covers = task.counted + task.live < task.overlap
+        cost = annotator.profile.cost if annotator.profile else 0.0
+        gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))
+        return float(gained - self.market.judgment_cost - cost * task.expected_s / 3600.0)
+
+    def unavailable(self) -> Iterable[Any]:
+        for annotator in self.asked:
+            left, annotator.asked, annotator.projects = annotator.asked, 0, ()
+            if not left:
+                continue
+            reason = "no_matching_task"
+            if not annotator.online or annotator.absent or self.now >= annotator.expires:
+                reason = "not_online"
+            elif annotator.paused or self.paused:
+                reason = "paused"
+            elif len(annotator.live) >= annotator.capacity:
+                reason = "at_capacity"
+            yield self.out(
+                wire.WorkUnavailable, annotator=annotator.name, at=self.now, reason=reason,
+                retry_after_s=self.market.accept_s,
+            )  # fmt: skip
