@@ -11,6 +11,8 @@ whatever feasible work of positive value an annotator still has room for.
 Randomness is a hash of (seed, task, annotator): the same seed gives the same market whatever the order.
 """
 
+import math
+
 import numpy as np
 
 from kernels.jit import entry, inner
@@ -21,7 +23,7 @@ from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
 from kernels.skill import ability as ability_of
 from kernels.skill import at_least, prepare, quantile
-from kernels.valuation import PLAIN_ABILITY, importance, terms
+from kernels.valuation import COVERAGE_WEIGHT, PLAIN_ABILITY, importance, terms
 
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
@@ -53,6 +55,26 @@ def open_market(pool, tasks, free):
                 free[m] = a
                 m += 1
     return n, m
+
+
+@entry
+def potential(pool, tasks, out):
+    """What the best annotator could add to each task, at most: importance times what is not known of it yet."""
+    for i in range(tasks.shape[0]):
+        t = tasks[i]
+        task = pool.tasks[t]
+        unknown = 0.0
+        top = 0.0
+        for k in range(task.classes):
+            q = pool.reported[t, k]
+            top = max(top, q)
+            if q > 0.0:
+                unknown -= q * math.log(q)
+        if task.classes:
+            unknown += 1.0 - top
+        if task.counted + task.offered + task.leased < task.overlap:
+            unknown += COVERAGE_WEIGHT
+        out[i] = importance(pool, t, pool.clock[NOW]) * unknown
 
 
 @inner

@@ -19,6 +19,7 @@ from stream.settings import Market
 
 FULL_PAIRS = 200_000  # up to this many (task, annotator) pairs are evaluated in full: about 5 ms
 SAMPLE = 64  # annotators drawn per task in larger markets
+SURPLUS = 1.5  # demand looked at in larger markets, as a multiple of what the free annotators can take
 WORK_PER_ARC = 4_000  # limit on arcs read by the auction, per arc: counted, so that it doesn't depend on the machine
 PRICING_ROUNDS = 3
 
@@ -92,9 +93,13 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         order = np.argsort(columns.tasks["model"][scratch.tasks[:n]], kind="stable")
         scratch.tasks[:n] = scratch.tasks[:n][order]
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
+    every, capacity = tasks, _capacity(pool, free)
+    full = n * m <= FULL_PAIRS
+    if not full:
+        tasks = _coarse(pool, tasks, free, capacity)
+        n = len(tasks)
     asked = _asked(pool)
     cost = float(market.judgment_cost)
-    full = n * m <= FULL_PAIRS
     limit = min(market.candidates, m)
     dense = np.zeros((n, m) if full else (0, 0))
     indptr = np.zeros(n + 1, np.int64)
@@ -107,10 +112,6 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         indptr, indices, values, dense,
     )  # fmt: skip
     demand = _demand(pool, tasks, weights)
-    records = columns.annotators[free]
-    capacity = (records["capacity"] - records["live"]).astype(np.int64)
-    pull = records["mode"] == 1
-    capacity[pull] = np.minimum(capacity[pull], records["asked"][pull])
     indices, values = indices[:arcs], values[:arcs]
     solution = auction.solve(
         indptr, indices, values, demand, capacity, gap_tol=market.gap, max_work=WORK_PER_ARC * max(arcs, 16),
@@ -152,8 +153,8 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
     late_terms = np.empty((rest, 4))
     late = candidates.complete(
-        columns, tasks, n, free, m, pool.fits, pool.grants, asked, cost, scratch.theta, scratch.ability, scratch.out,
-        accept_by, rnd, first + made, late_t, late_a, late_terms,
+        columns, every, len(every), free, m, pool.fits, pool.grants, asked, cost, scratch.theta, scratch.ability,
+        scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
     )  # fmt: skip
     keep = offered.astype(bool)
     all_t = np.concatenate([matched_t[keep], late_t[:late]])
@@ -170,12 +171,41 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         runner_up=np.concatenate([runner[keep], np.full(late, -1, np.int32)]),
         runner_up_value=np.concatenate([runner_value[keep], np.zeros(late)]),
         skill_low=low,
-        open_tasks=n,
+        open_tasks=len(every),
         free_annotators=m,
         primal=primal,
         bound=bound,
         gap=(bound - primal) / bound if bound > 0 else 0.0,
     )
+
+
+def _capacity(pool: PoolState, free: Array) -> Array:
+    """How many more offers each free annotator may get now."""
+    records = pool.columns.annotators[free]
+    capacity: Array = (records["capacity"] - records["live"]).astype(np.int64)
+    pull = records["mode"] == codes.PULL
+    capacity[pull] = np.minimum(capacity[pull], records["asked"][pull])
+    return capacity
+
+
+def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Array:
+    """The tasks worth a closer look: of each demand those of most potential, ``SURPLUS`` times what it can get.
+
+    Tasks that name their annotators all stay: a look at them costs little, and nobody else could replace them.
+    """
+    c = pool.columns
+    worth = np.empty(len(tasks))
+    candidates.potential(c, tasks, worth)
+    records = c.tasks[tasks]
+    keep = records["only_n"] > 0
+    profiles = c.annotators["profile"][free]
+    for demand in np.unique(records["demand"]):
+        supply = int(capacity[pool.fits[demand, profiles] > 0].sum())
+        mine = np.flatnonzero((records["demand"] == demand) & ~keep)
+        mine = mine[np.argsort(-worth[mine], kind="stable")]
+        room = np.cumsum(c.room[tasks[mine]])
+        keep[mine[: int(np.searchsorted(room, SURPLUS * supply)) + 1 if supply else 0]] = True
+    return tasks[keep]
 
 
 def _asked(pool: PoolState) -> Array:

@@ -28,6 +28,7 @@ from stream.core.rows import (
     Position,
     RowError,
     WaitingRow,
+    skill_width,
 )
 from stream.events import TaskDefaults
 
@@ -162,11 +163,13 @@ def _load_seat(pool: PoolState, name: str, value: bytes) -> None:
 
 def _load_task(pool: PoolState, name: str, value: bytes) -> None:
     _load_models(pool)
-    _, slot, pairs, n_only, n_exclude, classes, width, tail = TASK_HEAD.unpack_from(value)
+    head = np.frombuffer(value[: TASK_HEAD.itemsize], TASK_HEAD)[0].item()
+    _, slot, pairs, n_only, n_exclude, classes, tail = head
+    width = skill_width(classes)
     pool.tasks.place(name, slot)
     pool.reserve_tasks(slot + 1)
     pool.reserve_classes(classes)
-    at = TASK_HEAD.size
+    at = TASK_HEAD.itemsize
     c = pool.columns
     c.tasks[slot] = np.frombuffer(value[at : at + TASK.itemsize], TASK)[0]
     at += TASK.itemsize

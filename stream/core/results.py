@@ -21,6 +21,12 @@ CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "over
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
 
+EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED = map(
+    int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
+          codes.EMIT_DROPPED, codes.EMIT_BLOCKED),
+)  # plain ints compare faster  # fmt: skip
+SETTLED = int(codes.SETTLED)
+
 Encoded = list[tuple[bytes, bytes]]
 
 
@@ -49,7 +55,7 @@ class Outbox:
         changed: list[int] = []
         dropped: list[int] = []
         for code, detail, cause, count, event, t, a, index, made, at in emissions.tolist():
-            if code == codes.EMIT_JUDGMENT:
+            if code == EMIT_JUDGMENT:
                 source = intake.applied[event]
                 judgment = source.event
                 duration_s = getattr(judgment, "duration_s", None)
@@ -61,25 +67,25 @@ class Outbox:
                     accepted_at=at if at == at else None,
                 )  # fmt: skip
                 judgments.append((key, encode(output)))
-            elif code == codes.EMIT_ENDED:
+            elif code == EMIT_ENDED:
                 output = wire.AssignmentEnded(
                     pool=name, partition=partition, round=rnd, assignment=f"{partition}-{made}-{index}",
                     task=task_ids[t], annotator=annotator_ids[a], at=now, outcome=ENDS[detail], cause=CAUSES[cause],
                 )  # fmt: skip
                 assignments.append((key, encode(output)))
-            elif code == codes.EMIT_LEASED:
+            elif code == EMIT_LEASED:
                 output = wire.AssignmentLeased(
                     pool=name, partition=partition, round=rnd, assignment=f"{partition}-{made}-{index}",
                     task=task_ids[t], annotator=annotator_ids[a], at=now, submit_by=at,
                 )  # fmt: skip
                 assignments.append((key, encode(output)))
-            elif code == codes.EMIT_CONSENSUS:
+            elif code == EMIT_CONSENSUS:
                 changed.append(t)
-            elif code == codes.EMIT_SETTLED:
+            elif code == EMIT_SETTLED:
                 settled.append(t)
-            elif code == codes.EMIT_DROPPED:
+            elif code == EMIT_DROPPED:
                 dropped.append(t)
-            elif code == codes.EMIT_BLOCKED:
+            elif code == EMIT_BLOCKED:
                 output = wire.TaskBlocked(
                     pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
                     declines=int(pool.columns.tasks[t]["faults"]),
@@ -121,7 +127,7 @@ class Outbox:
             posterior = row[:classes]
             best = posterior.index(max(posterior))
             kind: Any = wire.ConsensusUpdated
-            if state == codes.SETTLED and t not in just_settled:
+            if state == SETTLED and t not in just_settled:
                 if label != best and label >= 0:
                     kind = wire.ConsensusRevised
                 columns.tasks[t]["label"] = best

@@ -31,6 +31,7 @@ import numpy as np
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
+from kernels.rows import pack_tasks
 from stream.core.pools import Array, PoolState, Waiting
 
 VERSION = 1
@@ -39,7 +40,12 @@ POSITION = b"P"
 
 Row = tuple[bytes, bytes | None]
 
-TASK_HEAD = struct.Struct("<BiiiiiiH")
+TASK_HEAD = np.dtype(
+    [
+        ("version", "u1"), ("slot", "<i4"), ("pairs", "<i4"), ("only", "<i4"), ("exclude", "<i4"), ("classes", "<i4"),
+        ("requires", "<i4"),
+    ]
+)  # fmt: skip
 ANNOTATOR_HEAD = struct.Struct("<BiI")
 SLOT = struct.Struct("<Bi")
 POOL = struct.Struct("<BBdqqq")
@@ -148,74 +154,47 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     kept = records["state"] != 0
     if not kept.all():
         slots, records = slots[kept], records[kept]
-    order, ends = _pair_order(pool, slots)
-    pairs = c.pairs[order]
-    for link in ("next", "live_next", "live_previous"):
-        pairs[link] = -1
-    pair_bytes = pairs.tobytes()
-    stored = records.copy()
-    stored["head"], stored["changed"] = -1, 0
-    stored["demand"] = stored["only"] = stored["exclude"] = 0  # places in this process; a successor has its own
-    task_bytes = stored.tobytes()
-    belief, reported = c.belief[slots].tobytes(), c.reported[slots].tobytes()
-    bw, rw = 4 * c.belief.shape[1], 4 * c.reported.shape[1]
-    size, pair_size = TASK.itemsize, PAIR.itemsize
+    n = len(slots)
+    if not n:
+        return []
+    demands = records["demand"].tolist()
+    requires = {d: _encode(sorted(pool.demands[d].requires)) for d in set(demands) if pool.demands[d].requires}
+    head = np.empty(n, TASK_HEAD)
+    head["version"], head["slot"], head["pairs"] = VERSION, slots, records["pairs"]
+    head["only"], head["exclude"], head["classes"] = records["only_n"], records["exclude_n"], records["classes"]
+    head["requires"] = [len(requires.get(d, b"")) for d in demands] if requires else 0
+    records["head"], records["changed"] = -1, 0
+    records["demand"] = records["only"] = records["exclude"] = 0  # places in this process; a successor has its own
+    belief, reported = c.belief[slots], c.reported[slots]
+    lists = int(records["only_n"].sum() + records["exclude_n"].sum())
+    room = n * (TASK_HEAD.itemsize + TASK.itemsize) + belief.nbytes + reported.nbytes
+    out = np.empty(room + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists, np.uint8)
+    ends = np.empty(n, np.int64)
+    pack_tasks(
+        c, slots, _octets(head), _octets(records), _octets(belief), _octets(reported), _octets(c.pairs),
+        _octets(c.lists), out, ends,
+    )  # fmt: skip
+    data = out[: int(ends[-1])].tobytes()
+    ids: list[Any] = pool.tasks.ids
+    prefix = b"t%b\0" % pool.key
     rows: list[Row] = []
     start = 0
-    ids: list[Any] = pool.tasks.ids
-    for i, (slot, end, classes, demand, only, n_only, exclude, n_exclude) in enumerate(
-        zip(
-            slots.tolist(), ends, records["classes"].tolist(), records["demand"].tolist(), records["only"].tolist(),
-            records["only_n"].tolist(), records["exclude"].tolist(), records["exclude_n"].tolist(), strict=True,
-        )
-    ):  # fmt: skip
-        width = skill_width(classes)
-        requires = pool.demands[demand].requires
-        tail = _encode(sorted(requires)) if requires else b""
-        rows.append(
-            (
-                b"t%b\0%b" % (pool.key, ids[slot].encode()),
-                b"".join(
-                    (
-                        TASK_HEAD.pack(VERSION, slot, end - start, n_only, n_exclude, classes, width, len(tail)),
-                        task_bytes[i * size : i * size + size],
-                        belief[i * bw : i * bw + 4 * width],
-                        reported[i * rw : i * rw + 4 * classes],
-                        pair_bytes[start * pair_size : end * pair_size],
-                        c.lists[only : only + n_only].tobytes() if n_only else b"",
-                        c.lists[exclude : exclude + n_exclude].tobytes() if n_exclude else b"",
-                        tail,
-                    )
-                ),
-            )
-        )
+    for slot, end, demand in zip(slots.tolist(), ends.tolist(), demands, strict=True):
+        value = data[start:end]
+        rows.append((prefix + ids[slot].encode(), value + requires[demand] if demand in requires else value))
         start = end
     return rows
+
+
+def _octets(column: Array) -> Array:
+    """A column as rows of bytes."""
+    return column.view(np.uint8).reshape(len(column), -1)
 
 
 @functools.cache
 def skill_width(classes: int) -> int:
     """Float32 values of a task's learned posterior."""
     return int(skill.belief_width(classes)) if classes else 0
-
-
-def _pair_order(pool: PoolState, slots: Array) -> tuple[Array, list[int]]:
-    """Pair slots of the tasks, each task's in list order, and where each task's end."""
-    c = pool.columns
-    counts = c.tasks["pairs"][slots].astype(np.int64)
-    ends = np.cumsum(counts)
-    order = np.empty(int(ends[-1]) if len(ends) else 0, np.int64)
-    current = c.tasks["head"][slots].astype(np.int64)
-    at = ends - counts
-    step = 0
-    following = c.pairs["next"]
-    while True:
-        left = np.flatnonzero(counts > step)
-        if not len(left):
-            return order, ends.tolist()
-        order[at[left] + step] = current[left]
-        current[left] = following[current[left]]
-        step += 1
 
 
 def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:

@@ -1,0 +1,55 @@
+"""Gathering the bytes of many rows in one pass: a task's row is its head, record, posteriors, pairs and lists.
+
+Python would join eight small byte strings a row; here they are copied one behind the other into one buffer, which
+the caller cuts. Links between pairs are blanked on the way: they follow from the order.
+"""
+
+from kernels.jit import entry, inner
+from kernels.lifecycle.codes import NONE
+from kernels.skill import belief_width
+
+LINKS, LINKS_END = 8, 20  # bytes of PAIR.next, live_next and live_previous
+
+
+@inner
+def _copy(source, start, n, out, at):
+    for k in range(n):
+        out[at + k] = source[start + k]
+    return at + n
+
+
+@entry
+def pack_tasks(pool, slots, heads, records, belief, reported, pairs, lists, out, ends):
+    """Write the rows of tasks to ``out`` and where each ends to ``ends``.
+
+    Parameters
+    ----------
+    slots : int64[n]
+    heads, records, belief, reported : uint8[n, :]
+        The fixed parts of each row; of the posteriors the task's own width is taken.
+    pairs, lists : uint8[:, PAIR.itemsize], uint8[:, 4]
+        The pool's columns as bytes.
+    out : uint8[:]
+        Room for all rows.
+    ends : int64[n]
+    """
+    at = 0
+    for i in range(slots.shape[0]):
+        task = pool.tasks[slots[i]]
+        at = _copy(heads[i], 0, heads.shape[1], out, at)
+        at = _copy(records[i], 0, records.shape[1], out, at)
+        if task.classes:
+            at = _copy(belief[i], 0, 4 * belief_width(task.classes), out, at)
+        at = _copy(reported[i], 0, 4 * task.classes, out, at)
+        p = task.head
+        while p != NONE:
+            start = at
+            at = _copy(pairs[p], 0, pairs.shape[1], out, at)
+            for k in range(LINKS, LINKS_END):
+                out[start + k] = 255
+            p = pool.pairs[p].next
+        for j in range(task.only, task.only + task.only_n):
+            at = _copy(lists[j], 0, 4, out, at)
+        for j in range(task.exclude, task.exclude + task.exclude_n):
+            at = _copy(lists[j], 0, 4, out, at)
+        ends[i] = at
