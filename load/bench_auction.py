@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--large", action="store_true", help="a million tasks instead of the tables")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated, default all")
+    parser.add_argument(
+        "--tables", default="small,cold,exact,warm,dense", help="comma-separated, default all"
+    )
+    parser.add_argument("--candidates", default="32,8,64", help="candidates per task of the cold table")
     parser.add_argument("--rounds", type=int, default=200, help="rounds of each warm cell")
     options = parser.parse_args(arguments)
     names = options.families.split(",")
@@ -242,17 +247,23 @@ def main(arguments: list[str]) -> int:
         tables[title] = [show(row(), options.json) for row in rows]
 
     if options.large:
-        table("large", [lambda name=name: large(name, 1_000_000, 32) for name in ("skill", "rank1")])  # type: ignore[misc]
+        table("large", [partial(large, name, 1_000_000, 32) for name in ("skill", "rank1")])
     else:
-        table("small", [small])
-        cells = [(name, 20_000, k, 3) for name in names for k in (32, 8, 64)]
+        wanted = options.tables.split(",")
+        sizes = [int(k) for k in options.candidates.split(",")]
+        cells = [(name, 20_000, k, 3) for k in sizes for name in names]
         cells += [(name, 100_000, 32, 1) for name in ("uniform", "skill", "rank1") if name in names]
-        table("cold", [lambda cell=cell: cold(*cell) for cell in cells])  # type: ignore[misc]
-        table("exact", [lambda name=name: exact(name, 20_000, 32, 2) for name in names])  # type: ignore[misc]
         mix = [(name, 20_000, 32, share, options.rounds) for name in names for share in WARM_BARS]
-        table("warm", [lambda cell=cell: warm(*cell) for cell in mix])  # type: ignore[misc]
         kinds = ("rank1", "uniform", "geometric", "ten_levels")
-        table("dense", [lambda name=name: dense(name, 2000) for name in kinds])  # type: ignore[misc]
+        plan: dict[str, list[Callable[[], Figures]]] = {
+            "small": [small],
+            "cold": [partial(cold, *cell) for cell in cells],
+            "exact": [partial(exact, name, 20_000, 32, 2) for name in names],
+            "warm": [partial(warm, *cell) for cell in mix],
+            "dense": [partial(dense, name, 2000) for name in kinds],
+        }
+        for title in wanted:
+            table(title, plan[title])
     ok = all(row["ok"] for rows in tables.values() for row in rows)
     print(json.dumps({"ok": ok, **tables}))
     return 0 if ok else 1

@@ -1,15 +1,15 @@
 """Why this pair: what the prices say about an assignment, and what it would take to change it.
 
-At the prices ``p`` of a solved market a task takes its best surpluses ``w − p``.  That gives each pair an explanation
-that needs no search: the *price* the annotator's slot commands, the *runner-up*, the candidate whom the task would
-take instead, and the *margin*, how far the pair's surplus lies above the runner-up's (or, for a pair not taken, how
-far below the last that counted).
+At the prices ``p`` of a solved market a task takes its best surpluses ``w − p``.  That gives each pair an
+explanation that needs no search: the *price* the annotator's slot commands, the *runner-up*, the candidate
+whom the task would take instead, and the *margin*, how far the pair's surplus lies above the runner-up's
+(or, for a pair not taken, how far below the last that counted).
 
-The margin is a safe distance: a smaller change of the pair's value alters the dual bound exactly as it alters the
-assignment's value, so the assignment stays optimal, within the gap that was proven before.  The exact distance can be
-larger, because the rest of the market may rearrange itself: `flip` re-solves without the pair (or with it) and
-returns the value at which the optimum changes.  This is sensitivity analysis of linear programs: V. Chvátal, Linear
-Programming (1983), ch. 10.
+The margin is a safe distance: a smaller change of the pair's value alters the dual bound exactly as it
+alters the assignment's value, so the assignment stays optimal, within the gap that was proven before.  The
+exact distance can be larger, because the rest of the market may rearrange itself: `flip` re-solves without
+the pair (or with it) and returns the value at which the optimum changes.  This is sensitivity analysis of
+linear programs: V. Chvátal, Linear Programming (1983), ch. 10.
 """
 
 from typing import NamedTuple
@@ -27,9 +27,9 @@ class Explanation(NamedTuple):
     price: np.ndarray
     """float64: price of a slot of the arc's annotator."""
     margin: np.ndarray
-    """float64: change of the arc's value (down if held, up if not) below which the assignment stays optimal."""
+    """float64: change of the value (down if held, up if not) below which the assignment stays optimal."""
     runner_up: np.ndarray
-    """int32: for a held arc, the annotator whom the task would take instead; −1 if nobody is worth the price."""
+    """int32: for a held arc, the annotator whom the task would take instead, or −1."""
 
 
 @entry
@@ -90,8 +90,8 @@ def explain(indptr, indices, values, demand, capacity, held, price):
 def flip(indptr, indices, values, demand, capacity, solution, arc, *, gap_tol=0.0, abs_tol=0.0):
     """Least change of an arc's value at which the optimum takes another decision about it.
 
-    Solves the market once more, from the given solution, with the opposite decision enforced: a held arc is removed,
-    another one is taken out together with one unit of its task and of its annotator.
+    Solves the market once more, from the given solution, with the opposite decision enforced: a held arc is
+    removed, another one is taken out together with one unit of its task and of its annotator.
 
     Parameters
     ----------

@@ -19,6 +19,9 @@ inner = njit(
 )
 """For kernels that only kernels call."""
 
+merged = njit(inline="always", _nrt=False, error_model="numpy")
+"""For large kernels with a single caller: compiled as part of it, not twice."""
+
 
 @intrinsic
 def prefetch(typing_context, array, index):

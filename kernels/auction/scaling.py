@@ -25,7 +25,7 @@ import numpy as np
 from kernels.auction.audit import audit, drop, primal
 from kernels.auction.columns import transpose
 from kernels.auction.forward import forward
-from kernels.auction.jit import inner
+from kernels.auction.jit import inner, merged
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 
@@ -90,7 +90,7 @@ def unfilled(book, desk):
     return count
 
 
-@inner
+@merged
 def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     """Phases until the target is met.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import Market, certificate
-from tests.kernels.auction.markets import changes, optimum
+from load.auction_random import changes, optimum
 
 
 def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
@@ -13,9 +13,7 @@ def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
     indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
     indices = np.tile(np.arange(room, dtype=np.int32), m)
     capacity = rng.integers(-1, 5, n)
-    return Market(
-        indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6
-    ), room
+    return Market(indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6), room
 
 
 def churn(rng, market, room, most=5):

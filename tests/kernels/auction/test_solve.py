@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import certificate, solve
-from tests.kernels.auction.markets import hostile_start, market, optimum
+from load.auction_random import hostile_start, market, optimum
 
 
 def check_exact(case, scale=1.0, **start):
