@@ -25,7 +25,7 @@ class Budget:
     """
 
     FORGET = 0.9
-    FIRST = 2_000  # before anything is known
+    FIRST = 5_000  # before anything is known
     LEAST = 256
 
     def __init__(self, limit_s: float, most: int) -> None:

@@ -50,7 +50,8 @@ class Partitions:
         self._assigned: frozenset[int] = frozenset()
         self._is_assigned = False
         self.consumer: Consumer | None = None
-        self.unready_since: float | None = None  # monotonic; while assigned partitions are not all running
+        #: monotonic; while there is no assignment, or its partitions are not all running
+        self.unready_since: float | None = time.monotonic()
 
     # ------------------------------------------------------------------ rebalance
 

@@ -154,7 +154,9 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def leave(self) -> None:
         """Leave the group now, so that others needn't wait for the session to end, and disconnect."""
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._consumer.stop(), self.thread_loop))
+        if self._consumer is not None:
+            stopped = asyncio.run_coroutine_threadsafe(self._consumer.stop(), self.thread_loop)
+            await asyncio.wrap_future(stopped)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's search for stuck streams only logs; the watchdog ends the process."""

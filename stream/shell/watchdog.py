@@ -3,7 +3,7 @@
 A thread of its own, because what is stuck may be the event loop. Three clocks, one limit (`watchdog_s`):
 
 - the event loop has not run;
-- assigned partitions are not recovered and running;
+- the group has assigned nothing yet, or assigned partitions are not recovered and running;
 - a partition has input that no commit has taken.
 """
 
@@ -62,7 +62,7 @@ class Watchdog:
         if over(self._beat):
             return "event loop"
         if over(self._partitions.unready_since):
-            return "takeover"
+            return "joining the group or taking over"
         for partition in self._partitions.running():
             if over(partition.waiting_since):
                 return f"partition {partition.number}"

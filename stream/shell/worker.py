@@ -151,6 +151,8 @@ def run(
     configure(settings.log_format, settings.log_level)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    # until there is something to drain
+    signal.signal(signal.SIGTERM, lambda *_: leave(DRAINED, "drained"))
     try:
         check_port(settings)
         asyncio.run(check_topics(settings))
