@@ -91,9 +91,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         A variable can't be parsed or is out of bounds, or no setting has this name.
     """
     environ = os.environ if environ is None else environ
-    known = {f"{PREFIX}{field.upper()}": (field, Settings) for field in Settings.__struct_fields__ if field != "market"}
+    known: dict[str, tuple[str, type[msgspec.Struct]]] = {
+        f"{PREFIX}{field.upper()}": (field, Settings) for field in Settings.__struct_fields__ if field != "market"
+    }
     known |= {f"{PREFIX}MARKET_{field.upper()}": (field, Market) for field in Market.__struct_fields__}
-    given: dict[type, dict[str, Any]] = {Settings: {}, Market: {}}
+    given: dict[type[msgspec.Struct], dict[str, Any]] = {Settings: {}, Market: {}}
     for name, (field, owner) in known.items():
         text = _value(name, environ)
         if text is None:

@@ -205,7 +205,8 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
         mine = mine[np.argsort(-worth[mine], kind="stable")]
         room = np.cumsum(c.room[tasks[mine]])
         keep[mine[: int(np.searchsorted(room, SURPLUS * supply)) + 1 if supply else 0]] = True
-    return tasks[keep]
+    kept: Array = tasks[keep]
+    return kept
 
 
 def _asked(pool: PoolState) -> Array:

@@ -72,6 +72,7 @@ def longer(column: Array, length: int) -> Array:
     if length <= len(column):
         return column
     length = max(length, 2 * len(column))
+    grown: Array
     if column.dtype.names:
         grown = blank(column.dtype, length)
     elif column.ndim == 2:

@@ -70,7 +70,7 @@ class Restorer:
                 except (struct.error, msgspec.MsgspecError, IndexError, ValueError, KeyError) as error:
                     raise RowError(f"row {row_key!r} is damaged: {error}") from error
         if any(self.rows.values()):
-            raise RowError(f"rows of unknown kinds {sorted(self.rows)}: written by a newer version, upgrade this worker")
+            raise RowError(f"rows of unknown kinds {sorted(self.rows)}: a newer version wrote them: upgrade")
         for pool in pools.values():
             _link(pool, self.rules)
         return pools

@@ -4,6 +4,7 @@ Per pool, in the order in which things happened; then the tasks that settled and
 the end of the round; then offers with their decisions, then answers to requests that could not be met.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from kernels.lifecycle import codes
 from kernels.valuation import TERMS
 from stream import events as wire
 from stream import topics
-from stream.core.intake import Applied, Intake
+from stream.core.batch import Applied
+from stream.core.intake import Intake
 from stream.core.matching import Matched
 from stream.core.pools import Array, PoolState
 
@@ -64,7 +66,7 @@ class Outbox:
                     annotator=annotator_ids[a],
                     source=wire.Source(topic=source.topic, partition=partition, offset=source.offset),
                     outcome=JUDGMENTS[detail], count=count, duration_s=duration_s,
-                    accepted_at=at if at == at else None,
+                    accepted_at=None if math.isnan(at) else at,
                 )  # fmt: skip
                 judgments.append((key, encode(output)))
             elif code == EMIT_ENDED:
@@ -131,17 +133,11 @@ class Outbox:
                 if label != best and label >= 0:
                     kind = wire.ConsensusRevised
                 columns.tasks[t]["label"] = best
-            into.append(
-                (
-                    pool.key,
-                    wire.encode(
-                        kind(
-                            **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best,
-                            posterior=posterior, judgments=judged,
-                        )  # fmt: skip
-                    ),
-                )
-            )
+            output = kind(
+                **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best, posterior=posterior,
+                judgments=judged,
+            )  # fmt: skip
+            into.append((pool.key, wire.encode(output)))
         columns.tasks["changed"][slots] = 0
 
     @staticmethod
@@ -181,7 +177,7 @@ class Outbox:
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
                 at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
-                runner_up_value=other_value if other >= 0 else None, skill_low=low if low == low else 0.0,
+                runner_up_value=other_value if other >= 0 else None, skill_low=0.0 if math.isnan(low) else low,
                 settings=settings,
             )  # fmt: skip
             decisions.append((key, encode(decision)))

@@ -16,7 +16,8 @@ from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.pairs import free_pairs
 from stream import events as wire
 from stream import topics
-from stream.core.intake import Intake, Range, Rejected, rules_of
+from stream.core.batch import Range, Rejected, rules_of
+from stream.core.intake import Intake
 from stream.core.matching import Scratch, match
 from stream.core.pools import PoolState
 from stream.core.restore import Restorer

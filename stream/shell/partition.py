@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from stream.core.intake import Range
+from stream.core.batch import Range
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Settings
 from stream.shell.budget import Budget

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from stream import events as wire
-from stream.core.intake import Range
+from stream.core.batch import Range
 from stream.core.partitioning import partition_of
 from stream.core.shard import Shard
 from stream.settings import Market

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stream.core.intake import Range
+from stream.core.batch import Range
 from stream.core.shard import DeadLetter, RoundResult
 from stream.events import RoundCompleted, encode
 from stream.settings import Settings, load
