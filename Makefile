@@ -3,11 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find kernels -name '*.py' 2>/dev/null)
+KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-auction \
-        bench-auction-large bench-skill check-auction chaos lock clean
+        bench-auction-large bench-skill check-auction lock clean
 
 # list the targets
 help:
@@ -28,7 +28,7 @@ $(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
 	@touch $@
 
 $(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
-	@$(BIN)/python -m kernels
+	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.rehearsal && wait $$kernels
 	@touch $@
 
 # replay a labelling project through a real Kafka, kill a worker on the way, print the report
@@ -81,10 +81,6 @@ bench-skill: $(VENV)/bench.stamp setup
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup
 	@$(BIN)/python -m load.check_auction $(ARGS)
-
-# faults against running workers and broker, audited (30 minutes at most)
-chaos: setup
-	@$(BIN)/python -m load.chaos $(ARGS)
 
 # write the lock files anew from pyproject.toml (needs uv)
 lock:
