@@ -30,6 +30,8 @@ from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 SCALE = 65536.0
 UNIT = 1.0 / SCALE
 LEAD = 3.0
+EARLY_LEAD = 3.0
+EARLY = 500
 LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
 """Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
@@ -95,7 +97,8 @@ def forecast(skills, m, s, label, belief, truth):
 def choose(skills, m):
     """Fold the forecasts since the last call (at most 25) into the scores and use the best engine.
 
-    The flat prior is only left for a lead of LEAD nats.
+    Engine 2 bends the rows of engine 1 and is considered where the flat prior has won; it must lead by LEAD nats,
+    for where it is wrong, it is far wrong. Engine 0 must lead while the raw frequencies are those of few judgments.
     """
     model = skills.models[m]
     model["score0"] += math.log(model["chance0"])
@@ -104,12 +107,11 @@ def choose(skills, m):
     model["chance0"] = 1.0
     model["chance1"] = 1.0
     model["chance2"] = 1.0
+    early = EARLY_LEAD if model["judgments"] < EARLY else 0.0
     engine = 1
-    best = model["score1"] + LEAD
-    if model["score0"] > best:
+    if model["score0"] >= model["score1"] + early:
         engine = 0
-        best = model["score0"]
-    if model["score2"] > best:
+    elif model["score2"] > model["score1"] + LEAD:
         engine = 2
     model["engine"] = engine
 

@@ -1,11 +1,14 @@
 """Has an annotator changed? An alarm for a fall, and how much of the past still counts.
 
 Alarm. Let r be the probability, by the calibrated posterior of the *other* judgments (or by the truth), that
-an answer is right, m0 the annotator's accuracy and m1 = m0 - 0.2. The cumulative sum (Page, 1954)
+an answer is right, m0 the annotator's average accuracy in this measure (not the m of `confusion`, which looks
+back with what was learned since, and would forecast r with a bias) and m1 = m0 - 0.2. The cumulative sum
+(Page, 1954)
 
     c <- max(0, c + log (r m1 + (1 - r)(1 - m1)) / (r m0 + (1 - r)(1 - m0)))
 
-raises an alarm at 6; c / 6 is the drift score. After an alarm all that was known counts a quarter.
+raises an alarm at 6, after the first 20 judgments; c / 6 is the drift score. After an alarm all that was
+known counts a quarter.
 
 Forgetting. Weights are powers of two, so that statistics stay exact sums: an annotator with a memory of h
 judgments starts a new *epoch* every h judgments, and a judgment of epoch e has the weight 2^e. Seen from the
@@ -40,6 +43,7 @@ WIN = math.exp(3.0)
 LEAST_SCORE = math.exp(-10.0)
 MOST_SCORE = math.exp(10.0)
 NONE_BEFORE = 100
+SETTLED = 20
 REBASE = 32
 
 
@@ -48,39 +52,44 @@ def _step(average, right, rate, count):
     """One step of an exponential average of accuracy; `right` is the prior chance of a right answer."""
     both = right * average
     hit = both / (both + (1.0 - right) * (1.0 - average))
-    return average + max(rate, 1.0 / (count + 7.0)) * (hit - average)
+    return min(max(average + max(rate, 1.0 / (count + 7.0)) * (hit - average), 0.02), 0.98)
 
 
 @inner
 def watch(skills, s, mean, right):
     """Take note of an answer of seat `s`, right with probability `right`; `mean` is its accuracy so far."""
     record = skills.seats[s]
-    mean = min(max(mean, 0.02), 0.98)
-    now = 1.0 / (right * mean + (1.0 - right) * (1.0 - mean))
-    low = max(mean - FALL, 0.01)
-    cusum = max(record["cusum"], 1.0) * (right * low + (1.0 - right) * (1.0 - low)) * now
     count = record["judgments"]
-    if record["fast"] == 0.0:
+    if record["whole"] == 0.0:
+        mean = min(max(mean, 0.02), 0.98)
+        record["whole"] = mean
         record["fast"] = mean
         record["slow"] = mean
         record["fast_score"] = 1.0
         record["slow_score"] = 1.0
+    whole = record["whole"]
     fast = record["fast"]
     slow = record["slow"]
+    now = 1.0 / (right * whole + (1.0 - right) * (1.0 - whole))
+    if count >= SETTLED:
+        low = max(whole - FALL, 0.01)
+        cusum = max(record["cusum"], 1.0) * (right * low + (1.0 - right) * (1.0 - low)) * now
+        record["cusum"] = max(cusum, 1.0)
     if count >= NONE_BEFORE // 2:
         gained = (right * fast + (1.0 - right) * (1.0 - fast)) * now
         record["fast_score"] = min(max(record["fast_score"] * gained, LEAST_SCORE), MOST_SCORE)
         gained = (right * slow + (1.0 - right) * (1.0 - slow)) * now
         record["slow_score"] = min(max(record["slow_score"] * gained, LEAST_SCORE), MOST_SCORE)
-    record["fast"] = min(max(_step(fast, right, FAST_RATE, count), 0.02), 0.98)
-    record["slow"] = min(max(_step(slow, right, SLOW_RATE, count), 0.02), 0.98)
-    if cusum >= THRESHOLD:
-        cusum = 1.0
+    record["whole"] = _step(whole, right, 0.0, count)
+    record["fast"] = _step(fast, right, FAST_RATE, count)
+    record["slow"] = _step(slow, right, SLOW_RATE, count)
+    if record["cusum"] >= THRESHOLD:
+        record["cusum"] = 1.0
+        record["whole"] = record["fast"]
         record["alarms"] += 1
         record["epoch"] += ALARM_EPOCHS
         record["epoch_judgments"] = 0
         record["epoch_at"] = record["last_at"]
-    record["cusum"] = max(cusum, 1.0)
     if count >= NONE_BEFORE:
         if max(record["fast_score"], record["slow_score"]) < WIN:
             record["memory"] = 0

@@ -83,6 +83,7 @@ SEAT = np.dtype(
         ("memory", np.int32),
         ("epoch_at", np.float64),
         ("epoch_judgments", np.int64),
+        ("whole", np.float64),
         ("fast", np.float64),
         ("slow", np.float64),
         ("fast_score", np.float64),

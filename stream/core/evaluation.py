@@ -21,7 +21,7 @@ from stream.core.practice import Floats, Ints
 
 REVISITS = 2
 ENOUGH = 20
-PICKY = 0.9
+PICKY = 0.85
 CURVE_POINTS = 200
 
 

@@ -43,7 +43,7 @@ class Crowd:
         self.reported = np.zeros((tasks, classes), np.float32)
         self.told = np.where(np.arange(tasks) < gold, self.truth, -1).astype(np.int32)
         start = np.concatenate([[0], np.cumsum(np.bincount(task, minlength=tasks))]).astype(np.int64)
-        belief = np.zeros((tasks, skill.belief_width(classes)), np.float32)
+        self.belief = belief = np.zeros((tasks, skill.belief_width(classes)), np.float32)
         table = np.zeros((3, len(rows)), np.int32)
         at = np.arange(len(rows), dtype=np.float64)
         columns = (task, annotator, label, at, self.told, start, table, belief, self.reported)
