@@ -5,7 +5,7 @@ projects, updates, pauses) need strings and sets, so they end the pool's run and
 (``stream/core/handlers.py``). Either way one event after another takes effect, exactly as in the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -144,14 +144,20 @@ class Intake:
             self.emissions.setdefault(pool.name, []).append(pool.columns.emissions[:emitted].copy())
             counters[EMITTED] = 0
 
-    def finish(self, horizon: float) -> None:
-        """Apply what is pending, then let the clock act on every pool that it concerns."""
-        for name, run in self.runs.items():
-            if name in self.pools:
-                self.flush(self.pools[name], run)
-        for _, pool in sorted(self.pools.items()):
+    def finish(self, horizon: float, due: Mapping[str, float]) -> list[PoolState]:
+        """Apply what is pending, then let the clock act; returns the pools that this round concerns, by name.
+
+        ``due`` says when the clock next concerns each pool that has no input in this round.
+        """
+        concerned = {name for name in self.runs if name in self.pools}
+        for name in concerned:
+            self.flush(self.pools[name], self.runs[name])
+        concerned.update(name for name, at in due.items() if at <= horizon)
+        pools = [self.pools[name] for name in sorted(concerned)]  # in an order that a successor has too
+        for pool in pools:
             if pool.earliest <= horizon:
                 self._advance(pool, horizon)
+        return pools
 
     def _advance(self, pool: PoolState, horizon: float) -> None:
         c = pool.columns

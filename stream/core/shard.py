@@ -77,6 +77,7 @@ class Shard:
         self.partitions = partitions
         self.market = market
         self.pools: dict[str, PoolState] = {}
+        self.due: dict[str, float] = {}  # when the clock next concerns each pool
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
         self.round_number = 0
         self.epoch = 0
@@ -100,6 +101,7 @@ class Shard:
                 self.position |= position.offsets
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
+            self.due = {name: pool.earliest for name, pool in self.pools.items()}
         self.epoch += 1
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -112,7 +114,7 @@ class Shard:
     @property
     def wakeup(self) -> float | None:
         """When the clock next concerns this partition."""
-        earliest = min((pool.earliest for pool in self.pools.values()), default=float("inf"))
+        earliest = min(self.due.values(), default=float("inf"))
         return None if earliest == float("inf") else earliest
 
     # ------------------------------------------------------------------ a round
@@ -156,13 +158,14 @@ class Shard:
                 if given.start < self.position[topic]:
                     records = [record for record in records if record.offset >= self.position[topic]]
                 intake.take(topic, records)
-        intake.finish(min(now, complete_until))
+        concerned = intake.finish(min(now, complete_until), self.due)
         applied = self.timer()
         outbox = Outbox(self.partition, self.round_number, now)
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
-        touched = self._market(intake, outbox, seed, rows)
+        touched = self._market(concerned, intake, outbox, seed, rows)
         matched = self.timer()
-        for _, pool in sorted(self.pools.items()):
+        for pool in concerned:
+            self.due[pool.name] = pool.earliest
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
@@ -189,13 +192,11 @@ class Shard:
         )
 
     def _market(
-        self, intake: Intake, outbox: Outbox, seed: int, rows: dict[str, list[Row]]
+        self, pools: list[PoolState], intake: Intake, outbox: Outbox, seed: int, rows: dict[str, list[Row]]
     ) -> list[wire.PoolRound]:
         touched: list[wire.PoolRound] = []
-        for name, pool in sorted(self.pools.items()):  # in an order that a successor has too
-            emissions = intake.emissions.get(name)
-            if emissions is None and name not in intake.runs:
-                continue
+        for pool in pools:
+            emissions = intake.emissions.get(pool.name)
             if emissions:
                 for slot in outbox.lifecycle(pool, np.concatenate(emissions), intake):
                     self._drop(pool, slot, rows)
@@ -205,7 +206,7 @@ class Shard:
                 outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
                 touched.append(
                     wire.PoolRound(
-                        pool=name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
+                        pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
                         offers=len(matched.tasks), value=matched.primal, bound=matched.bound, gap=matched.gap,
                     )
                 )  # fmt: skip
