@@ -31,7 +31,7 @@ FAULTS = (
     # bound of an audit; the bound of a round; the certificate, twice
     ("slots.py", "return second if second < bid else bid", "return second if second > bid else bid"),
     ("forward.py", "book.price[j] = max(book.price[j], tolerance + eps)", "pass"),
-    ("audit.py", "worst < outside - 2.0 * eps", "worst < outside - 2e9 * eps"),
+    ("audit.py", "worst < max(outside - 2.0 * eps, -eps)", "worst < -1e9 * eps"),
     ("audit.py", "book.price[j] < least:", "book.price[j] > least:"),
     ("reverse.py", "price[j] = min(price[j], left_out)", "price[j] = 0.0"),
     ("audit.py", "(book.tasks[i].need > 0 or outside > worst)", "book.tasks[i].need > 0"),

@@ -8,7 +8,8 @@ One pass over the arcs gives, at the present prices,
 * for each task the interval of profits that justify what it holds: from ``outside``, the best surplus it
   does not
   hold, to ``worst``, the least surplus it holds, plus ε.  The profit is set to the lower of the two;
-* the tasks for which that interval is empty by more than ε (`unhappy`), and those that still want to bid.
+* the tasks for which that interval is empty by more than ε, or all negative (`unhappy`), and those that still
+  want to bid.
 
 The bound is taken from the prices and the input alone, never from profits, so that no slip in the
 bookkeeping can make it too small.  Where nothing outside beats what a task holds, the held arcs *are* its
@@ -119,12 +120,12 @@ def audit_rows(edges, book, desk, eps, start, stop):
             continue
         outside, worst = look_around(edges, book, desk, i)
         total += desk.kept[i]
-        if worst < outside - 2.0 * eps:
+        if worst < max(outside - 2.0 * eps, -eps):  # the second: a profit is never negative
             book.profit[i] = outside
             desk.unhappy[unhappy] = i
             unhappy += 1
         else:
-            book.profit[i] = min(outside, worst + eps)
+            book.profit[i] = max(min(outside, worst + eps), 0.0)
             if book.tasks[i].need > 0 and outside > 0.0:
                 desk.queue[wanting] = i
                 wanting += 1

@@ -94,7 +94,7 @@ def bid_for(edges, book, i, k, left_out, eps):
         return i
     loser = np.int64(book.slots[slot].row)
     release_row(book, loser, book.slots[slot].arc)
-    book.price[j] = replace(book, j, slot, i, k, w, bid, second) + eps
+    book.price[j] = max(replace(book, j, slot, i, k, w, bid, second) + eps, 0.0)  # rounding may take it below
     return loser
 
 

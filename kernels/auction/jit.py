@@ -14,9 +14,7 @@ from numba.extending import intrinsic
 entry = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
 """For kernels that Python calls."""
 
-inner = njit(
-    cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, no_cpython_wrapper=True
-)
+inner = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, no_cpython_wrapper=True)
 """For kernels that only kernels call."""
 
 merged = njit(inline="always", _nrt=False, error_model="numpy")

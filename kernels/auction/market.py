@@ -13,6 +13,7 @@ import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
 from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
 from kernels.auction.validation import check_array, check_market, check_targets
 from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, round_kernel
@@ -48,20 +49,24 @@ class Market:
         task in this row may use as many arcs as that or fewer.  float32 values stay float32.
     max_capacity : int, optional
         Largest capacity that an annotator may ever get (default: twice the largest now, at least 8).
+    max_demand : int, optional
+        Largest demand that a task may ever have (default likewise).
     """
 
-    def __init__(self, indptr, indices, values, demand, capacity, *, max_capacity=None):
+    def __init__(self, indptr, indices, values, demand, capacity, *, max_capacity=None, max_demand=None):
         check_market(indptr, indices, values, demand, capacity)
         m, n, nnz = demand.size, capacity.size, indices.size
         if max_capacity is None:
             max_capacity = max(8, 2 * int(capacity.max(initial=0)))
+        if max_demand is None:
+            max_demand = max(8, 2 * int(demand.max(initial=0)))
         self.max_capacity = max_capacity
-        self.edges = Edges(
-            indptr.copy(), indices.copy(), np.where(values > 0, values, 0).astype(values.dtype)
-        )
+        self.max_demand = max_demand
+        self.edges = Edges(indptr.copy(), indices.copy(), np.where(values > 0, values, 0).astype(values.dtype))
         self._row_room = np.diff(indptr)
         tasks = np.zeros(m, TASK)
-        tasks["first"] = indptr[:-1]
+        self._check_demand(np.minimum(demand, self._row_room))
+        tasks["first"] = np.arange(m) * max_demand
         tasks["demand"] = tasks["need"] = np.clip(demand, 0, self._row_room)
         tasks["queued"] = tasks["demand"] > 0
         annotators = np.zeros(n, ANNOTATOR)
@@ -73,9 +78,9 @@ class Market:
             profit=np.full(m, np.inf),
             tasks=tasks,
             annotators=annotators,
-            row_arc=np.empty(nnz, np.int32),
+            row_arc=np.empty(m * max_demand, np.int32),
             slots=np.empty(n * max_capacity, SLOT),
-            keys=np.empty(n * max_capacity, np.float64),
+            keys=np.empty(n * max_capacity if max_capacity > HEAP_FROM else 0, np.float64),
         )
         self._columns = np.empty(0, ARC if values.dtype == np.float64 else ARC32)
         self._place = np.empty(nnz, np.int32)
@@ -121,6 +126,13 @@ class Market:
                 f"pass a larger max_capacity to Market"
             )
 
+    def _check_demand(self, demand):
+        if demand.max(initial=0) > self.max_demand:
+            raise ValueError(
+                f"demand: expected <= max_demand = {self.max_demand}, got {demand.max()}; "
+                f"pass a larger max_demand to Market"
+            )
+
     def set_tasks(self, tasks, indptr, indices, values, demand, *, check=True):
         """Replace whole tasks: arrivals, departures (demand 0) and changes are the same thing.
 
@@ -164,12 +176,12 @@ class Market:
         check_array("demand", demand, [np.int64], tasks.size)
         if tasks.min() < 0 or tasks.max() >= self.book.tasks.size or np.unique(tasks).size < tasks.size:
             raise ValueError(f"tasks: expected different rows in [0, {self.book.tasks.size})")
+        self._check_demand(np.minimum(demand, np.diff(indptr)))
         too_long = np.diff(indptr) > self._row_room[tasks]
         if too_long.any():
             r = int(np.argmax(too_long))
             raise ValueError(
-                f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, "
-                f"got {indptr[r + 1] - indptr[r]} arcs"
+                f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, got {indptr[r + 1] - indptr[r]} arcs"
             )
 
     def set_capacities(self, annotators, capacity):
@@ -182,9 +194,7 @@ class Market:
         if annotators.min() < 0 or annotators.max() >= n or np.unique(annotators).size < annotators.size:
             raise ValueError(f"annotators: expected different columns in [0, {n})")
         self._check_capacity(capacity)
-        self._waiting = replace_capacities(
-            self.edges, self.book, self._desk, self._waiting, annotators, capacity
-        )
+        self._waiting = replace_capacities(self.edges, self.book, self._desk, self._waiting, annotators, capacity)
 
     def solve(self, *, gap_tol=1e-3, abs_tol=0.0, max_work=NO_LIMIT):
         """Re-solve what changed and prove the whole; arguments as for `solve`."""
@@ -195,9 +205,7 @@ class Market:
         )  # fmt: skip
         bids, reverse_bids, phases, forward_edges, reverse_edges, audits = self._desk.counters.tolist()
         gap = (bound - value) / bound if bound > 0.0 else 0.0
-        return Round(
-            value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges, audits
-        )
+        return Round(value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges, audits)
 
     @property
     def demand(self):

@@ -26,8 +26,6 @@ def precompile(*, market=True):
     if market:
         persistent = Market(*case)
         persistent.solve()
-        persistent.set_tasks(
-            np.array([0]), np.array([0, 1]), np.array([0], np.int32), np.array([1.0]), np.array([1])
-        )
+        persistent.set_tasks(np.array([0]), np.array([0, 1]), np.array([0], np.int32), np.array([1.0]), np.array([1]))
         persistent.set_capacities(np.array([1]), np.array([2]))
         persistent.solve()

@@ -101,7 +101,7 @@ def offer_to(edges, book, j, i, k, value, eps):
     book.row_arc[place] = book.row_arc[task.first + task.demand - 1]
     task.need = 1
     attach(book, i, j, k, value)
-    book.profit[i] = min(second, offer) + eps
+    book.profit[i] = max(min(second, offer) + eps, 0.0)  # rounding may take it below
     return dropped
 
 

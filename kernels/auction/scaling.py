@@ -17,8 +17,9 @@ It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On
 below ``1e-13`` of the largest value, where float64 can no longer tell bids apart.
 
 The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must
-not coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it; where annotators
-abound, hardly anybody competes and 0.003 solves the market at once."""
+not coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it, balanced ones
+at 0.08; where annotators abound, hardly anybody competes and 0.003 solves the market at once.
+"""
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def coarse_eps(edges, book):
     for j in range(book.annotators.size):
         slots += book.annotators[j].capacity
     load = units / max(slots, 1)
-    share = 0.3 if load >= 1.0 else 0.02 if load >= 0.4 else 0.003
+    share = 0.3 if load >= 1.2 else 0.08 if load >= 0.8 else 0.02 if load >= 0.4 else 0.003
     return share * (total / max(rows, 1)), largest
 
 

@@ -59,17 +59,11 @@ def check_market(indptr, indices, values, demand, capacity):
         raise ValueError(f"indices: expected fewer than 2**31 arcs, got {indices.size}")
     fault, i, k = first_fault(indptr, indices, values, capacity.size, np.empty(capacity.size, np.int64))
     if fault == BAD_INDPTR:
-        raise ValueError(
-            f"indptr: expected to rise from 0 to {indices.size} (len(indices)); broken at row {i}"
-        )
+        raise ValueError(f"indptr: expected to rise from 0 to {indices.size} (len(indices)); broken at row {i}")
     if fault == BAD_INDEX:
-        raise ValueError(
-            f"indices[{k}]: expected 0 <= annotator < {capacity.size}, got {indices[k]} (task {i})"
-        )
+        raise ValueError(f"indices[{k}]: expected 0 <= annotator < {capacity.size}, got {indices[k]} (task {i})")
     if fault == DUPLICATE:
-        raise ValueError(
-            f"indices[{k}]: annotator {indices[k]} appears twice among the candidates of task {i}"
-        )
+        raise ValueError(f"indices[{k}]: annotator {indices[k]} appears twice among the candidates of task {i}")
     if fault == INFINITE:
         raise ValueError(f"values[{k}]: expected a finite value, got +inf (task {i}, annotator {indices[k]})")
 

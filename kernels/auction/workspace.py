@@ -75,9 +75,7 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, m, n, 
     a += widest + 1
     saved = reals[a : a + widest + 1]
     book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], slots[:slot_count], keys)
-    desk = Desk(
-        queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters
-    )
+    desk = Desk(queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters)
     return book, desk
 
 
