@@ -63,12 +63,14 @@ def _expected(
         return [("late", 1 if room else 0)]
     if task.settled is not None:
         return [("surplus", 0)]
+    # an open task with enough judgments is below its confidence, whatever its posterior is within the round
+    need = task.overlap if task.counted < task.overlap or not task.is_confident else task.counted + 1
+    if task.counted + task.live >= need:
+        return [("surplus", 0)]
     if said == ("surplus", 0) and is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
         return [("surplus", 0)]
-    # an open task with enough judgments is below its confidence, whatever its posterior is within the round
-    need = task.overlap if task.counted < task.overlap or not task.is_confident else task.counted + 1
-    return [("unsolicited", 1)] if task.counted + task.live < need else [("surplus", 0)]
+    return [("unsolicited", 1)]
 
 
 def _catch_up(case: Case, pool: Pool, task: Task, pair: Pair) -> None:
