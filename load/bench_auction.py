@@ -99,9 +99,7 @@ def exact(name: str, m: int, k: int, repeats: int) -> Figures:
     }  # fmt: skip
 
 
-def rounds(
-    f: Family, share: float, count: int, dtype: Any = np.float64
-) -> tuple[list[float], list[float], Market]:
+def rounds(f: Family, share: float, count: int, dtype: Any = np.float64) -> tuple[list[float], list[float], Market]:
     """Seconds and certified gaps of `count` rounds in which `share` of tasks and capacities changes."""
     rng = np.random.default_rng(5)
     indptr, indices, values, demand, capacity = market(f, seed=2)
@@ -231,9 +229,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--large", action="store_true", help="a million tasks instead of the tables")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated, default all")
-    parser.add_argument(
-        "--tables", default="small,cold,exact,warm,dense", help="comma-separated, default all"
-    )
+    parser.add_argument("--tables", default="small,cold,size,exact,warm,dense", help="comma-separated, default all")
     parser.add_argument("--candidates", default="32,8,64", help="candidates per task of the cold table")
     parser.add_argument("--rounds", type=int, default=200, help="rounds of each warm cell")
     options = parser.parse_args(arguments)
@@ -252,12 +248,14 @@ def main(arguments: list[str]) -> int:
         wanted = options.tables.split(",")
         sizes = [int(k) for k in options.candidates.split(",")]
         cells = [(name, 20_000, k, 3) for k in sizes for name in names]
-        cells += [(name, 100_000, 32, 1) for name in ("uniform", "skill", "rank1") if name in names]
+        three = [name for name in ("uniform", "skill", "rank1") if name in names]
+        larger = [(name, m, 32, 1) for m in (2_000, 20_000, 100_000) for name in three]
         mix = [(name, 20_000, 32, share, options.rounds) for name in names for share in WARM_BARS]
         kinds = ("rank1", "uniform", "geometric", "ten_levels")
         plan: dict[str, list[Callable[[], Figures]]] = {
             "small": [small],
             "cold": [partial(cold, *cell) for cell in cells],
+            "size": [partial(cold, *cell) for cell in larger],
             "exact": [partial(exact, name, 20_000, 32, 2) for name in names],
             "warm": [partial(warm, *cell) for cell in mix],
             "dense": [partial(dense, name, 2000) for name in kinds],
