@@ -37,7 +37,7 @@ STEP = 5.3 / (RHOS - 1)
 """Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
 
 FIRSTS = (1.0, 0.85, 0.7, 0.55)
-PULL_RHO = 0.5
+PULL_RHO = 2.0
 PULL_FIRST = 2.0
 
 
