@@ -9,8 +9,8 @@ up to 25 times as much on markets of identical annotators.
 Either order of the two stages is right: forward never empties a full column, reverse never empties a full
 row, so each keeps what the other has established.  A coarse phase leaves prices too high, and what `drop`
 has released is placed best by letting prices fall, so later phases begin with reverse (a third of the bids
-on identical annotators, half on a line).  Unless columns are much longer than rows: then an annotator's bid
-costs much more than a task's.
+on identical annotators, half on a line).  Not so in a market that is not
+crowded, nor where columns are much longer than rows: there an annotator's bid costs much more than a task's.
 
 It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid,
 ``abs_tol`` below one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken
@@ -32,13 +32,16 @@ from kernels.auction.reverse import reverse
 
 THETA = 5.0
 FLOOR = 1e-13
+CROWDED = 1.2
+"""Units wanted per slot from which a market is crowded."""
+
 LONG_COLUMNS = 8
 """Columns this many times as long as rows are long."""
 
 
 @inner
 def coarse_eps(edges, book):
-    """First ε, and the largest positive value (0 if there is none)."""
+    """First ε, the largest positive value (0 if there is none), and whether the market is crowded."""
     indptr, _, values = edges
     largest = 0.0
     total = 0.0
@@ -58,8 +61,8 @@ def coarse_eps(edges, book):
     for j in range(book.annotators.size):
         slots += book.annotators[j].capacity
     load = units / max(slots, 1)
-    share = 0.3 if load >= 1.2 else 0.08 if load >= 0.8 else 0.02 if load >= 0.4 else 0.003
-    return share * (total / max(rows, 1)), largest
+    share = 0.3 if load >= CROWDED else 0.08 if load >= 0.8 else 0.02 if load >= 0.4 else 0.003
+    return share * (total / max(rows, 1)), largest, load >= CROWDED
 
 
 @inner
@@ -101,7 +104,7 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     """
     for j in range(book.price.size):
         desk.best_price[j] = 0.0 if book.annotators[j].capacity > 0 else np.inf
-    eps, largest = coarse_eps(edges, book)
+    eps, largest, crowded = coarse_eps(edges, book)
     if largest == 0.0:
         desk.best_kept[:] = 0.0
         return OPTIMAL, 0.0, 0.0
@@ -118,7 +121,7 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
             if book.tasks[i].need > 0:
                 desk.queue[wanting] = i
                 wanting += 1
-    reverse_first = book.tasks.size <= LONG_COLUMNS * book.annotators.size
+    reverse_first = crowded and book.tasks.size <= LONG_COLUMNS * book.annotators.size
     while True:
         first_phase = desk.counters[PHASES] == 0
         desk.counters[PHASES] += 1

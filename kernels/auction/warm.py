@@ -111,7 +111,10 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
     """Solve and prove; see the module.  Returns status, value, bound, ε and how many tasks still wait."""
     desk.counters[:] = 0
     warm = memory[FIRST_DONE] > 0.0
-    coarse, scale = coarse_eps(edges, book) if not warm else (memory[EPS], memory[SCALE])
+    if warm:
+        coarse, scale = memory[EPS], memory[SCALE]
+    else:
+        coarse, scale, _ = coarse_eps(edges, book)
     if scale == 0.0:
         for j in range(book.price.size):
             if book.annotators[j].capacity > 0:
