@@ -23,7 +23,7 @@ from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
 from kernels.skill import ability as ability_of
 from kernels.skill import at_least, prepare, quantile
-from kernels.valuation import COVERAGE_WEIGHT, PLAIN_ABILITY, importance, terms
+from kernels.valuation import COVERAGE_WEIGHT, PLAIN_ABILITY, gains, importance, terms
 
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
@@ -81,7 +81,7 @@ def potential(pool, tasks, out):
 def qualified(pool, t, a, grants):
     """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
     task = pool.tasks[t]
-    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators[a].profile]:
+    if np.isnan(task.min_skill) or task.model == NONE or grants[task.demand, pool.annotators[a].profile]:
         return True
     seat = pool.skills.seat_of[task.model, a]
     return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
@@ -164,12 +164,21 @@ def keep(row_i, row_v, n, limit, start, indices, values, at):
     return n + limit
 
 
+@inner
+def same_posterior(pool, t, u):
+    """Have two tasks of one model the same calibrated posterior?"""
+    for k in range(pool.tasks[t].classes):  # noqa: SIM110 - generators don't compile
+        if pool.reported[t, k] != pool.reported[u, k]:
+            return False
+    return True
+
+
 @entry
 def recall(
     pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, seed, limit, sample, theta, ability,
-    row_i, row_v, out, weights, indptr, indices, values, dense,
+    row_i, row_v, gain, out, weights, indptr, indices, values, dense,
 ):  # fmt: skip
-    """Fill the CSR market of ``n`` open tasks (grouped by model) and ``m`` free annotators.
+    """Fill the CSR market of ``n`` open tasks (equal models and posteriors together) and ``m`` free annotators.
 
     Parameters
     ----------
@@ -181,8 +190,9 @@ def recall(
         Annotators drawn per task; at least ``m`` means all of them.
     theta, ability : float64[m, :], float64[m]
         Scratch, wide enough for the largest model.
-    row_i, row_v, out : int32[m], float64[m], float64[4]
-        Scratch.
+    row_i, row_v, gain, out : int32[m], float64[m], float64[m, 3], float64[4]
+        Scratch; ``gain`` remembers what each annotator would add at the present posterior: most tasks wait
+        without a judgment and are alike.
     weights : float64[n]
         Out: importance of each task.
     indptr, indices, values : int64[n + 1], int32[n * limit], float64[n * limit]
@@ -193,15 +203,20 @@ def recall(
     now = pool.clock[NOW]
     for j in range(m):
         place[free[j]] = j
+        gain[j, 2] = -1.0
     model = -2
     indptr[0] = 0
     at = 0
+    alike = 0.0  # number of the present posterior
     for i in range(n):
         t = tasks[i]
         task = pool.tasks[t]
         if task.model != model:
             model = task.model
             prepare_model(pool, model, free, m, theta, ability)
+            alike += 1.0
+        elif not same_posterior(pool, t, tasks[i - 1]):
+            alike += 1.0
         weights[i] = importance(pool, t, now)
         found = 0
         drawn = m if task.only_n == 0 else task.only_n
@@ -228,7 +243,10 @@ def recall(
                 a = free[j]
             if not feasible(pool, t, a, fits, grants, asked):
                 continue
-            worth = terms(pool, t, a, weights[i], ability[j], theta[j], judgment_cost, out)
+            if gain[j, 2] != alike:
+                gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
+                gain[j, 2] = alike
+            worth = terms(pool, t, a, weights[i], ability[j], gain[j, 0], gain[j, 1], judgment_cost, out)
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -277,11 +295,18 @@ def complete(
 ):  # fmt: skip
     """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
 
-    Returns how many offers were made; slots and terms are in ``made_t``, ``made_a`` and ``made_terms``.
+    ``tasks`` is used up. Returns how many offers were made; slots and terms are in ``made_t``, ``made_a`` and
+    ``made_terms``.
     """
     now = pool.clock[NOW]
+    left = 0
+    for i in range(n):  # most are sold: look only at those with room
+        if pool.room[tasks[i]] > 0:
+            tasks[left] = tasks[i]
+            left += 1
+    n = left
     made = 0
-    for j in range(m):
+    for j in range(m if n else 0):
         a = free[j]
         while is_free(pool, a, now):
             best_t = NONE
@@ -296,9 +321,9 @@ def complete(
                 if pool.tasks[t].model != model:
                     model = pool.tasks[t].model
                     prepare_model(pool, model, free[j : j + 1], 1, theta, ability)
-                worth = terms(
-                    pool, t, a, importance(pool, t, now), ability[0], theta[0], judgment_cost, out
-                )
+                information, accuracy = gains(pool, t, theta[0])
+                weight = importance(pool, t, now)
+                worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
                 if worth > best:
                     best = worth
                     best_t = t
@@ -320,7 +345,8 @@ def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
         t = tasks[i]
         prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], 1, theta, ability)
         weight = importance(pool, t, pool.clock[NOW])
-        terms(pool, t, annotators[i], weight, ability[0], theta[0], judgment_cost, out[i])
+        information, accuracy = gains(pool, t, theta[0])
+        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, out[i])
 
 
 @entry

@@ -43,7 +43,18 @@ def importance(pool, t, now):
 
 
 @inner
-def terms(pool, t, a, weight, ability, theta, judgment_cost, out):
+def gains(pool, t, theta):
+    """(information, accuracy) of one more judgment on task ``t``; nothing without a model.
+
+    ``theta`` float64[K * K + K] is the annotator as ``kernels.skill.prepare`` left it.
+    """
+    if pool.tasks[t].model == NONE:
+        return 0.0, 0.0
+    return gain_prepared(theta, pool.reported[t], pool.tasks[t].classes)
+
+
+@inner
+def terms(pool, t, a, weight, ability, information, accuracy, judgment_cost, out):
     """Fill ``out[4]`` with the terms of the pair and return their sum.
 
     Parameters
@@ -52,17 +63,13 @@ def terms(pool, t, a, weight, ability, theta, judgment_cost, out):
         ``importance`` of the task.
     ability : float
         The annotator's ability in the task's model.
-    theta : float64[K * K + K]
-        The annotator as ``kernels.skill.prepare`` left it (unused without a model).
+    information, accuracy : float
+        Gains of the annotator's judgment at the task's posterior, see ``gains``.
     """
     task = pool.tasks[t]
-    out[INFORMATION] = 0.0
-    out[ACCURACY] = 0.0
+    out[INFORMATION] = weight * information
+    out[ACCURACY] = weight * accuracy
     out[COVERAGE] = 0.0
-    if task.model != NONE:
-        information, accuracy = gain_prepared(theta, pool.reported[t], task.classes)
-        out[INFORMATION] = weight * information
-        out[ACCURACY] = weight * accuracy
     if task.counted + task.offered + task.leased < task.overlap:
         out[COVERAGE] = weight * COVERAGE_WEIGHT * ability
     out[COST] = -judgment_cost - pool.annotators[a].cost * task.expected_s / 3600.0

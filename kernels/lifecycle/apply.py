@@ -9,6 +9,7 @@ import numpy as np
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
     ACCEPTED,
+    AMENDED,
     BLOCKED,
     BROKEN,
     CANCEL,
@@ -42,6 +43,7 @@ from kernels.lifecycle.codes import (
 from kernels.lifecycle.deadlines import expire
 from kernels.lifecycle.judgments import relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
+from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
@@ -126,6 +128,28 @@ def respond(pool, event, rules):
 
 
 @inner
+def amend(pool, event, changed, retention_s):
+    """Simple fields of a task changed; ``label`` of the event has a bit for each that did."""
+    t = np.int64(event.task)
+    task = pool.tasks[t]
+    if event.at < task.updated:
+        return
+    task.updated = event.at
+    new = changed[event.count]
+    if event.label & 1:
+        task.priority = new.priority
+    if event.label & 2:
+        task.value = new.value
+    if event.label & 4:
+        task.deadline = new.deadline
+    if event.label & 8:
+        task.expected_s = new.expected_s
+    if event.label & 16:
+        task.lease_s = new.lease_s
+    task_changed(pool, t, retention_s)
+
+
+@inner
 def request(pool, event):
     """Pull: ask for work; answered at the end of the round."""
     annotator = pool.annotators[event.annotator]
@@ -142,7 +166,7 @@ def apply(pool, events, created, now, rules):
         Columns with room for everything the events may add; ``emissions`` included.
     events : EVENT[n]
     created : TASK[k]
-        Records of created tasks; an event's ``count`` is its place here.
+        Records of created and amended tasks; an event's ``count`` is its place here.
     now : float
         The round's time, Unix seconds.
     rules : Rules
@@ -174,6 +198,8 @@ def apply(pool, events, created, now, rules):
             request(pool, event)
         elif kind == CANCELLED:
             cancel(pool, np.int64(event.task), CANCEL, retention_s)
+        elif kind == AMENDED:
+            amend(pool, event, created, retention_s)
         elif kind == TRUTH:
             set_truth(pool, event, retention_s)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import codes, count_share, project_changed, task_changed
+from kernels.lifecycle import TASK, codes, count_share, project_changed, task_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.layout import NOW
 from stream import events as wire
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from stream.core.intake import Intake
 
 NAN, INF = float("nan"), float("inf")
-NONE, CREATED, ONLINE, OPEN = map(int, (codes.NONE, codes.CREATED, codes.ONLINE, codes.OPEN))  # plain ints pack faster
+NONE, CREATED, ONLINE, AMENDED, OPEN = map(
+    int, (codes.NONE, codes.CREATED, codes.ONLINE, codes.AMENDED, codes.OPEN)
+)  # plain ints pack faster
 
 REASONS = {"broken": 1, "unclear": 2, "not_my_skill": 3, "conflict": 4, "break": 5, "other": 6}
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
@@ -188,12 +190,36 @@ def _pick(stated: Any, preset: Any, default: Any) -> Any:
     return default if preset is UNSET else preset
 
 
+def _amend(intake: "Intake", run: Run, slot: int, event: wire.TaskUpdated) -> bool:
+    """Leave an update of simple fields to the kernel; False when it needs checks or lists."""
+    complex_fields = (
+        event.overlap, event.max_overlap, event.confidence, event.requires, event.min_skill, event.only, event.exclude,
+    )  # fmt: skip
+    if any(field is not UNSET for field in complex_fields):
+        return False
+    market = intake.market
+    stated = (event.priority, event.value, event.deadline, event.expected_s, event.lease_s)
+    bits = sum(1 << i for i, field in enumerate(stated) if field is not UNSET)
+    priority, value, deadline, expected_s, lease_s = (None if field is UNSET else field for field in stated)
+    changed = np.zeros(1, TASK)
+    changed["priority"], changed["value"] = priority or 0, value or 0.0
+    changed["deadline"] = INF if deadline is None else deadline
+    changed["expected_s"], changed["lease_s"] = expected_s or market.expected_s, lease_s or market.lease_s
+    run.packed.append(
+        pack_event(AMENDED, 0, bits, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
+    )
+    run.created.append(changed.tobytes())
+    return True
+
+
 def _updated(
     intake: "Intake", pool: PoolState, run: Run, event: wire.TaskUpdated, topic: str, offset: int, value: bytes
 ) -> None:
     slot = pool.tasks.slots.get(event.task)
     if slot is None:
         _waits(intake, pool, event.task, topic, offset, value)
+        return
+    if _amend(intake, run, slot, event):
         return
     intake.flush(pool, run)
     record = pool.columns.tasks[slot : slot + 1]
@@ -291,8 +317,7 @@ def _project(
 def _annotator(
     intake: "Intake", pool: PoolState, run: Run, event: wire.AnnotatorSet, topic: str, offset: int, value: bytes
 ) -> None:
-    intake.flush(pool, run)
-    a = pool.annotator(event.annotator)
+    a = pool.annotator(event.annotator)  # the kernel reads no profile, so its run may go on
     record = pool.columns.annotators[a : a + 1]
     if event.at < record["profile_at"][0]:
         return

@@ -17,7 +17,7 @@ from kernels.skill import THETA_WIDTH
 from stream.core.pools import Array, PoolState
 from stream.settings import Market
 
-FULL_PAIRS = 200_000  # up to this many (task, annotator) pairs are evaluated in full: about 5 ms
+FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
 SAMPLE = 64  # annotators drawn per task in larger markets
 SURPLUS = 1.5  # demand looked at in larger markets, as a multiple of what the free annotators can take
 WORK_PER_ARC = 4_000  # limit on arcs read by the auction, per arc: counted, so that it doesn't depend on the machine
@@ -52,6 +52,7 @@ class Scratch:
         self.ability = np.zeros(0)
         self.row_i = np.zeros(0, np.int32)
         self.row_v = np.zeros(0)
+        self.gain = np.zeros((0, 3))
         self.out = np.zeros(4)
 
     def reserve(self, tasks: int, annotators: int) -> None:
@@ -71,6 +72,7 @@ class Scratch:
             self.ability = np.zeros(m)
             self.row_i = np.zeros(m, np.int32)
             self.row_v = np.zeros(m)
+            self.gain = np.zeros((m, 3))
 
 
 def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
@@ -89,11 +91,9 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         return None
     columns = pool.columns
     scratch.reserve_free(m, pool.classes)
-    if len(pool.models) > 1:
-        order = np.argsort(columns.tasks["model"][scratch.tasks[:n]], kind="stable")
-        scratch.tasks[:n] = scratch.tasks[:n][order]
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
-    every, capacity = tasks, _capacity(pool, free)
+    tasks = tasks[np.lexsort((columns.reported[tasks, 0], columns.tasks["model"][tasks]))]
+    every, opened, capacity = tasks.copy(), n, _capacity(pool, free)
     full = n * m <= FULL_PAIRS
     if not full:
         tasks = _coarse(pool, tasks, free, capacity)
@@ -108,8 +108,8 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     weights = np.empty(n)
     arcs = candidates.recall(
         columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, cost, seed, limit,
-        m if full else SAMPLE, scratch.theta, scratch.ability, scratch.row_i, scratch.row_v, scratch.out, weights,
-        indptr, indices, values, dense,
+        m if full else SAMPLE, scratch.theta, scratch.ability, scratch.row_i, scratch.row_v, scratch.gain,
+        scratch.out, weights, indptr, indices, values, dense,
     )  # fmt: skip
     demand = _demand(pool, tasks, weights)
     indices, values = indices[:arcs], values[:arcs]
@@ -153,7 +153,7 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
     late_terms = np.empty((rest, 4))
     late = candidates.complete(
-        columns, every, len(every), free, m, pool.fits, pool.grants, asked, cost, scratch.theta, scratch.ability,
+        columns, every, opened, free, m, pool.fits, pool.grants, asked, cost, scratch.theta, scratch.ability,
         scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
     )  # fmt: skip
     keep = offered.astype(bool)
@@ -171,7 +171,7 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         runner_up=np.concatenate([runner[keep], np.full(late, -1, np.int32)]),
         runner_up_value=np.concatenate([runner_value[keep], np.zeros(late)]),
         skill_low=low,
-        open_tasks=len(every),
+        open_tasks=opened,
         free_annotators=m,
         primal=primal,
         bound=bound,

@@ -112,12 +112,12 @@ class Outbox:
             known = posterior and (task["counted"] or task["truth"] >= 0)
             output: Any = wire.TaskSettled(
                 **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]],
-                label=int(np.argmax(posterior)) if known else None, posterior=posterior if known else None,
+                label=posterior.index(max(posterior)) if known else None, posterior=posterior if known else None,
                 judgments=int(task["counted"]),
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
             if known:
-                columns.tasks[t]["label"] = int(np.argmax(posterior))
+                columns.tasks[t]["label"] = posterior.index(max(posterior))
         if not changed_now:
             return
         slots = np.array(changed, np.int64)
