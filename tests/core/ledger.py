@@ -6,7 +6,7 @@ from kernels import skill
 from stream import events as wire
 from tests.core.book import INF, Annotator, Evidence, Pair, Project, Rejection, Slots, Task, Waiting
 
-REVISITS, PROBES = 2, 16
+REVISITS, PROBES = 1, 16
 
 
 class Ledger:
