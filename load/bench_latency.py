@@ -201,7 +201,8 @@ def main(samples: int, seed: int) -> None:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         admin.create_topics([NewTopic(FLOOR, PARTITIONS, 1)])
         admin.close()
-        with deployment(bootstrap, PARTITIONS, Path(folder)) as worker:
+        # nobody accepts here: offers must outlive the run
+        with deployment(bootstrap, PARTITIONS, Path(folder), accept_s=36000.0) as worker:
             worker.start()
             worker.wait_until_ready(limit_s=300.0)
             bench = Bench(bootstrap, samples, seed)
