@@ -186,7 +186,7 @@ class Shard:
         return RoundResult(
             rows=rows,
             outputs=outbox.topics,
-            dead_letters=[self._dead_letter(rejected) for rejected in intake.rejected],
+            dead_letters=self._dead_letters(intake.rejected, ranges),
             wakeup=self.wakeup,
             completed=completed,
         )
@@ -232,15 +232,31 @@ class Shard:
             Position(offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now)
         )
 
-    def _dead_letter(self, rejected: Rejected) -> DeadLetter:
-        topic, offset, record_key, value, reason, message = rejected
-        headers = [
-            ("__streams.errors.exception", reason.encode()),
-            ("__streams.errors.message", message.encode()),
-            ("__streams.errors.topic", topic.encode()),
+    def _dead_letters(self, rejected: list[Rejected], ranges: dict[str, Range | None]) -> list[DeadLetter]:
+        """Original key, value and headers, and what was wrong; a record that had to wait has lost its headers."""
+        wanted = {(letter.topic, letter.offset) for letter in rejected}
+        original = {
+            (topic, record.offset): list(record.headers)
+            for topic, given in ranges.items()
+            if given is not None and wanted
+            for record in given.records
+            if (topic, record.offset) in wanted
+        }
+        return [
+            DeadLetter(
+                topics.dead_letters(letter.topic), letter.key, letter.value,
+                [*original.get((letter.topic, letter.offset), ()), *self._errors(letter)],
+            )
+            for letter in rejected
+        ]  # fmt: skip
+
+    def _errors(self, letter: Rejected) -> list[tuple[str, bytes]]:
+        return [
+            ("__streams.errors.exception", letter.reason.encode()),
+            ("__streams.errors.message", letter.message.encode()),
+            ("__streams.errors.topic", letter.topic.encode()),
             ("__streams.errors.partition", b"%d" % self.partition),
-            ("__streams.errors.offset", b"%d" % offset),
-            ("reason", reason.encode()),
+            ("__streams.errors.offset", b"%d" % letter.offset),
+            ("reason", letter.reason.encode()),
             ("round", b"%d" % self.round_number),
         ]
-        return DeadLetter(topics.dead_letters(topic), record_key, value, headers)

@@ -25,7 +25,7 @@ class Record(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
-
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 class Range(NamedTuple):
     start: int

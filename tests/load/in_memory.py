@@ -14,7 +14,7 @@ class Record(NamedTuple):
     offset: int
     key: bytes
     value: bytes
-
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 class InMemory:
     """Calls `Shard.round` with what arrived, or when a deadline is due."""
