@@ -4,7 +4,6 @@ from collections import Counter
 
 import msgspec
 import pytest
-from first_come import FirstCome
 
 from load.annotators import Annotators
 from load.crowd import SPAMMER, Crowd, Rule, events, read
@@ -20,6 +19,7 @@ from stream.events import (
     JudgmentSubmitted,
     encode,
 )
+from tests.load.first_come import FirstCome
 
 SPEED = 50.0
 LEASE_S = 120.0

@@ -4,13 +4,13 @@ One seed and a coarse clock keep it quick; the bar is bench-demo's minus the spr
 """
 
 import pytest
-from in_memory import InMemory
 
 from load.bench_demo import ACCURACY, JUDGMENTS
 from load.crowd import read
 from load.rehearsal import Rehearsal, rehearse
 from load.session import Setting, market_of
 from load.usual import UsualPractice
+from tests.load.in_memory import InMemory
 
 SETTING = Setting()
 SECONDS = 36.0

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from harness import make_topics, settings_for
 from kafka import KafkaProducer
 
 from stream.events import AssignmentEnded, AssignmentOffered, DecisionMade, PoolRound, RoundCompleted, encode
@@ -14,6 +13,7 @@ from stream.local import LocalKafka
 from stream.settings import Settings
 from stream.shell.why import UnknownAssignment, find, why
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
+from tests.shell.harness import make_topics, settings_for
 
 pytestmark = pytest.mark.kafka
 

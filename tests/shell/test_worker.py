@@ -7,7 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from harness import (
+
+from stream.local import LocalKafka
+from stream.settings import Settings
+from stream.topics import ANNOTATORS, JUDGMENTS, TASKS, dead_letters
+from tests.shell.harness import (
     PARTITIONS,
     Load,
     Worker,
@@ -21,10 +25,6 @@ from harness import (
     settings_for,
     until,
 )
-
-from stream.local import LocalKafka
-from stream.settings import Settings
-from stream.topics import ANNOTATORS, JUDGMENTS, TASKS, dead_letters
 
 pytestmark = [
     pytest.mark.kafka,

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from crowd import Crowd, coin, constant
 
 from kernels import skill
+from tests.kernels.skill.crowd import Crowd, coin, constant
 
 
 def learn_alone(skills, m, annotator, label, truth, at=0.0):

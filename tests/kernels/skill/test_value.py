@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from crowd import Crowd, coin
 from scipy import special, stats
 
 from kernels import skill
 from kernels.skill import layout, value
+from tests.kernels.skill.crowd import Crowd, coin
 
 
 @pytest.fixture(scope="module", params=[2, 5])
