@@ -70,3 +70,22 @@ def test_every_round_states_a_gap_within_the_markets_target(run: tuple[InMemory,
     gaps = [pool.gap for completed in allocator.rounds for pool in completed.pools if pool.offers]
     assert gaps
     assert max(gaps) <= market_of(SETTING).gap
+
+
+@pytest.mark.slow
+def test_biased_people_are_seen_through_with_a_quarter_of_their_judgments() -> None:
+    """On bluebird a majority vote of all 39 answers per task is right on .759."""
+    bluebird = read("bluebird")
+    figures = rehearse(
+        InMemory(market_of(SETTING)),
+        bluebird,
+        SETTING.rule,
+        habits=SETTING.habits,
+        seed=SETTING.seed,
+        speed=SETTING.speed,
+        lease_s=SETTING.lease_s,
+        seconds=30.0,
+        step_s=0.1,
+    )
+    assert figures.accuracy > 0.759
+    assert figures.received < 10 * figures.tasks
