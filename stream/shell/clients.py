@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 
 from stream.settings import Settings
-from stream.shell import fetched
+from stream.shell import faults, fetched
 from stream.topics import OVERHEAD_BYTES
 
 FETCH_BYTES = 8 << 20
@@ -98,7 +98,7 @@ def transactional_producer(settings: Settings, partition: int) -> Producer:
     aiokafka.producer.sender.BACKOFF_OVERRIDE = MARKER_BACKOFF_S
     return AIOKafkaProducer(
         **_common(settings, f"partition-{partition}"),
-        transactional_id=f"{settings.app_id}-{partition}",
+        transactional_id=faults.transactional_id(f"{settings.app_id}-{partition}"),
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         acks="all",
         max_batch_size=settings.input_bytes,

@@ -17,6 +17,7 @@ from concurrent.futures import Executor
 from stream.core.batch import Range
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Settings
+from stream.shell import clock, faults
 from stream.shell.budget import Budget
 from stream.shell.exits import leave_for
 from stream.shell.horizon import Horizon
@@ -156,7 +157,7 @@ class Partition:
         wakeup = self.shard.wakeup
         if wakeup is None:
             return None
-        wait_s = wakeup - time.time()
+        wait_s = wakeup - clock.unix_s()
         if wait_s > 0.0:
             return wait_s
         if self._complete_until({topic: inbox.position for topic, inbox in self.inboxes.items()}) < wakeup:
@@ -192,11 +193,12 @@ class Partition:
         started = time.monotonic()
         ranges = self._take()
         self._release()
+        faults.reach("round.taken")
         positions = {topic: inbox.position for topic, inbox in self.inboxes.items()}
         caught_up = not any(self.inboxes.values()) and all(
             self.horizons[topic].reached(position) for topic, position in positions.items()
         )
-        now = max(self.shard.now, time.time())
+        now = max(self.shard.now, clock.unix_s())
         until = self._complete_until(positions)
         events = sum(len(taken.records) for taken in ranges.values() if taken)
         if self._budget.expected_s(events) < INLINE_S:
@@ -207,9 +209,12 @@ class Partition:
             )
         await self._pace(0.0)
         begun = time.monotonic()
+        faults.reach("begin.before")
         await self.producer.commit(encoded)
+        faults.reach("commit.after")
         self._committed_at = time.monotonic()
         self._account(ranges, result, encoded, started, begun)
+        faults.reach("acknowledge.after")
 
     def _solve(
         self, ranges: dict[str, Range | None], now: float, until: float, caught_up: bool

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 
 from stream.core.shard import Shard
 from stream.settings import Settings
-from stream.shell import clients
+from stream.shell import clients, faults
 from stream.shell.exits import OperatorNeeded
 from stream.shell.log import Log
 from stream.shell.transaction import Producer
@@ -44,12 +44,15 @@ async def take_over(
     async with asyncio.timeout(settings.takeover_deadline_s):
         producer = Producer(settings, partition)
         await producer.fence()
+        faults.reach("fence.after")
+        await faults.hang_in_takeover()
         shard = make_shard(partition, settings)
         reader = clients.reader(settings)
         try:
             await reader.start()
             rows = await _recover(settings, reader, partition, shard, executor)
             await asyncio.get_running_loop().run_in_executor(executor, shard.restored)
+            faults.reach("recovery.after")
             await _check_position(reader, partition, shard, is_new=rows == 0)
         finally:
             await reader.stop()
@@ -74,6 +77,7 @@ async def _recover(
         for tp, records in (await reader.getmany(*waiting, timeout_ms=100)).items():
             rows += len(records)
             await loop.run_in_executor(executor, _restore, shard, tables[tp], records)
+            faults.reach("recovery.during")
         waiting = {tp for tp in waiting if await reader.position(tp) < ends[tp]}
     return rows
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from stream.core.shard import RoundResult
 from stream.settings import Settings
-from stream.shell import clients
+from stream.shell import clients, faults
 from stream.topics import changelog
 
 Records = Iterable[tuple[bytes | None, bytes | None]]
@@ -122,10 +122,14 @@ class Producer:
         assert producer is not None
         async with asyncio.timeout(self._settings.commit_deadline_s):
             await producer.begin_transaction()
+            faults.reach("begin.after")
             sent = []
             for topic, batch in encoded.batches:
                 batch.close()
                 sent.append(await producer.send_batch(batch, topic, partition=self._partition))
+                faults.reach("produce.during")
+            faults.reach("produce.after")
+            faults.reach("commit.during")
             await producer.commit_transaction()
             for delivery in sent:
                 await delivery

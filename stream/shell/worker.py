@@ -16,12 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 import prometheus_client
 import uvloop
 
 from stream import topics
 from stream.settings import Settings, SettingsError, load
-from stream.shell import clients
+from stream.shell import clients, faults, planted
 from stream.shell.app import App, create_app, make_shard
 from stream.shell.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
 from stream.shell.log import Log, configure
@@ -135,6 +136,17 @@ async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     leave(DRAINED, "drained")
 
 
+def _arm() -> None:
+    try:
+        wanted = faults.load()
+    except SettingsError as error:
+        leave_for(OperatorNeeded(str(error)), "cannot_start")
+    if wanted != faults.Faults():
+        log.warning("faults_armed", faults=msgspec.to_builtins(wanted))
+        faults.arm(wanted)
+        planted.plant(wanted)
+
+
 def run(
     settings: Settings, shards: ShardFactory = make_shard, prepare: Callable[[Settings], None] = warm_up
 ) -> None:
@@ -149,6 +161,7 @@ def run(
         ``prepare(settings)``: what to do before the group is joined.
     """
     configure(settings.log_format, settings.log_level)
+    _arm()
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     # until there is something to drain

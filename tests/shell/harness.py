@@ -58,9 +58,12 @@ def members(settings: Settings) -> int:
 
 
 class Worker:
-    """A worker process with counting shards."""
+    """A worker process: with counting shards, or another program; `environ` holds planted faults."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(
+        self, settings: Settings, name: str, program: str = "tests/shell/counting.py", **environ: str
+    ) -> None:
+        self.program, self.environ = program, environ
         self.port = free_port()
         self.settings = settings
         self.log = Path(settings.data_dir) / f"{name}.log"
@@ -71,9 +74,10 @@ class Worker:
         for field in Settings.__struct_fields__:
             if field not in ("market", "web_port"):
                 environ[f"ALLOCATOR_{field.upper()}"] = str(getattr(self.settings, field))
+        environ |= self.environ
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests/shell/counting.py")],
+                [sys.executable, str(ROOT / self.program)],
                 stdout=log,
                 stderr=log,
                 env=environ,

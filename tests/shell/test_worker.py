@@ -41,8 +41,8 @@ class Fleet:
         self.settings = settings
         self.workers: list[Worker] = []
 
-    def start(self) -> Worker:
-        worker = Worker(self.settings, f"worker-{len(self.workers)}")
+    def start(self, **environ: str) -> Worker:
+        worker = Worker(self.settings, f"worker-{len(self.workers)}", **environ)
         self.workers.append(worker)
         return worker.start()
 
@@ -152,6 +152,28 @@ def test_a_restart_of_the_broker_loses_nothing(fleet: Fleet, load: Load, broker:
     until(lambda: recovered() and is_applied(fleet.settings), 60, "all input is applied")
     # the broker may have kept a record that it had no time to acknowledge and that was sent again
     assert account(fleet.settings.kafka_bootstrap) >= load.sent
+
+
+@pytest.mark.parametrize("step", ["begin.after", "produce.during", "commit.during", "commit.after"])
+def test_a_worker_that_dies_at_a_step_of_a_round_is_continued_exactly(
+    fleet: Fleet, load: Load, step: str
+) -> None:
+    load.start()
+    worker = fleet.start(ALLOCATOR_FAULT_KILL=f"{step}:20")
+    assert worker.wait(60) == -signal.SIGKILL
+    assert "faults_armed" in worker.text()
+    load.stop()
+    fleet.start()
+    fleet.wait_until_applied()
+    assert account(fleet.settings.kafka_bootstrap) == load.sent
+
+
+def test_a_takeover_that_hangs_is_ended_by_the_watchdog(fleet: Fleet) -> None:
+    impatient = msgspec.structs.replace(fleet.settings, watchdog_s=6.0)
+    fleet.settings = impatient
+    worker = fleet.start(ALLOCATOR_FAULT_TAKEOVER="block")
+    assert worker.wait(60) == 70
+    assert "no_progress" in worker.text()
 
 
 def test_sigterm_commits_the_round_leaves_the_group_and_exits_0(fleet: Fleet, load: Load) -> None:
