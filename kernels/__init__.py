@@ -2,8 +2,8 @@
 
 Compiled code is cached on disk. Numba compares the file of the cached kernel with the one it was compiled from, but
 not the files of the kernels that it calls: after a change in one of those it would go on running the old code. So
-the stamp of a kernel here covers every file it may call. The auction calls nothing outside its package, and nothing
-else is called by it.
+the stamp of a kernel here covers every file it may call. The auction calls nothing outside its package, nothing else
+calls it, and how kernels are compiled (`jit.py`) concerns all.
 """
 
 import functools
@@ -20,7 +20,8 @@ _AUCTION = _HERE / "auction"
 @functools.cache
 def _digest(auction: bool) -> str:
     """Digest of the sources of the auction, or of all the others."""
-    sources = sorted(path for path in _HERE.rglob("*.py") if path.is_relative_to(_AUCTION) == auction)
+    concerned = (p for p in _HERE.rglob("*.py") if p == _HERE / "jit.py" or p.is_relative_to(_AUCTION) == auction)
+    sources = sorted(concerned)
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

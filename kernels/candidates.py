@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from kernels.jit import entry, inner
-from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN
+from kernels.lifecycle.codes import LAPSED, NONE, ONE, WITHDRAWN, ZERO
 from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find
@@ -206,7 +206,7 @@ def recall(
         gain[j, 2] = -1.0
     model = -2
     indptr[0] = 0
-    at = 0
+    at = ZERO
     alike = 0.0  # number of the present posterior
     for i in range(n):
         t = tasks[i]
@@ -218,7 +218,7 @@ def recall(
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
         weights[i] = importance(pool, t, now)
-        found = 0
+        found = ZERO
         drawn = m if task.only_n == 0 else task.only_n
         all_of_them = drawn <= sample
         steps = drawn if all_of_them else sample
@@ -320,7 +320,7 @@ def complete(
                     continue
                 if pool.tasks[t].model != model:
                     model = pool.tasks[t].model
-                    prepare_model(pool, model, free[j : j + 1], 1, theta, ability)
+                    prepare_model(pool, model, free[j : j + 1], ONE, theta, ability)
                 information, accuracy = gains(pool, t, theta[0])
                 weight = importance(pool, t, now)
                 worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
@@ -343,7 +343,7 @@ def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
     """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], 1, theta, ability)
+        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, theta, ability)
         weight = importance(pool, t, pool.clock[NOW])
         information, accuracy = gains(pool, t, theta[0])
         terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, out[i])

@@ -1,21 +1,13 @@
-"""How the kernels are compiled: decorators, and the one instruction that Numba does not offer.
-
-``_nrt=False`` compiles without Numba's runtime for allocated memory: an allocation inside a kernel becomes
-a compile error, and array views cost no reference counts (an atomic operation
-each).  ``error_model="numpy"`` removes the checks that could raise.  Kernels called only by kernels need no
-Python wrapper, which is most of the compile time of a small one.  No ``fastmath``: sums and ties must not
-depend on the machine."""
+"""What compiling the auction needs beside the decorators of all kernels."""
 
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-entry = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)
-"""For kernels that Python calls."""
+from kernels.jit import entry, inner
 
-inner = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, no_cpython_wrapper=True)
-"""For kernels that only kernels call."""
+__all__ = ["entry", "inner", "merged", "prefetch"]
 
 merged = njit(inline="always", _nrt=False, error_model="numpy")
 """For large kernels with a single caller: compiled as part of it, not twice."""

@@ -20,6 +20,7 @@ from stream.core.pools import Array, IdRefused, PoolState
 from stream.settings import Market
 
 NO_TASKS = np.zeros(1, TASK)
+NO_TASKS.flags.writeable = False  # as the records read from bytes are: one type, one compilation
 
 
 class Intake:
