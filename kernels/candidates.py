@@ -23,7 +23,7 @@ from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
 from kernels.skill import ability as ability_of
 from kernels.skill import at_least, prepare, quantile
-from kernels.valuation import COVERAGE_WEIGHT, PLAIN_ABILITY, gains, importance, terms
+from kernels.valuation import COVERAGE_WEIGHT, gains, importance, terms
 
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
@@ -81,7 +81,7 @@ def potential(pool, tasks, out):
 def qualified(pool, t, a, grants):
     """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
     task = pool.tasks[t]
-    if np.isnan(task.min_skill) or task.model == NONE or grants[task.demand, pool.annotators[a].profile]:
+    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators[a].profile]:
         return True
     seat = pool.skills.seat_of[task.model, a]
     return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
@@ -122,14 +122,11 @@ def feasible(pool, t, a, fits, grants, asked):
 
 @inner
 def prepare_model(pool, m, free, n_free, theta, ability):
-    """Prepare the free annotators for the tasks of one model (NONE: tasks without classes)."""
+    """Prepare the free annotators for the tasks of one model."""
     for j in range(n_free):
-        if m == NONE:
-            ability[j] = PLAIN_ABILITY
-        else:
-            seat = np.int64(pool.skills.seat_of[m, free[j]])
-            prepare(pool.skills, m, seat, theta[j])
-            ability[j] = ability_of(pool.skills, m, seat)
+        seat = np.int64(pool.skills.seat_of[m, free[j]])
+        prepare(pool.skills, m, seat, theta[j])
+        ability[j] = ability_of(pool.skills, m, seat)
 
 
 @inner
@@ -351,13 +348,11 @@ def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
 
 @entry
 def skill_low(pool, tasks, annotators, out):
-    """20 % quantile of each annotator's accuracy in the task's model (NaN without a model): ``out`` float64[n]."""
+    """20 % quantile of each annotator's accuracy in the task's model: ``out`` float64[n]."""
     for i in range(tasks.shape[0]):
         m = pool.tasks[tasks[i]].model
-        out[i] = np.nan
-        if m != NONE:
-            seat = np.int64(pool.skills.seat_of[m, annotators[i]])
-            out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
+        seat = np.int64(pool.skills.seat_of[m, annotators[i]])
+        out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
 
 
 @entry

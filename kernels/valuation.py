@@ -17,14 +17,12 @@ A pair of value <= 0 is not offered. Hard requirements are missing edges, never 
 import math
 
 from kernels.jit import inner
-from kernels.lifecycle.codes import NONE
 from kernels.skill import gain_prepared
 
 INFORMATION, ACCURACY, COVERAGE, COST = 0, 1, 2, 3
 TERMS = ("information", "accuracy", "coverage", "cost")
 
 COVERAGE_WEIGHT = 0.25  # a covering judgment by a perfect annotator is worth a quarter of a certain correction
-PLAIN_ABILITY = 0.5  # ability assumed for tasks without classes
 AGE_WEIGHT = 0.1  # an hour of waiting is worth a tenth
 AGE_S = 3600.0
 RUSH_S = 3600.0  # the last hour before a deadline doubles the value
@@ -44,12 +42,10 @@ def importance(pool, t, now):
 
 @inner
 def gains(pool, t, theta):
-    """(information, accuracy) of one more judgment on task ``t``; nothing without a model.
+    """(information, accuracy) of one more judgment on task ``t``; nothing without classes.
 
     ``theta`` float64[K * K + K] is the annotator as ``kernels.skill.prepare`` left it.
     """
-    if pool.tasks[t].model == NONE:
-        return 0.0, 0.0
     return gain_prepared(theta, pool.reported[t], pool.tasks[t].classes)
 
 

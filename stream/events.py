@@ -226,7 +226,10 @@ class JudgmentRetracted(Event, frozen=True, gc=False, kw_only=True):
 
 
 class JudgmentScored(Event, frozen=True, gc=False, kw_only=True):
-    """Quality of a judgment without classes, as evidence for the skill."""
+    """Quality of a judgment without classes, as evidence for the skill.
+
+    A reviewer outranks a metric, a metric agreement with others; within a source the newest ``at`` wins.
+    """
 
     annotator: Id
     task: Id
@@ -235,7 +238,7 @@ class JudgmentScored(Event, frozen=True, gc=False, kw_only=True):
 
 
 class SkillSeeded(Event, frozen=True, gc=False, kw_only=True):
-    """Accuracy known from another system, worth ``weight`` judgments."""
+    """Accuracy known from another system, worth ``weight`` judgments; the newest ``at`` wins."""
 
     annotator: Id
     skill: Id
@@ -422,11 +425,17 @@ class TaskBlocked(Output, frozen=True, gc=False, kw_only=True):
 
 
 class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
-    """An annotator's accuracy in a skill changed."""
+    """An annotator's accuracy in a skill has fallen: what is known now, with the bounds of its 90 % interval.
+
+    ``judgments`` is the effective sample size; ``score`` the evidence for the fall as a share of the alarm threshold.
+    """
 
     annotator: str
     skill: str
     mean: float
+    low: float
+    high: float
+    judgments: float
     score: float
 
 
@@ -473,8 +482,7 @@ Result = (
 
 #: Inputs that are part of the contract but whose effect another release brings: dead-lettered until then.
 NOT_SUPPORTED_YET = (
-    TaskReopened, JudgmentScored, SkillSeeded, AssignmentPinned, PairForbidden, PairReleased,
-    SettingsChanged, AnnotatorErased,
+    TaskReopened, AssignmentPinned, PairForbidden, PairReleased, SettingsChanged, AnnotatorErased,
 )  # fmt: skip
 
 decode = msgspec.json.Decoder(Input).decode

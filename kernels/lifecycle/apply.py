@@ -35,6 +35,7 @@ from kernels.lifecycle.codes import (
     REFUSED,
     REQUESTED,
     RETRACTED,
+    SCORED,
     SUBMITTED,
     TRUTH,
     UNCLEAR,
@@ -46,6 +47,7 @@ from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
+from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
 from kernels.skill import refresh
 
@@ -67,7 +69,7 @@ def create(pool, event, created, retention_s):
         pool.belief[t, k] = 0.0
     for k in range(pool.reported.shape[1]):
         pool.reported[t, k] = 0.0
-    if task.model != NONE:
+    if task.classes:
         refresh(
             pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, ZERO, NONE, pool.belief[t],
             pool.reported[t], event.at,
@@ -82,7 +84,7 @@ def set_truth(pool, event, retention_s):
     """An adjudicated label; an open task is complete by it."""
     t = np.int64(event.task)
     task = pool.tasks[t]
-    if task.model == NONE or event.label >= task.classes:
+    if event.label >= task.classes:
         emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, NONE, np.nan)
         return
     task.truth = event.label
@@ -200,6 +202,8 @@ def apply(pool, events, created, now, rules):
             cancel(pool, np.int64(event.task), CANCEL, retention_s)
         elif kind == AMENDED:
             amend(pool, event, created, retention_s)
+        elif kind == SCORED:
+            score_judgment(pool, event)
         elif kind == TRUTH:
             set_truth(pool, event, retention_s)
 

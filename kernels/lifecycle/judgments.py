@@ -39,6 +39,7 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
+from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
 from kernels.skill import correct, forget, seat
 
@@ -61,7 +62,7 @@ def count(pool, t, p, at, retention_s):
     pool.projects[task.project].counted += 1
     pool.dirty_projects[task.project] = 1
     charge(pool, t, np.int64(pair.annotator), ONE)
-    if task.model != NONE:
+    if task.classes:
         seat(pool.skills, np.int64(task.model), np.int64(pair.annotator))
     learn_judgment(pool, t, p, at, retention_s)
 
@@ -107,7 +108,6 @@ def submit(pool, event, retention_s):
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label
-        pair.judged_at = event.at
         pool.dirty_tasks[t] = 1
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
@@ -135,7 +135,7 @@ def relabel(pool, event, retention_s):
     if outcome == DUPLICATE:
         return
     pool.dirty_tasks[t] = 1
-    if pair.counted and task.model != NONE and pair.label != event.label:
+    if pair.counted and task.classes and pair.label != event.label:
         n = gather(pool, t, p)
         correct(
             pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, n - 1,
@@ -145,7 +145,6 @@ def relabel(pool, event, retention_s):
         pair.stamp = pool.stamps[n - 1]
         tell(pool, t, n)
     pair.label = event.label
-    pair.judged_at = event.at
     review(pool, t, retention_s)
 
 
@@ -164,7 +163,7 @@ def retract(pool, event, retention_s):
             pool.dirty_tasks[t] = 1
             if pair.counted:
                 counts = NONE
-                if task.model != NONE:
+                if task.classes:
                     n = gather(pool, t, p)
                     mine = pool.seats[n - 1]
                     forget(
@@ -179,6 +178,7 @@ def retract(pool, event, retention_s):
                 pool.projects[task.project].counted -= 1
                 pool.dirty_projects[task.project] = 1
                 charge(pool, t, a, NONE)
+            take_back(pool, p)
             pair.state = VOIDED
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, np.nan)
     if counts:

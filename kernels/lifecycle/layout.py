@@ -41,7 +41,7 @@ ANNOTATOR = np.dtype(
 
 PROJECT = np.dtype(
     [
-        ("state", "u1"), ("spare", "u1", 3), ("cap", "<i4"), ("limited", "<i4"), ("live", "<i4"),
+        ("state", "<i4"), ("cap", "<i4"), ("limited", "<i4"), ("live", "<i4"), ("taught", "<i8"),
         ("counted", "<i8"), ("budget", "<i8"), ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
         ("at", "<f8"),
     ]
@@ -50,9 +50,9 @@ PROJECT = np.dtype(
 PAIR = np.dtype(
     [
         ("task", "<i4"), ("annotator", "<i4"), ("next", "<i4"), ("live_next", "<i4"), ("live_previous", "<i4"),
-        ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("fault", "u1"), ("label", "<i4"),
-        ("index", "<i4"), ("stamp", "<i4"), ("spare", "<i4"), ("round", "<i8"),
-        ("due", "<f8"), ("accepted_at", "<f8"), ("judged_at", "<f8"),
+        ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("source", "u1"), ("label", "<i2"), ("paid", "<i2"),
+        ("index", "<i4"), ("stamp", "<i4"), ("score", "<i4"), ("round", "<i8"),
+        ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"),
     ]
 )  # fmt: skip
 
@@ -130,7 +130,9 @@ class Pool(NamedTuple):
 def blank(dtype: np.dtype, n: int) -> np.ndarray:
     """``n`` unused records: zeros, references to nothing, deadlines that never come."""
     rows = np.zeros(n, dtype)
-    for name in ("head", "live_head", "profile", "next", "live_next", "live_previous", "limited", "cap", "index"):
+    for name in (
+        "head", "live_head", "profile", "next", "live_next", "live_previous", "limited", "taught", "cap", "index",
+    ):  # fmt: skip
         if name in dtype.names:
             rows[name] = NONE
     for name in ("expires", "gone_at", "due", "deadline"):

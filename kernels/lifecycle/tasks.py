@@ -19,6 +19,7 @@ from kernels.lifecycle.codes import (
     COMPLETE,
     CONSENSUS,
     EMIT_CONSENSUS,
+    EMIT_DRIFTED,
     EMIT_SETTLED,
     EXHAUSTED,
     NONE,
@@ -29,7 +30,7 @@ from kernels.lifecycle.codes import (
 )
 from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
 from kernels.lifecycle.pairs import emit, withdraw_newest
-from kernels.skill import learn, refresh
+from kernels.skill import alarms, drift, learn, refresh
 
 REVISITS = 1  # open tasks looked at again for each judgment: on recorded sets one gives .820, four .821
 PROBES = 16  # slots looked at to find them
@@ -182,14 +183,19 @@ def revisit(pool, t, at, retention_s):
 def learn_judgment(pool, t, p, at, retention_s):
     """Let the new counted judgment of pair ``p`` move the task's posterior and its annotators' evidence."""
     task = pool.tasks[t]
-    if task.model == NONE:
+    if task.classes == 0:
         return
     n = gather(pool, t, p)
+    s = np.int64(pool.seats[n - 1])
+    before = alarms(pool.skills, s)
     learn(
         pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, ONE, np.int64(task.truth),
         pool.belief[t], pool.reported[t], at,
     )  # fmt: skip
     pool.pairs[p].stamp = pool.stamps[n - 1]
+    if alarms(pool.skills, s) > before:
+        a = np.int64(pool.pairs[p].annotator)
+        emit(pool, EMIT_DRIFTED, ZERO, ZERO, NONE, t, a, drift(pool.skills, s))
     tell(pool, t, n)
     if task.state == OPEN:
         revisit(pool, t, at, retention_s)

@@ -29,6 +29,7 @@ from kernels.skill.layout import (
     open_model,
     seat,
 )
+from kernels.skill.report import Known, known
 from kernels.skill.rows import load_model, load_seat, save_model, save_seat
 from kernels.skill.update import correct, forget, learn, refresh
 from kernels.skill.value import (
@@ -50,6 +51,7 @@ __all__ = [
     "MODEL",
     "SEAT",
     "THETA_WIDTH",
+    "Known",
     "Skills",
     "ability",
     "alarms",
@@ -64,6 +66,7 @@ __all__ = [
     "gain_prepared",
     "grow",
     "has_room",
+    "known",
     "learn",
     "lesson",
     "load_model",

@@ -60,6 +60,8 @@ def watch(skills, s, mean, right):
     """Take note of an answer of seat `s`, right with probability `right`; `mean` is its accuracy so far."""
     record = skills.seats[s]
     count = record["judgments"]
+    if record["cusum"] >= THRESHOLD:  # the alarm stands until the next answer
+        record["cusum"] = 1.0
     if record["whole"] == 0.0:
         mean = min(max(mean, 0.02), 0.98)
         record["whole"] = mean
@@ -84,7 +86,6 @@ def watch(skills, s, mean, right):
     record["fast"] = _step(fast, right, FAST_RATE, count)
     record["slow"] = _step(slow, right, SLOW_RATE, count)
     if record["cusum"] >= THRESHOLD:
-        record["cusum"] = 1.0
         record["whole"] = record["fast"]
         record["alarms"] += 1
         record["epoch"] += ALARM_EPOCHS
@@ -130,7 +131,10 @@ def _rebase(skills, s):
 
 @kernel
 def drift(skills, s):
-    """Drift score of seat `s`: evidence that its accuracy has fallen, as a share of the alarm threshold."""
+    """Drift score of seat `s`: evidence that its accuracy has fallen, as a share of the alarm threshold.
+
+    At least 1 from an alarm to the next answer.
+    """
     return math.log(max(skills.seats[s]["cusum"], 1.0)) / math.log(THRESHOLD)
 
 

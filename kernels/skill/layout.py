@@ -73,6 +73,7 @@ SEAT = np.dtype(
         ("doubt", np.float64),
         ("seeded_accuracy", np.float64),
         ("seeded_weight", np.float64),
+        ("seeded_at", np.float64),
         ("score_sum", np.float64),
         ("score_weight", np.float64),
         # drift: see `drift`

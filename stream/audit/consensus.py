@@ -28,6 +28,11 @@ def publish(case: Case) -> None:
             case.report(
                 1, f"a judgment changed {task.name!r}, its posterior is not published", case.round.record
             )
+    for record, drift in case.round.drifts:
+        if (drift.pool, drift.annotator, drift.skill) not in case.round.learned:
+            case.report(1, f"{drift.annotator!r} has drifted in {drift.skill!r} without a judgment", record)
+        if not 0.0 <= drift.low <= drift.high <= 1.0 or drift.score < 1.0:
+            case.report(1, f"an alarm at {drift.score}, accuracy from {drift.low} to {drift.high}", record)
     for pool, task in list(case.touched.values()):
         _task(case, pool, task)
     case.touched.clear()

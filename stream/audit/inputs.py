@@ -25,10 +25,12 @@ from stream.events import (
     Input,
     JudgmentCorrected,
     JudgmentRetracted,
+    JudgmentScored,
     JudgmentSubmitted,
     PoolPaused,
     PoolResumed,
     ProjectSet,
+    SkillSeeded,
     TaskCancelled,
     TaskCreated,
     TaskUpdated,
@@ -135,6 +137,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     AnnotatorPaused: people.paused,
     AnnotatorOffline: people.offline,
     WorkRequested: people.requested,
+    SkillSeeded: people.seeded,
 }
 OF_TASK: dict[type, Callable[..., str | None]] = {
     TaskUpdated: tasks.updated,
@@ -146,4 +149,5 @@ OF_TASK: dict[type, Callable[..., str | None]] = {
     JudgmentSubmitted: people.judged,
     JudgmentCorrected: people.judged,
     JudgmentRetracted: people.judged,
+    JudgmentScored: people.scored,
 }

@@ -115,6 +115,8 @@ def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcom
         case.touch(pool, task)
         task.counted += count
         task.project.use(pair.annotator.name, count)
+        if count > 0 and task.classes is not None:
+            case.round.learned.add((pool.name, pair.annotator.name, task.skill))
     if name in ("corrected", "duplicate"):
         return
     if name == "retracted":

@@ -9,6 +9,7 @@ from stream.audit.market import Annotator, Pair, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.events import (
+    ID_BYTES,
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
@@ -18,12 +19,15 @@ from stream.events import (
     AssignmentExtended,
     JudgmentCorrected,
     JudgmentRetracted,
+    JudgmentScored,
     JudgmentSubmitted,
+    SkillSeeded,
     WorkRequested,
 )
 
 COMPLAINTS = ("broken", "unclear")
 NO_TIME = float("inf")
+ANSWERED = ("counted", "uncounted", "retracted")
 
 
 def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: AnnotatorSet) -> None:
@@ -148,3 +152,16 @@ def judged(
             return "invalid"
     judge(case, pool, task, annotator, record, event)
     return None
+
+
+def scored(
+    case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: JudgmentScored
+) -> str | None:
+    """Quality of a judgment, which must be there and have no label."""
+    pair = task.pairs.get(annotator.name)
+    return None if task.classes is None and pair is not None and pair.state in ANSWERED else "invalid"
+
+
+def seeded(case: Case, pool: Pool, annotator: Annotator, record: Record, event: SkillSeeded) -> str | None:
+    """Evidence from another system; posteriors show it, offers don't."""
+    return "malformed" if len(event.skill.encode()) > ID_BYTES else None

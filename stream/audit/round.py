@@ -78,6 +78,8 @@ class Round:
     settled: dict[tuple[str, str], tuple[Record, TaskSettled]] = field(default_factory=dict)
     blocked: dict[tuple[str, str], Record] = field(default_factory=dict)
     dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
+    drifts: list[tuple[Record, SkillDrifted]] = field(default_factory=list)
+    learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
@@ -162,7 +164,7 @@ class Round:
             case TaskBlocked():
                 self.blocked[event.pool, event.task] = record
             case SkillDrifted():
-                pass
+                self.drifts.append((record, event))
 
     def left(self) -> Iterable[tuple[int, Record, str]]:
         """Yield the promise, the record and the words for what was published and never explained."""

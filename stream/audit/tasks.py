@@ -52,8 +52,7 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
     skill, classes, overlap = field("skill", None), field("classes", None), field("overlap", OVERLAP)
     confidence, most = field("confidence", None), field("max_overlap", None)
     most = overlap if most is None or confidence is None else most
-    min_skill = field("min_skill", None)
-    if skill is None or most < overlap or (min_skill is not None and classes is None):
+    if skill is None or most < overlap:
         return "invalid"
     if is_too_long(skill, event.task, *event.only, *event.exclude):
         return "malformed"
@@ -68,7 +67,7 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         deadline=field("deadline", None),
         lease_s=field("lease_s", None) or case.limits.lease_s,
         requires=frozenset(field("requires", ())),
-        min_skill=min_skill,
+        min_skill=field("min_skill", None),
         only=frozenset(event.only),
         exclude=frozenset(event.exclude),
         updated_at=event.at,

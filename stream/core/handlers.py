@@ -29,6 +29,7 @@ REASONS = {"broken": 1, "unclear": 2, "not_my_skill": 3, "conflict": 4, "break":
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
 PROJECT_STATES = {"active": 1, "paused": 2, "closed": 3}
 KINDS = {"human": 0, "model": 1}
+SOURCES = {"agreement": 1, "metric": 2, "reviewer": 3}
 
 Handler = Callable[["Intake", PoolState, Run, Any, str, int, Any], None]
 
@@ -147,12 +148,10 @@ def _created(
     if most < overlap:
         raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
     min_skill = pick(event.min_skill, preset.min_skill, None)
-    if min_skill is not None and not classes:
-        raise Invalid("Expected no min_skill for a task without classes - at `$.min_skill`")
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
     skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes) if classes else NONE
+    model = pool.model(skill_slot, classes)
     only = [pool.annotator(a) for a in event.only]
     exclude = [pool.annotator(a) for a in event.exclude]
     # stored before the task has a slot: an id that is too long leaves nothing half made
@@ -287,6 +286,30 @@ def _truth(
     run.packed.append(pack_event(codes.TRUTH, 0, event.label, NONE, task, 0, index, event.at, 0.0, 0.0))
 
 
+def _scored(
+    intake: "Intake", pool: PoolState, run: Run, event: wire.JudgmentScored, topic: str, offset: int, value: bytes
+) -> None:
+    task = pool.tasks.slots.get(event.task)
+    if task is None:
+        _waits(intake, pool, event.task, topic, offset, value)
+        return
+    annotator = pool.annotator(event.annotator)
+    index = len(intake.applied)
+    intake.applied.append(Applied(event, topic, offset, value))
+    run.packed.append(
+        pack_event(codes.SCORED, SOURCES[event.source], NONE, annotator, task, 0, index, event.at, event.score, 0.0)
+    )
+    run.judgments += 1
+
+
+def _seeded(
+    intake: "Intake", pool: PoolState, run: Run, event: wire.SkillSeeded, topic: str, offset: int, value: bytes
+) -> None:
+    intake.flush(pool, run)
+    annotator = pool.annotator(event.annotator)
+    pool.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+
+
 def _project(
     intake: "Intake", pool: PoolState, run: Run, event: wire.ProjectSet, topic: str, offset: int, value: bytes
 ) -> None:
@@ -367,6 +390,8 @@ HANDLERS: dict[type, Handler] = {
     wire.TaskUpdated: _updated,
     wire.TaskCancelled: _cancelled,
     wire.TruthSet: _truth,
+    wire.JudgmentScored: _scored,
+    wire.SkillSeeded: _seeded,
     wire.ProjectSet: _project,
     wire.AnnotatorSet: _annotator,
     wire.PoolPaused: _pool(True),

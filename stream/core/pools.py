@@ -288,7 +288,40 @@ class PoolState:
             m = int(skill.open_model(self.columns.skills, classes))
             self.name_model(m, skill_slot, classes)
             self.columns.dirty_models[m] = 1
+            self._plant(m, skill_slot, classes)
         return m
+
+    def seed(self, skill_slot: int, annotator: int, accuracy: float, weight: float, at: float) -> None:
+        """Import what another system knows about an annotator's skill; the newest ``at`` wins.
+
+        The model without classes keeps the import for models of the skill that are yet to come.
+        """
+        keeper = self.model(skill_slot, 0)
+        for m in [keeper, *(m for (owner, k), m in self.models.items() if owner == skill_slot and k)]:
+            self.reserve_seats(1)
+            skills = self.columns.skills
+            s = int(skill.seat(skills, m, annotator))
+            if at < skills.seats["seeded_at"][s]:
+                return
+            skill.seed(skills, s, accuracy, weight)
+            skills.seats["seeded_at"][s] = at
+            self.columns.dirty_seats[s] = 1
+
+    def _plant(self, m: int, skill_slot: int, classes: int) -> None:
+        """Give a new model the imports of its skill."""
+        keeper = self.models.get((skill_slot, 0))
+        if keeper is None or not classes:
+            return
+        seats = self.columns.skills.seat_of[keeper]
+        for annotator in np.flatnonzero(seats >= 0).tolist():
+            known = self.columns.skills.seats[int(seats[annotator])]
+            if known["seeded_weight"] > 0:
+                self.reserve_seats(1)
+                skills = self.columns.skills
+                s = int(skill.seat(skills, m, annotator))
+                skill.seed(skills, s, float(known["seeded_accuracy"]), float(known["seeded_weight"]))
+                skills.seats["seeded_at"][s] = known["seeded_at"]
+                self.columns.dirty_seats[s] = 1
 
     def reserve_model(self, classes: int) -> None:
         """Make room for one more model."""

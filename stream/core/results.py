@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels import skill as skills
 from kernels.lifecycle import codes
 from kernels.valuation import TERMS
 from stream import events as wire
@@ -23,9 +24,9 @@ CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "over
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
 
-EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED = map(
+EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED, EMIT_DRIFTED = map(
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
-          codes.EMIT_DROPPED, codes.EMIT_BLOCKED),
+          codes.EMIT_DROPPED, codes.EMIT_BLOCKED, codes.EMIT_DRIFTED),
 )  # plain ints compare faster  # fmt: skip
 SETTLED = int(codes.SETTLED)
 
@@ -41,6 +42,7 @@ class Outbox:
         self.now = now
         self.topics: dict[str, Encoded] = {topic: [] for topic in topics.OUTPUTS}
         self.offers = 0
+        self.drifts = 0
 
     # ------------------------------------------------------------------ what events and the clock did
     def lifecycle(self, pool: PoolState, emissions: Array, intake: Intake) -> list[int]:
@@ -93,6 +95,8 @@ class Outbox:
                     declines=int(pool.columns.tasks[t]["faults"]),
                 )  # fmt: skip
                 consensus.append((key, encode(output)))
+            elif code == EMIT_DRIFTED:
+                consensus.append((key, encode(self._drifted(pool, t, a, at))))
             else:
                 self._invalid(pool, intake, intake.applied[event], t)
         self._consensus(pool, settled, changed, owners, consensus)
@@ -140,12 +144,28 @@ class Outbox:
             into.append((pool.key, wire.encode(output)))
         columns.tasks["changed"][slots] = 0
 
+    def _drifted(self, pool: PoolState, t: int, a: int, score: float) -> wire.SkillDrifted:
+        self.drifts += 1
+        task = pool.columns.tasks[t]
+        known = skills.known(pool.columns.skills, int(task["model"]), a)
+        return wire.SkillDrifted(
+            pool=pool.name, partition=self.partition, round=self.round, annotator=pool.annotators.ids[a] or "",
+            skill=pool.skills.ids[int(task["skill"])] or "", mean=known.mean, low=known.low, high=known.high,
+            judgments=known.judgments, score=score,
+        )  # fmt: skip
+
     @staticmethod
     def _invalid(pool: PoolState, intake: Intake, applied: Applied, t: int) -> None:
-        classes = int(pool.columns.tasks[t]["classes"])
-        label = applied.event.label  # type: ignore[attr-defined]
-        expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
-        message = f"Expected {expected}, got {label} - at `$.label` of task {applied.event.task!r}"  # type: ignore[attr-defined]
+        classes, event = int(pool.columns.tasks[t]["classes"]), applied.event
+        if isinstance(event, wire.JudgmentScored):
+            wanted = "a judgment of this annotator: score it once it is there"
+            if classes:
+                wanted = "a task without classes: labels are compared, not scored"
+            message = f"Expected {wanted} - at `$.task`, {event.task!r}"
+        else:
+            label = event.label  # type: ignore[attr-defined]
+            expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
+            message = f"Expected {expected}, got {label} - at `$.label` of task {event.task!r}"  # type: ignore[attr-defined]
         intake.reject(applied.topic, applied.offset, pool.key, applied.value, "invalid", message)
 
     # ------------------------------------------------------------------ what the market did

@@ -45,6 +45,7 @@ class RoundResult(NamedTuple):
     dead_letters: list[DeadLetter]
     wakeup: float | None
     completed: wire.RoundCompleted
+    drifts: int = 0
 
 
 def no_timer() -> float:
@@ -189,6 +190,7 @@ class Shard:
             dead_letters=self._dead_letters(intake.rejected, ranges),
             wakeup=self.wakeup,
             completed=completed,
+            drifts=outbox.drifts,
         )
 
     def _market(

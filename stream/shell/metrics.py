@@ -62,6 +62,7 @@ class Metrics:
         self.dead_letters = counter("dead_letters", "Input records that could not be used", "topic", "reason")
         self.rounds = counter("rounds", "Rounds committed")
         self.offers = counter("offers", "Assignments offered")
+        self.drifts = counter("skill_drifts", "Alarms that an annotator's accuracy has fallen")
         self.records = counter("records", "Rows, outputs and dead letters written")
         self.holes = counter(
             "input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic"
@@ -114,6 +115,7 @@ class Metrics:
         for letter in result.dead_letters:
             reason = next((value.decode() for name, value in letter.headers if name == "reason"), "unknown")
             self.dead_letters.labels(letter.topic, reason).inc()
+        self.drifts.inc(result.drifts)
         pools = result.completed.pools
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))

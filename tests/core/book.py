@@ -35,6 +35,7 @@ class Pair:
     due: float = INF
     extensions: int = 0
     accepted_at: float | None = None
+    score: tuple[int, float, float] | None = None  # rank of its source, when, how good
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Task:
     slot: int
     project: Project
     skill: str
-    model: int | None
+    model: int
     classes: int
     overlap: int
     most: int
@@ -154,12 +155,28 @@ class Evidence:
     def __init__(self) -> None:
         self.columns = skill.empty(models=32, annotators=128, seats=1024, evidence=200_000)
         self.models: dict[tuple[str, int], int] = {}
+        self.seeds: dict[tuple[str, int], wire.SkillSeeded] = {}
         self.seats, self.labels, self.stamps = (np.zeros(1024, np.int32) for _ in range(3))
 
     def model(self, name: str, classes: int) -> int:
         if (name, classes) not in self.models:
             self.models[name, classes] = int(skill.open_model(self.columns, classes))
+            for (of, slot), event in self.seeds.items():
+                if of == name:
+                    self.plant(self.models[name, classes], slot, event)
         return self.models[name, classes]
+
+    def plant(self, model: int, slot: int, event: wire.SkillSeeded) -> None:
+        seat = skill.seat(self.columns, model, slot)
+        skill.seed(self.columns, seat, event.accuracy, event.weight)
+
+    def seed(self, slot: int, event: wire.SkillSeeded) -> None:
+        before = self.seeds.get((event.skill, slot))
+        if before is None or event.at >= before.at:
+            self.seeds[event.skill, slot] = event
+            for (name, _), model in self.models.items():
+                if name == event.skill:
+                    self.plant(model, slot, event)
 
     def gather(self, task: Task, last: Pair | None = None) -> int:
         """Copy the counted judgments, oldest pair first, ``last`` behind them; return their number."""

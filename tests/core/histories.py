@@ -63,6 +63,7 @@ class Writer:
         self.people = [f"a{i}" for i in range(rng.choice([3, 6, 10]))]
         self.ids = rng.choice([6, 15, 40])
         self.offers: list[tuple[str, str, str]] = []  # what was offered lately: (pool, task, annotator)
+        self.answered: list[tuple[str, str, str]] = []
         self.ends = {"tasks": rng.randrange(5), "annotators": 0}
         self.sent: list[tuple[bytes, bytes]] = []
 
@@ -177,8 +178,6 @@ class Writer:
         if rng.random() < 0.02:
             event["purpose"] = "gold"
         self.fields(event, 0.5)
-        if classes is None:
-            event["min_skill"] = None
         if rng.random() < 0.3:
             event["only"], event["exclude"] = self.some(), self.some()
 
@@ -192,6 +191,7 @@ class Writer:
     def label(self, event: dict[str, Any]) -> None:
         self.pair(event)
         event["label"] = self.rng.choice([0, 0, 0, 0, 1, 1, None, self.rng.choice([1, 2, 7])])
+        self.answered = [(event["pool"], event["task"], event["annotator"]), *self.answered][:15]
         if self.rng.random() < 0.5:
             event["duration_s"] = self.rng.choice([1.5, 20.0])
 
@@ -236,6 +236,20 @@ class Writer:
         self.pair(event)
         event["reason"] = self.rng.choice(["broken", "unclear", "broken", "other"])
 
+    def scored(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        self.pair(event)
+        if self.answered and rng.random() < 0.8:
+            event["pool"], event["task"], event["annotator"] = rng.choice(self.answered)
+        event["score"] = rng.choice([0.0, 0.123456, 0.5, 0.9, 1.0])
+        event["source"] = rng.choice(["reviewer", "metric", "agreement"])
+
+    def seeded(self, event: dict[str, Any]) -> None:
+        rng = self.rng
+        self.person(event)
+        event["skill"] = rng.choice(["s", "s", "r", "q", "ü" * 100])
+        event["accuracy"], event["weight"] = rng.choice([0.2, 0.7, 0.95]), rng.choice([0.0, 3.0, 100.0])
+
     def forbidden(self, event: dict[str, Any]) -> None:
         self.task(event)
         self.person(event)
@@ -264,5 +278,7 @@ KINDS = {
     "judgment_submitted": (30, Writer.label),
     "judgment_corrected": (3, Writer.label),
     "judgment_retracted": (2, Writer.pair),
+    "judgment_scored": (3, Writer.scored),
+    "skill_seeded": (1.5, Writer.seeded),
     "pair_forbidden": (0.3, Writer.forbidden),
 }

@@ -1,5 +1,6 @@
 """One pool of the oracle: its entities, how work ends, how tasks settle, what becomes of judgments."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from kernels import skill
@@ -28,7 +29,7 @@ class Ledger:
     def clear(self) -> None:
         self.assignments: list[Any] = []
         self.judgments: list[Any] = []
-        self.blocked: list[Any] = []
+        self.news: list[tuple[Task, Annotator | None, float]] = []  # a drift, or a block (of nobody)
         self.settled: list[Task] = []
         self.changed: list[Task] = []
         self.asked: list[Annotator] = []
@@ -114,11 +115,15 @@ class Ledger:
     def count(self, task: Task, pair: Pair, at: float) -> None:
         pair.counted = True
         task.project.counted += 1
-        if task.model is not None:
-            skill.seat(self.evidence.columns, task.model, pair.annotator.slot)
+        if task.classes:
+            columns = self.evidence.columns
+            seat = int(skill.seat(columns, task.model, pair.annotator.slot))
+            alarms = skill.alarms(columns, seat)
             n = self.evidence.gather(task, pair)
             self.evidence.call(skill.learn, task, n, 1, at=at)
             pair.stamp = int(self.evidence.stamps[n - 1])
+            if skill.alarms(columns, seat) > alarms:
+                self.news.append((task, pair.annotator, float(skill.drift(columns, seat))))
             self.tell(task)
             if task.state == "open":
                 self.revisit(task, at)
@@ -138,7 +143,7 @@ class Ledger:
                 self.settlement(*source, "duplicate", 0, None)
                 return
             self.settlement(*source, "corrected", 0, pair.accepted_at)
-            if pair.counted and task.model is not None and pair.label != event.label:
+            if pair.counted and task.classes and pair.label != event.label:
                 n = self.evidence.gather(task, pair)
                 self.evidence.call(skill.correct, task, n, n - 1, event.label, at=event.at)
                 pair.stamp = int(self.evidence.stamps[n - 1])
@@ -175,16 +180,48 @@ class Ledger:
         elif pair is not None and pair.state == "judged":
             if pair.counted:
                 counts = -1
-                if task.model is not None:
+                if task.classes:
                     n = self.evidence.gather(task, pair)
                     self.evidence.call(skill.forget, task, n, n - 1, at=event.at)
                     self.tell(task)
                 pair.counted = False
                 task.project.counted -= 1
+            self.rate(task, pair, None)
             pair.state = "voided"
         self.settlement(task, annotator, event, topic, offset, outcome, counts, None)
         if counts:
             self.review(task)
+
+    def scored(self, task: Task, annotator: Annotator, event: wire.JudgmentScored) -> None:
+        pair = task.pairs.get(annotator.name)
+        if task.classes or pair is None or pair.state not in ("judged", "voided"):
+            raise Rejection("invalid")
+        score = ("agreement", "metric", "reviewer").index(event.source), event.at, event.score
+        if pair.state == "judged" and (pair.score is None or score[:2] >= pair.score[:2]):
+            self.rate(task, pair, score)
+
+    def rate(self, task: Task, pair: Pair, score: tuple[int, float, float] | None) -> None:
+        """Replace the score of a judgment; None takes it back."""
+        for sign, given in ((-1, pair.score), (1, score)):
+            if given is not None:
+                seat = skill.seat(self.evidence.columns, task.model, pair.annotator.slot)
+                skill.score(self.evidence.columns, seat, given[2], sign, given[1])
+        pair.score = score
+
+    def told(self) -> Iterable[Any]:
+        """What was said of people and tasks in passing, in the order of its causes."""
+        for task, annotator, number in self.news:
+            if annotator is None:
+                yield self.out(wire.TaskBlocked, task=task.name, project=task.project.name, declines=int(number))
+                continue
+            columns = self.evidence.columns
+            seat = int(columns.seat_of[task.model, annotator.slot])
+            low, high = (float(skill.quantile(columns, task.model, seat, p)) for p in (0.05, 0.95))
+            yield self.out(
+                wire.SkillDrifted, annotator=annotator.name, skill=task.skill,
+                mean=float(skill.mean(columns, task.model, seat)), low=low, high=high,
+                judgments=float(skill.sample_size(columns, task.model, seat)), score=number,
+            )  # fmt: skip
 
     def settlement(
         self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int, outcome: str, count: int,

@@ -31,13 +31,13 @@ class Book(Offering):
         name, classes, overlap = pick("skill", None), pick("classes", None) or 0, pick("overlap", 3)
         confidence, most = pick("confidence", None), pick("max_overlap", None)
         most = overlap if most is None or confidence is None else most
-        if name is None or most < overlap or (pick("min_skill", None) is not None and not classes):
+        if name is None or most < overlap:
             raise Rejection("invalid")
         if len(name.encode()) > wire.ID_BYTES or len(event.task.encode()) > wire.ID_BYTES:
             raise Rejection("malformed")
         for person in (*event.only, *event.exclude):
             self.annotator(person)
-        model = self.evidence.model(name, classes) if classes else None
+        model = self.evidence.model(name, classes)
         deadline = pick("deadline", None)
         slot = self.slots.take()
         task = self.slots.tasks[slot] = self.tasks[event.task] = Task(
@@ -48,7 +48,7 @@ class Book(Offering):
             pick("expected_s", None) or self.market.expected_s, event.at, *_beliefs(classes),
         )  # fmt: skip
         task.due = min(task.deadline, project.deadline)
-        if task.model is not None:
+        if classes:
             self.evidence.call(skill.refresh, task, 0, at=event.at)
         if project.state == "closed":
             self.settle(task, "cancelled", "cancel")
@@ -93,6 +93,11 @@ class Book(Offering):
         self.evidence.call(skill.refresh, task, self.evidence.gather(task), at=event.at)
         self.tell(task)
         self.settle(task, "complete", "met_need")
+
+    def seeded(self, annotator: Annotator, event: wire.SkillSeeded) -> None:
+        if len(event.skill.encode()) > wire.ID_BYTES:
+            raise Rejection("malformed")
+        self.evidence.seed(annotator.slot, event)
 
     def project_set(self, event: wire.ProjectSet) -> None:
         project = self.project(event.project)
@@ -161,11 +166,7 @@ class Book(Offering):
             self.end(task, pair, "refused", "declined")
             task.faults += event.reason in ("broken", "unclear")
             if task.faults >= self.market.block_declines and task.state == "open":
-                self.blocked.append(
-                    self.out(
-                        wire.TaskBlocked, task=task.name, project=task.project.name, declines=task.faults
-                    )
-                )
+                self.news.append((task, None, task.faults))
                 self.settle(task, "blocked", "cancel")
             return
         if isinstance(event, wire.AssignmentAccepted) and pair.state == "offered":

@@ -80,11 +80,11 @@ class Offering(Ledger):
         weight *= 2.0 - max(left, 0.0) / 3600.0 if left < 3600.0 else 1.0
         weight *= 1.0 + 0.1 * min(max(self.now - task.created, 0.0) / 3600.0, 1.0)
         weight /= 1.0 + task.live
-        information, accuracy, ability = 0.0, 0.0, 0.5
-        if task.model is not None:
-            seat = int(columns.seat_of[task.model, annotator.slot])
+        seat = int(columns.seat_of[task.model, annotator.slot])
+        information, accuracy = 0.0, 0.0
+        if task.classes:
             information, accuracy = skill.gain(columns, task.model, seat, task.reported)
-            ability = skill.ability(columns, task.model, seat)
+        ability = skill.ability(columns, task.model, seat)
         covers = task.counted + task.live < task.overlap
         cost = annotator.profile.cost if annotator.profile else 0.0
         gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))

@@ -55,7 +55,7 @@ class Oracle:
             closed = book.advance(horizon)
             outputs[topics.ASSIGNMENTS] += book.assignments
             outputs[topics.JUDGMENTS] += book.judgments
-            outputs[topics.CONSENSUS] += book.blocked + book.consensus()
+            outputs[topics.CONSENSUS] += [*book.told(), *book.consensus()]
             for task in closed:
                 book.close(task)
             for pool, task_name, to in offered:
@@ -112,7 +112,9 @@ class Oracle:
                 book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until))
                 return
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
-        quiet = (wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline)
+        quiet = (
+            wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
+        )  # fmt: skip
         if annotator is not None and not isinstance(event, quiet):
             annotator.missed, annotator.absent = 0, False
         match event, task, annotator:
@@ -137,6 +139,10 @@ class Oracle:
                 book.presence(annotator, event)
             case (wire.WorkRequested(), _, Annotator()):
                 book.requested(annotator, event)
+            case (wire.JudgmentScored(), Task(), Annotator()):
+                book.scored(task, annotator, event)
+            case (wire.SkillSeeded(), _, Annotator()):
+                book.seeded(annotator, event)
             case (_, Task(), Annotator()) if "judgment" in type(event).__struct_config__.tag:
                 book.judged(task, annotator, event, topic, offset)
             case (_, Task(), Annotator()):
