@@ -1,9 +1,11 @@
 """Settings of a worker and of the market, from ``ALLOCATOR_…`` environment variables; frozen, with bounds.
 
 The name of a variable is ``ALLOCATOR_`` and the field's name in capitals. A secret is never a flag: a variable
-``ALLOCATOR_X_FILE`` names a file that holds the value of ``ALLOCATOR_X``.
+``ALLOCATOR_X_FILE`` names a file that holds the value of ``ALLOCATOR_X``. A secret's type is `Secret`, which shows
+itself to nobody who prints, logs or encodes the settings.
 """
 
+import hmac
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +21,38 @@ Seconds = Annotated[float, Meta(gt=0, le=1e8)]
 
 class SettingsError(ValueError):
     """A variable has a value that can't be used; the message says which, what was expected and what came."""
+
+
+class Secret:
+    """A text that must not be shown: whoever needs it says `reveal`.
+
+    >>> Secret("swordfish"), f"{Secret('swordfish')}", Secret("").reveal()
+    (Secret(***), '***', '')
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __str__(self) -> str:
+        return "***" if self._text else ""
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a process needs to know. See the README's table of settings."""
 
     kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_security_protocol: Annotated[str, Meta(pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")] = "PLAINTEXT"
+    kafka_tls_ca: str = ""
+    kafka_sasl_mechanism: Annotated[str, Meta(pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: Secret = Secret()
     app_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9._-]{1,64}$")] = "allocator"
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 16
     replication: Annotated[int, Meta(ge=1, le=15)] = 3
@@ -101,8 +140,26 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if text is None:
             continue
         annotation = msgspec.structs.fields(owner)[owner.__struct_fields__.index(field)].type
+        if annotation is Secret:
+            given[owner][field] = Secret(text)
+            continue
         try:
             given[owner][field] = msgspec.convert(text, annotation, strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{name}: {error}; got {text!r}") from error
-    return Settings(**given[Settings], market=Market(**given[Market]))
+    settings = Settings(**given[Settings], market=Market(**given[Market]))
+    _check_access(settings)
+    return settings
+
+
+def _check_access(settings: Settings) -> None:
+    """What is said about access to Kafka must be whole: half of it would mean less protection than meant."""
+    protocol, variable = settings.kafka_security_protocol, f"{PREFIX}KAFKA_SECURITY_PROTOCOL"
+    if protocol.startswith("SASL_"):
+        for name, value in (("USERNAME", settings.kafka_username), ("PASSWORD", settings.kafka_password)):
+            if not value:
+                raise SettingsError(f"{variable} is {protocol}: expected {PREFIX}KAFKA_{name} as well, got none")
+    elif settings.kafka_username or settings.kafka_password:
+        raise SettingsError(f"a Kafka user or password is set, but {variable} is {protocol}: expected SASL_SSL")
+    if settings.kafka_tls_ca and not protocol.endswith("SSL"):
+        raise SettingsError(f"{PREFIX}KAFKA_TLS_CA is set, but {variable} is {protocol}: expected SSL or SASL_SSL")

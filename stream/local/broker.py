@@ -9,7 +9,8 @@ broker is down. *Running* means that an admin call is answered. Ready 2-3 s afte
 The JVM dies with its parent, also when that is killed with -9 (Linux: PR_SET_PDEATHSIG). The signal comes
 when the parent *thread* ends, so a thread of the broker's own starts the JVM and lives as long as it.
 
-Deliberately no replication, no TLS, no durability beyond the process: for development and tests only.
+Anyone on this machine may connect, unless a `Locks` (`stream.local.locks`) is given: then TLS, users and access
+lists as in production. Deliberately no replication, no durability beyond the process: for development and tests only.
 """
 
 import base64
@@ -28,9 +29,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 from stream.local.jars import classpath
 from stream.local.java import find_java
+from stream.local.locks import Locks
 from stream.local.unavailable import KafkaUnavailable
 from stream.settings import load
 
@@ -113,6 +116,8 @@ class LocalKafka:
         Broker properties beside or instead of the default ones.
     dies_with_parent : bool
         False for a broker that outlives this process (Linux only; elsewhere it always outlives it).
+    locks : Locks, optional
+        Users, certificates and access lists; none: everybody may do everything.
 
     Examples
     --------
@@ -128,12 +133,14 @@ class LocalKafka:
         controller_port: int | None = None,
         properties: Mapping[str, str] | None = None,
         dies_with_parent: bool = True,
+        locks: Locks | None = None,
     ) -> None:
         self.folder = Path(folder).resolve()
         self.port = port or free_port()
         self.controller_port = controller_port or free_port()
         self.dies_with_parent = dies_with_parent
         self._properties = dict(properties or {})
+        self._locks = locks
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -207,14 +214,18 @@ class LocalKafka:
         self.start()
 
     def _write_properties(self) -> Path:
-        listen = f"PLAINTEXT://{HOST}:{self.port}"
+        protocol = self._locks.protocol if self._locks else "PLAINTEXT"
+        listen = f"{protocol}://{HOST}:{self.port}"
         properties = PROPERTIES | {
             "controller.quorum.bootstrap.servers": f"{HOST}:{self.controller_port}",
             "listeners": f"{listen},CONTROLLER://{HOST}:{self.controller_port}",
             "advertised.listeners": listen,
             "log.dirs": (self.folder / "data").as_posix(),
         }
+        if self._locks:
+            properties |= self._locks.properties()
         config = self.folder / "server.properties"
+        config.touch(0o600)
         lines = (f"{name}={value}\n" for name, value in (properties | self._properties).items())
         config.write_text("".join(lines))
         return config
@@ -222,7 +233,8 @@ class LocalKafka:
     def _format(self, tool: list[str], config: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         cluster = "A" + cluster[1:] if cluster.startswith("-") else cluster  # else read as an option
-        command = [*tool, "format", "--standalone", "-t", cluster, "-c", str(config)]
+        users = self._locks.format_arguments() if self._locks else []
+        command = [*tool, "format", "--standalone", "-t", cluster, "-c", str(config), *users]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S, check=False)
         if done.returncode:
             words = java_words(done.stdout + done.stderr)
@@ -256,7 +268,8 @@ class LocalKafka:
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], limit_s: float) -> None:
         end = time.monotonic() + limit_s
-        while not answers(self.bootstrap):
+        access = self._locks.access() if self._locks else {}
+        while not answers(self.bootstrap, access):
             if process.poll() is not None:
                 code, words = process.returncode, java_words(self.log.read_text(errors="replace"))
                 raise KafkaUnavailable(f"the broker ended with code {code} while starting: {words}")
@@ -272,8 +285,8 @@ def java_words(output: str) -> str:
     return "\n".join(lines)[-1000:] or "it said nothing"
 
 
-def answers(bootstrap: str) -> bool:
-    """Return whether a broker answers an admin call at `bootstrap` (`host:port`)."""
+def answers(bootstrap: str, access: Mapping[str, Any] | None = None) -> bool:
+    """Return whether a broker answers an admin call at `bootstrap` (`host:port`), to a client with this `access`."""
     from kafka import KafkaAdminClient  # noqa: PLC0415  (0.3 s to import: not for those who start nothing)
     from kafka.errors import KafkaError  # noqa: PLC0415
 
@@ -281,7 +294,7 @@ def answers(bootstrap: str) -> bool:
     try:
         socket.create_connection((host, int(port)), 0.5).close()  # the client would retry for seconds
         admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap, bootstrap_timeout_ms=3000, request_timeout_ms=3000
+            bootstrap_servers=bootstrap, bootstrap_timeout_ms=3000, request_timeout_ms=3000, **(access or {})
         )
     except (OSError, KafkaError):
         return False

@@ -17,7 +17,8 @@ from stream.local import KafkaUnavailable, daemon
 from stream.settings import Settings, SettingsError
 from stream.shell import doctor as doctor_module
 from stream.shell import topic_admin
-from stream.shell.topic_admin import BrokerUnreachable, Drift, TopicsRefused
+from stream.shell.clients import AccessRefused, BrokerUnreachable
+from stream.shell.topic_admin import Drift, TopicsRefused
 from stream.topics import topics as wanted_topics
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
@@ -28,7 +29,7 @@ def _plain_errors() -> Iterator[None]:
     """Turn the errors that a person can mend into one line and exit code 2."""
     try:
         yield
-    except (BrokerUnreachable, KafkaUnavailable, SettingsError, TopicsRefused) as error:
+    except (AccessRefused, BrokerUnreachable, KafkaUnavailable, SettingsError, TopicsRefused) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
 
@@ -85,7 +86,7 @@ def topics_apply(as_json: bool) -> None:
     """Create missing topics and set their settings; never changes partitions or replication."""
     with _plain_errors():
         settings = settings_module.load()
-        admin = topic_admin.connect(settings.kafka_bootstrap)
+        admin = topic_admin.connect(settings)
         try:
             applied = topic_admin.apply(admin, wanted_topics(settings))
         finally:
@@ -109,7 +110,7 @@ def topics_check(as_json: bool) -> None:
     """Report every difference between the topics and what they should be."""
     with _plain_errors():
         settings = settings_module.load()
-        admin = topic_admin.connect(settings.kafka_bootstrap)
+        admin = topic_admin.connect(settings)
         try:
             drift = topic_admin.find_drift(admin, wanted_topics(settings))
         finally:

@@ -23,6 +23,8 @@ from stream import settings as settings_module
 from stream.audit import Audit, IncompleteLog, Limits, Record, Violation
 from stream.audit.log import TOPICS
 from stream.settings import Market, Settings, SettingsError
+from stream.shell import clients
+from stream.shell.clients import AccessRefused, BrokerUnreachable
 from stream.topics import ROUNDS
 
 AHEAD = 5_000
@@ -68,25 +70,15 @@ def limits_of(market: Market) -> Limits:
 
 
 @contextmanager
-def _consumer(bootstrap: str, isolation: str) -> Iterator[Any]:
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap.split(","),
-        client_id="allocator-audit",
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level=isolation,
-        allow_auto_create_topics=False,
-        max_poll_records=BATCH,
-        fetch_max_wait_ms=50,
-    )
+def _consumer(settings: Settings, isolation: str) -> Iterator[Any]:
+    consumer = KafkaConsumer(**clients.audience(settings, isolation), max_poll_records=BATCH)
     try:
         yield consumer
     finally:
         consumer.close()
 
 
-def partitions_of(bootstrap: str) -> list[int]:
+def partitions_of(settings: Settings) -> list[int]:
     """Partitions of the topic of round records.
 
     Raises
@@ -94,25 +86,25 @@ def partitions_of(bootstrap: str) -> list[int]:
     AuditStuck
         The topic does not exist.
     """
-    with _consumer(bootstrap, "read_committed") as consumer:
+    with _consumer(settings, "read_committed") as consumer:
         found = consumer.partitions_for_topic(ROUNDS)
     if not found:
         raise AuditStuck(f"there is no topic {ROUNDS}: has a worker ever run? Try `allocator topics check`")
     return sorted(found)
 
 
-def ends_of(bootstrap: str, partition: int) -> dict[str, int]:
+def ends_of(settings: Settings, partition: int) -> dict[str, int]:
     """Where each topic ends: the committed end of the rounds first, then the very ends of the others."""
     rounds = TopicPartition(ROUNDS, partition)
     others = [TopicPartition(topic, partition) for topic in TOPICS if topic != ROUNDS]
-    with _consumer(bootstrap, "read_committed") as consumer:
+    with _consumer(settings, "read_committed") as consumer:
         ends = consumer.end_offsets([rounds])
-    with _consumer(bootstrap, "read_uncommitted") as consumer:
+    with _consumer(settings, "read_uncommitted") as consumer:
         ends |= consumer.end_offsets(others)
     return {place.topic: end for place, end in ends.items()}
 
 
-def read(bootstrap: str, auditor: Audit, partition: int) -> Iterator[list[Violation]]:
+def read(settings: Settings, auditor: Audit, partition: int) -> Iterator[list[Violation]]:
     """Feed a partition to its auditor until every round is checked; yields what was found, batch by batch.
 
     Raises
@@ -120,9 +112,9 @@ def read(bootstrap: str, auditor: Audit, partition: int) -> Iterator[list[Violat
     AuditStuck
         Nothing arrived for a minute although the topics are not read to their ends.
     """
-    ends = ends_of(bootstrap, partition)
+    ends = ends_of(settings, partition)
     places = {topic: TopicPartition(topic, partition) for topic in TOPICS}
-    with _consumer(bootstrap, "read_committed") as consumer:
+    with _consumer(settings, "read_committed") as consumer:
         consumer.assign(list(places.values()))
         consumer.seek_to_beginning(*places.values())
         heard = time.monotonic()
@@ -163,21 +155,22 @@ def _record(record: Any) -> Record:
     return Record(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
 
 
-def run(bootstrap: str, market: Market, wanted: tuple[int, ...] = (), progress: bool = False) -> Report:
+def run(settings: Settings, wanted: tuple[int, ...] = (), progress: bool = False) -> Report:
     """Audit partitions, all of them by default.
 
     Raises
     ------
-    AuditStuck, IncompleteLog, KafkaError
+    AccessRefused, BrokerUnreachable, AuditStuck, IncompleteLog, KafkaError
         The topics can't be read, or not from their beginning.
     """
-    all_partitions = partitions_of(bootstrap)
+    clients.knock_now(settings)
+    all_partitions = partitions_of(settings)
     rounds = records = 0
     violations: list[Violation] = []
     partitions = [number for number in all_partitions if not wanted or number in wanted]
     for partition in partitions:
-        auditor = Audit(partition, len(all_partitions), limits_of(market))
-        for found in read(bootstrap, auditor, partition):
+        auditor = Audit(partition, len(all_partitions), limits_of(settings.market))
+        for found in read(settings, auditor, partition):
             violations += found
             if progress:
                 done = f"partition {partition}: {auditor.rounds} rounds, {auditor.records} records"
@@ -201,9 +194,11 @@ def audit(bootstrap: str | None, wanted: tuple[int, ...], as_json: bool, quiet: 
     """
     try:
         settings: Settings = settings_module.load()
+        if bootstrap:
+            settings = msgspec.structs.replace(settings, kafka_bootstrap=bootstrap)
         progress = not quiet and not as_json and sys.stderr.isatty()
-        report = run(bootstrap or settings.kafka_bootstrap, settings.market, wanted, progress)
-    except (AuditStuck, IncompleteLog, KafkaError, SettingsError) as error:
+        report = run(settings, wanted, progress)
+    except (AccessRefused, AuditStuck, BrokerUnreachable, IncompleteLog, KafkaError, SettingsError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     if as_json:

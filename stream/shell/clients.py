@@ -1,7 +1,9 @@
 """Every Kafka client of the shell is built here, so that what all of them need is said once.
 
-Four kinds: the worker's group consumer of the inputs, a transactional producer per partition, a reader of
-committed records for recovery and for people's questions, and the producer that Faust insists on having.
+For the worker: the group's consumer of the inputs, a transactional producer per partition, a reader of committed
+records for recovery, and the producer that Faust insists on having. For commands, which have no event loop: arguments
+of kafka-python's clients. All of them carry what `stream.security` says. Before any of them is built, `knock` connects
+once and says in words why that fails, where the libraries would try again for ever or say only that they could not.
 
 Figures that are not obvious:
 
@@ -13,12 +15,24 @@ Figures that are not obvious:
   takes its partition over.
 """
 
+import asyncio
+import ssl
 from typing import Any
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
 
+from stream.security import client_arguments
 from stream.settings import Settings
 from stream.shell import faults, fetched
 from stream.topics import OVERHEAD_BYTES
@@ -26,10 +40,20 @@ from stream.topics import OVERHEAD_BYTES
 FETCH_BYTES = 8 << 20
 TRANSACTION_TIMEOUT_MS = 15_000
 MARKER_BACKOFF_S = 0.001
+KNOCK_LIMIT_S = 5.0
+HUNG_UP = (KafkaConnectionError, TimeoutError, ConnectionResetError, ConnectionAbortedError)
 
 Client = Any  # aiokafka ships no types
 Consumer = Any
 Producer = Any
+
+
+class BrokerUnreachable(RuntimeError):
+    """No broker answers at the configured address."""
+
+
+class AccessRefused(RuntimeError):
+    """A broker answers and does not let this client in, or the client does not trust it: a person is needed."""
 
 
 def servers(settings: Settings) -> list[str]:
@@ -38,7 +62,88 @@ def servers(settings: Settings) -> list[str]:
 
 
 def _common(settings: Settings, role: str) -> dict[str, Any]:
-    return {"bootstrap_servers": servers(settings), "client_id": f"{settings.app_id}-{role}"}
+    return {
+        "bootstrap_servers": servers(settings),
+        "client_id": f"{settings.app_id}-{role}",
+        **client_arguments(settings),
+    }
+
+
+async def knock(settings: Settings) -> None:
+    """Connect to the first broker that answers, with all that the settings say, and hang up.
+
+    Raises
+    ------
+    BrokerUnreachable
+        None of the addresses answers as Kafka within 5 s each.
+    AccessRefused
+        User, password or mechanism are refused, or the broker's certificate is not trusted.
+    SettingsError
+        An address or the file of trusted certificates can't be used.
+    """
+    faults, hint = [], ""
+    access = client_arguments(settings)
+    for address in servers(settings):
+        host, _, port = address.rpartition(":")
+        try:
+            await _knock_at(host, int(port), f"{settings.app_id}-knock", access)
+            return
+        except (OSError, ValueError, KafkaError, TimeoutError) as error:
+            refusal = _refusal(settings, address, error)
+            if refusal is not None:
+                raise AccessRefused(refusal) from error
+            faults.append(f"{address}: {str(error) or type(error).__name__}")
+            if isinstance(error, HUNG_UP):
+                hint = (
+                    "; it hung up or kept silent, as a broker does that demands something else than "
+                    f"ALLOCATOR_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
+                )
+    raise BrokerUnreachable(
+        f"no broker answers ({'; '.join(faults)}); start one with `allocator kafka start`"
+        f" or set ALLOCATOR_KAFKA_BOOTSTRAP{hint}"
+    )
+
+
+def knock_now(settings: Settings) -> None:
+    """`knock`, for commands."""
+    asyncio.run(knock(settings))
+
+
+async def _knock_at(host: str, port: int, name: str, access: dict[str, Any]) -> None:
+    limit_ms = int(KNOCK_LIMIT_S * 1000)
+    async with asyncio.timeout(KNOCK_LIMIT_S):
+        connection = AIOKafkaConnection(host, port, client_id=name, request_timeout_ms=limit_ms, **access)
+        try:
+            await connection.connect()
+            # versions are told to anyone; whoever demands a user hangs up at the first real question
+            await connection.send(MetadataRequest([]))
+        finally:
+            closed = connection.close()
+            if connection._protocol is not None:  # else there never was a connection to wait for
+                await asyncio.wait({closed}, timeout=1.0)
+
+
+def _refusal(settings: Settings, address: str, error: BaseException) -> str | None:
+    """Why a broker that is there and this client don't come together; None if it may be a matter of time."""
+    mechanism, protocol = settings.kafka_sasl_mechanism, settings.kafka_security_protocol
+    match error:
+        case SaslAuthenticationFailed():
+            return (
+                f"{address} refuses the user {settings.kafka_username!r} ({mechanism}): check "
+                f"ALLOCATOR_KAFKA_USERNAME and ALLOCATOR_KAFKA_PASSWORD"
+            )
+        case UnsupportedSaslMechanismError():
+            return f"{address} does not offer {mechanism}: set ALLOCATOR_KAFKA_SASL_MECHANISM to one that it offers"
+        case IllegalSaslStateError():
+            return f"{address} asks for no user, but ALLOCATOR_KAFKA_SECURITY_PROTOCOL is {protocol}"
+        case ssl.SSLCertVerificationError():
+            return (
+                f"the certificate of {address} is not trusted: {error.verify_message}; "
+                f"ALLOCATOR_KAFKA_TLS_CA names the file with its issuer's certificate"
+            )
+        case ssl.SSLError():
+            return f"{address} does not speak TLS ({error.reason}), but ALLOCATOR_KAFKA_SECURITY_PROTOCOL is {protocol}"
+    return None
 
 
 def group_consumer(settings: Settings, assignor: object) -> Consumer:
@@ -91,6 +196,24 @@ def history(settings: Settings) -> dict[str, Any]:
         "fetch_max_wait_ms": 50,
         "request_timeout_ms": 15_000,
     }
+
+
+def audience(settings: Settings, isolation: str) -> dict[str, Any]:
+    """Arguments of the auditor's kafka-python consumer; `isolation` as Kafka names it."""
+    return {
+        **_common(settings, "audit"),
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": isolation,
+        "allow_auto_create_topics": False,
+        "fetch_max_wait_ms": 50,
+    }
+
+
+def admin(settings: Settings) -> dict[str, Any]:
+    """Arguments of a kafka-python admin client."""
+    return {**_common(settings, "admin"), "bootstrap_timeout_ms": int(KNOCK_LIMIT_S * 1000)}
 
 
 def transactional_producer(settings: Settings, partition: int) -> Producer:

@@ -19,6 +19,7 @@ from kafka.errors import CoordinatorNotAvailableError, KafkaError
 import kernels
 from stream.settings import PREFIX, Market, Settings, SettingsError, load
 from stream.shell import topic_admin
+from stream.shell.clients import AccessRefused, BrokerUnreachable
 from stream.topics import INPUTS, dead_letters, topics
 
 OLDEST_BROKER = (3, 0)
@@ -53,13 +54,14 @@ def examine(environ: Mapping[str, str] | None = None) -> list[Finding]:
     findings += check_folders(settings, environ)
     began = time.perf_counter()
     try:
-        admin = topic_admin.connect(settings.kafka_bootstrap)
-    except topic_admin.BrokerUnreachable as error:
+        admin = topic_admin.connect(settings)
+    except (BrokerUnreachable, AccessRefused, SettingsError) as error:
         return [*findings, Finding(check="broker", verdict="wrong", found=str(error))]
     took_ms = (time.perf_counter() - began) * 1000
     try:
         found = f"{settings.kafka_bootstrap} answers in {took_ms:.0f} ms"
         findings.append(Finding(check="broker", verdict="fine", found=found))
+        findings.append(check_access(settings))
         for check in (check_version, check_topics, check_clock, check_group, check_dead_letters):
             findings += check(admin, settings)
     except KafkaError as error:
@@ -116,6 +118,24 @@ def check_folders(settings: Settings, environ: Mapping[str, str]) -> Iterator[Fi
         if cache
         else "every start compiles the kernels anew (seconds); set NUMBA_CACHE_DIR to a writable folder",
     )
+
+
+def check_access(settings: Settings) -> Finding:
+    """Say how the way to the broker is protected; what could be read on it is worth knowing."""
+    protocol = settings.kafka_security_protocol
+    found = f"{protocol}, user {settings.kafka_username}" if settings.kafka_username else protocol
+    readable = protocol == "SASL_PLAINTEXT" and settings.kafka_sasl_mechanism == "PLAIN"
+    remote = any(
+        host.rpartition(":")[0] not in ("localhost", "127.0.0.1", "[::1]")
+        for host in settings.kafka_bootstrap.replace(" ", "").split(",")
+    )
+    if readable:
+        remedy = "the password can be read on the way: set ALLOCATOR_KAFKA_SECURITY_PROTOCOL=SASL_SSL"
+    elif remote and not protocol.endswith("SSL"):
+        remedy = "everything can be read on the way to another machine: see docs/security.md"
+    else:
+        remedy = ""
+    return Finding(check="access", verdict="look" if remedy else "fine", found=found, remedy=remedy)
 
 
 def check_version(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:

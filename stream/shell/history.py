@@ -23,10 +23,16 @@ class History:
     ----------
     settings : Settings
     partition : int
+
+    Raises
+    ------
+    BrokerUnreachable, AccessRefused
+        See :func:`stream.shell.clients.knock`.
     """
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._partition = partition
+        clients.knock_now(settings)
         self._consumer: Any = KafkaConsumer(**clients.history(settings))
 
     def close(self) -> None:

@@ -9,7 +9,6 @@
 repeat and to run at the same time from several places.
 """
 
-import socket
 import time
 from collections.abc import Iterable
 
@@ -18,14 +17,11 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 
+from stream.settings import Settings
+from stream.shell import clients
 from stream.topics import Topic
 
-CONNECT_LIMIT_S = 5.0
 SETTLE_LIMIT_S = 10.0
-
-
-class BrokerUnreachable(RuntimeError):
-    """No broker answers at the configured address."""
 
 
 class TopicsRefused(RuntimeError):
@@ -50,35 +46,21 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     left: list[Drift]
 
 
-def connect(bootstrap: str) -> KafkaAdminClient:
-    """Return an admin client for `bootstrap` (`host:port`, several separated by commas); close it.
+def connect(settings: Settings) -> KafkaAdminClient:
+    """Return an admin client; close it.
 
     Raises
     ------
     BrokerUnreachable
-        When none of the addresses answers within 5 s.
+        When none of the addresses answers within 5 s each.
+    AccessRefused
+        When user, password or certificate are not accepted.
     """
-    faults = []
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), CONNECT_LIMIT_S).close()
-            break
-        except (OSError, ValueError) as error:
-            faults.append(f"{address}: {error}")
-    else:
-        raise BrokerUnreachable(
-            f"no broker answers ({'; '.join(faults)}); start one with `allocator kafka start`"
-            " or set ALLOCATOR_KAFKA_BOOTSTRAP"
-        )
+    clients.knock_now(settings)
     try:
-        return KafkaAdminClient(
-            bootstrap_servers=bootstrap,
-            bootstrap_timeout_ms=int(CONNECT_LIMIT_S * 1000),
-            client_id="allocator-admin",
-        )
+        return KafkaAdminClient(**clients.admin(settings))
     except KafkaError as error:
-        raise BrokerUnreachable(f"{bootstrap} is open but does not answer as Kafka: {error}") from error
+        raise clients.BrokerUnreachable(f"{settings.kafka_bootstrap} does not answer as Kafka: {error}") from error
 
 
 def find_drift(admin: KafkaAdminClient, wanted: Iterable[Topic]) -> list[Drift]:

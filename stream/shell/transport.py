@@ -18,6 +18,7 @@ The overridden names are private to faust and aiokafka; their versions are pinne
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -64,8 +65,10 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return clients.group_consumer(self.app.settings, self._assignor)
 
     async def on_start(self) -> None:
-        """Start the consumer, then listen to the answers of its fetches."""
+        """Start the consumer, then listen to the answers of its fetches and to what the group refuses."""
         await super().on_start()
+        # the library keeps such an error until somebody fetches, which nobody does before the group is joined
+        self._consumer._coordinator._push_error_to_user = partial(leave_for, event="group_refused")
         fetcher = self._consumer._fetcher
         fetch = fetcher._proc_fetch_request
 

@@ -20,6 +20,7 @@ from stream.events import (
     RoundCompleted,
 )
 from stream.settings import Settings, SettingsError, load
+from stream.shell.clients import AccessRefused, BrokerUnreachable
 from stream.shell.exits import OPERATOR
 from stream.shell.history import History
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
@@ -234,7 +235,7 @@ def why(assignment: str, as_json: bool) -> None:
     except UnknownAssignment as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    except (SettingsError, KafkaError) as error:
+    except (AccessRefused, BrokerUnreachable, SettingsError, KafkaError) as error:
         click.echo(f"error: {error}; `allocator doctor` looks closer", err=True)
         sys.exit(OPERATOR)
     click.echo(msgspec.json.encode(found).decode() if as_json else explain(found))

@@ -19,6 +19,7 @@ import click
 import msgspec
 import prometheus_client
 import uvloop
+from aiokafka.errors import KafkaConnectionError
 
 from stream import topics
 from stream.settings import Settings, SettingsError, load
@@ -40,22 +41,27 @@ async def check_topics(settings: Settings) -> None:
     Raises
     ------
     OperatorNeeded
-        The broker can't be reached, or a topic is missing or has another number of partitions.
+        The broker can't be reached or refuses this user, or a topic is missing or has another number of partitions.
     """
     client = clients.client(settings)
+    last = ""
     try:
         async with asyncio.timeout(BROKER_WAIT_S):
             while True:
                 try:
+                    await clients.knock(settings)
                     await client.bootstrap()
                     break
-                except OSError:  # aiokafka's connection errors are OSErrors too
+                except (clients.BrokerUnreachable, OSError, KafkaConnectionError) as error:
+                    last = str(error)
                     await asyncio.sleep(0.5)
             cluster = await client.fetch_all_metadata()
+    except clients.AccessRefused as error:
+        raise OperatorNeeded(str(error)) from error
     except TimeoutError as error:
         raise OperatorNeeded(
-            f"no Kafka broker answers at {settings.kafka_bootstrap}: is it running? Its address is set by "
-            f"ALLOCATOR_KAFKA_BOOTSTRAP; `allocator doctor` looks closer"
+            f"no Kafka broker answers at {settings.kafka_bootstrap}: is it running? `allocator doctor` looks closer"
+            + (f". The last attempt: {last}" if last else "")
         ) from error
     finally:
         await client.close()
@@ -63,7 +69,9 @@ async def check_topics(settings: Settings) -> None:
     for topic in topics.topics(settings):
         found = len(cluster.partitions_for_topic(topic.name) or ())
         if found != topic.partitions:
-            is_missing = "is missing" if not found else f"has {found} partitions, not {topic.partitions}"
+            is_missing = (
+                f"has {found} partitions, not {topic.partitions}" if found else "is missing or hidden from this user"
+            )
             wrong.append(f"{topic.name} {is_missing}")
     if wrong:
         raise OperatorNeeded(
@@ -171,6 +179,8 @@ def run(
         asyncio.run(check_topics(settings))
     except OperatorNeeded as error:
         leave_for(error, "cannot_start")
+    except SettingsError as error:
+        leave(OPERATOR, "cannot_start", error=str(error))
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:
         prepare(settings)

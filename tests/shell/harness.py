@@ -20,7 +20,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from stream.events import RoundCompleted, decode_result
 from stream.local.broker import free_port
-from stream.settings import Settings, load
+from stream.settings import Secret, Settings, load
 from stream.topics import INPUTS, JUDGMENTS, ROUNDS, topics
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,8 @@ class Worker:
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "ALLOCATOR_WEB_PORT": str(self.port)}
         for field in Settings.__struct_fields__:
             if field not in ("market", "web_port"):
-                environ[f"ALLOCATOR_{field.upper()}"] = str(getattr(self.settings, field))
+                value = getattr(self.settings, field)
+                environ[f"ALLOCATOR_{field.upper()}"] = value.reveal() if isinstance(value, Secret) else str(value)
         environ |= self.environ
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -8,8 +8,10 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from stream.settings import Settings
 from stream.shell import topic_admin
-from stream.shell.topic_admin import BrokerUnreachable, TopicsRefused
+from stream.shell.clients import BrokerUnreachable
+from stream.shell.topic_admin import TopicsRefused
 from stream.topics import Topic
 
 pytestmark = pytest.mark.kafka
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def admin(kafka: str) -> Iterator[KafkaAdminClient]:
-    client = topic_admin.connect(kafka)
+    client = topic_admin.connect(Settings(kafka_bootstrap=kafka))
     yield client
     client.close()
 
@@ -125,4 +127,4 @@ def test_a_setting_the_broker_does_not_know_is_refused_aloud(
 
 def test_an_address_where_nobody_answers_says_what_to_do() -> None:
     with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1:.*allocator kafka start"):
-        topic_admin.connect("127.0.0.1:1,nonsense")
+        topic_admin.connect(Settings(kafka_bootstrap="127.0.0.1:1,nonsense"))
