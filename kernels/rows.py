@@ -1,8 +1,12 @@
-"""Gathering the bytes of many rows in one pass: a task's row is its head, record, posteriors, pairs and lists.
+"""Gathering the bytes of many rows in one pass, and putting them back: a row of a task is its head, record,
+posteriors, pairs and lists.
 
-Python would join eight small byte strings a row; here they are copied one behind the other into one buffer, which
-the caller cuts. Links between pairs are blanked on the way: they follow from the order.
+Python would join eight small byte strings a row; `pack_tasks` copies them one behind the other into one buffer, which
+the caller cuts. Links between pairs are blanked on the way: they follow from the order. `scatter` is the way back: it
+copies one part of every row (all records, say) to its place in a column. Both check nothing: lengths are the caller's.
 """
+
+import numpy as np
 
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import NONE
@@ -53,3 +57,23 @@ def pack_tasks(pool, slots, heads, records, belief, reported, pairs, lists, out,
         for j in range(task.exclude, task.exclude + task.exclude_n):
             at = _copy(lists[j], 0, 4, out, at)
         ends[i] = at
+
+
+@entry
+def scatter(data, starts, lengths, out, places):
+    """Copy ``data[starts[i] : starts[i] + lengths[i]]`` to ``out[places[i] :]`` for every i.
+
+    Parameters
+    ----------
+    data, out : uint8[:]
+        Rows one behind the other; a column as bytes.
+    starts, lengths, places : int64[n]
+    """
+    for i in range(starts.shape[0]):
+        _copy(data, starts[i], lengths[i], out, places[i])
+
+
+def precompile():
+    """Compile `scatter` for the one set of types it is called with."""
+    one = np.zeros(1, np.int64)
+    scatter(np.zeros(1, np.uint8), one, one, np.zeros(1, np.uint8), one)

@@ -5,6 +5,7 @@ first: which slot comes next depends on the set of free slots alone, never on th
 """
 
 import heapq
+from collections.abc import Sequence
 
 
 class Names:
@@ -41,6 +42,16 @@ class Names:
             self.ids.extend([None] * (slot + 1 - len(self.ids)))
         self.ids[slot] = name
         self.slots[name] = slot
+
+    def place_all(self, names: Sequence[str], slots: Sequence[int]) -> None:
+        """Restore many ids at once, as `place` does one."""
+        used = max(slots, default=-1) + 1
+        if used > len(self.ids):
+            self.ids.extend([None] * (used - len(self.ids)))
+        ids = self.ids
+        for name, slot in zip(names, slots, strict=True):
+            ids[slot] = name
+        self.slots.update(zip(names, slots, strict=True))
 
     def close(self, used: int) -> None:
         """After restoring: every slot below ``used`` that no row named is free."""

@@ -113,7 +113,6 @@ class PoolState:
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
         self.asked: dict[int, int] = {}  # annotator -> how much was asked in this round
-        self.loading_models: list[bytes] = []  # rows of models, while restoring
         self.limited = 0
         self.lists_used = 0
         self.classes = 2
@@ -196,9 +195,12 @@ class PoolState:
 
     def reserve_seats(self, more: int) -> None:
         """Make room for evidence of ``more`` (annotator, model) pairs beyond those in use."""
+        self.reserve_evidence(more, more * int(skill.evidence_width(self.classes)))
+
+    def reserve_evidence(self, more: int, width: int) -> None:
+        """Make room for ``more`` seats and ``width`` numbers of evidence beyond those in use."""
         s = self.columns.skills
-        seats, width = int(s.used[1]) + more, more * int(skill.evidence_width(self.classes))
-        evidence = int(s.used[2]) + width
+        seats, evidence = int(s.used[1]) + more, int(s.used[2]) + width
         if seats > len(s.seats) or evidence > len(s.evidence):
             grown = skill.grow(
                 s,
@@ -388,13 +390,18 @@ class PoolState:
     # ------------------------------------------------------------------ lists of annotators on tasks
     def store_list(self, slots: list[int]) -> int:
         """Keep a list of annotator slots; returns where it starts."""
+        start = self.reserve_lists(len(slots))
+        self.columns.lists[start : start + len(slots)] = slots
+        return start
+
+    def reserve_lists(self, more: int) -> int:
+        """Take ``more`` places for lists of annotator slots; returns the first."""
         start = self.lists_used
         c = self.columns
-        lists = longer(c.lists, start + len(slots))
+        lists = longer(c.lists, start + more)
         if lists is not c.lists:
             self.columns = c._replace(lists=lists)
-        lists[start : start + len(slots)] = slots
-        self.lists_used = start + len(slots)
+        self.lists_used = start + more
         return start
 
     def limit(self, project: int) -> int:

@@ -1,34 +1,33 @@
 """Restoring: the pools of a partition from its rows.
 
 Rows come in any order, the newest of a key last. First they are collected, then loaded kind by kind so that what is
-referred to is there (``LOADERS``), then linked: live lists, room and deadlines follow from the records.
+referred to is there (``LOADERS``), then linked: live lists, room and deadlines follow from the records. A kind that
+can have a row for every task or annotator is loaded in bulk (`stream.core.bulk`).
 """
 
 import struct
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
 
 from kernels import skill
-from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK, Rules, codes, relink
+from kernels.lifecycle import PROJECT, Rules, codes, relink
 from kernels.lifecycle.layout import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
-from stream.core.pools import PoolState, Profile, Waiting
+from stream.core.bulk import load_annotators, load_seats, load_tasks
+from stream.core.pools import Array, PoolState, Waiting
 from stream.core.rows import (
-    ANNOTATOR_HEAD,
     MODEL,
     NUL,
     POOL,
     POSITION,
-    SEAT,
-    SHARE,
     SLOT,
-    TASK_HEAD,
     UNTIL,
     VERSION,
+    NewerRow,
     Position,
     RowError,
     WaitingRow,
-    skill_width,
 )
 from stream.events import TaskDefaults
 
@@ -38,53 +37,79 @@ class Restorer:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.rows: dict[str, dict[bytes, bytes]] = {}
+        self.rows: dict[bytes, bytes | None] = {}
         self.position: Position | None = None
 
-    def add(self, row_key: bytes, value: bytes | None) -> None:
-        """Take one row, newest last; None removes."""
-        if row_key == POSITION:
-            if value is not None:
-                self.position = msgspec.json.decode(_body(value, row_key), type=Position)
-            return
-        kind = row_key[:1].decode()
-        rows = self.rows.setdefault(kind, {})
-        if value is None:
-            rows.pop(row_key, None)
-        else:
-            _body(value, row_key)
-            rows[row_key] = value
+    def add(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take rows, newest last; None removes."""
+        self.rows.update(rows)
 
     def pools(self) -> dict[str, PoolState]:
-        """Build every pool; the collected rows are used up."""
+        """Build every pool; the collected rows are used up.
+
+        Raises
+        ------
+        NewerRow
+            A newer version of this software wrote a row.
+        RowError
+            A row is damaged.
+        """
+        position = self.rows.pop(POSITION, None)
+        if position is not None:
+            _check_version({position[0]})
+            self.position = msgspec.json.decode(position[1:], type=Position)
+        groups = self._grouped()
+        kinds = {head[:1].decode() for head in groups}
         pools: dict[str, PoolState] = {}
         for kind, load in LOADERS:
-            for row_key, value in self.rows.pop(kind, {}).items():
-                pool_key, _, name = row_key[1:].partition(NUL)
-                pool_name = pool_key.decode()
-                pool = pools.get(pool_name)
+            for head, (names, values) in groups.items():
+                if head[:1].decode() != kind:
+                    continue
+                _check_version({value[0] for value in values})
+                name = head[1:].decode()
+                pool = pools.get(name)
                 if pool is None:
-                    pool = pools[pool_name] = PoolState(pool_name)
+                    pool = pools[name] = PoolState(name)
                 try:
-                    load(pool, name.decode(), value)
+                    load(pool, names, values)
                 except (struct.error, msgspec.MsgspecError, IndexError, ValueError, KeyError) as error:
-                    raise RowError(f"row {row_key!r} is damaged: {error}") from error
-        if any(self.rows.values()):
-            raise RowError(f"rows of unknown kinds {sorted(self.rows)}: a newer version wrote them: upgrade")
+                    raise RowError(f"rows of kind {kind!r} of pool {name!r} are damaged: {error}") from error
+        unknown = kinds - {kind for kind, _ in LOADERS}
+        if unknown:
+            raise NewerRow(f"rows of unknown kinds {sorted(unknown)}: a newer version wrote them: upgrade this worker")
         for pool in pools.values():
             _link(pool, self.rules)
         return pools
 
+    def _grouped(self) -> dict[bytes, tuple[list[str], list[bytes]]]:
+        """Ids and values by kind and pool."""
+        rows, self.rows = self.rows, {}
+        groups: dict[bytes, tuple[list[str], list[bytes]]] = {}
+        for key, value in rows.items():
+            if value:
+                head, _, name = key.partition(NUL)
+                group = groups.get(head)
+                if group is None:
+                    group = groups[head] = ([], [])
+                group[0].append(name.decode())
+                group[1].append(value)
+            elif value is not None:
+                raise RowError(f"row {key!r} is damaged: it is empty")
+        return groups
 
-def _body(value: bytes, row_key: bytes) -> bytes:
-    if value[0] != VERSION:
-        raise RowError(
-            f"row {row_key!r} has version {value[0]}, this software reads up to {VERSION}: upgrade this worker"
+
+def _check_version(found: set[int]) -> None:
+    if max(found) > VERSION:
+        raise NewerRow(
+            f"the state holds rows of version {max(found)}, this software reads up to {VERSION}: a newer version has "
+            f"run on this deployment; upgrade this worker"
         )
-    return value[1:]
+    if min(found) < VERSION:
+        raise RowError(f"the state holds rows of version {min(found)}, which was never in use: they are damaged")
 
 
-def _load_pool(pool: PoolState, name: str, value: bytes) -> None:
+def _load_pool(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    (value,) = values
     _, pool.paused, pool.changed_at, tasks, annotators, revisit = POOL.unpack(value)
     pool.paused = bool(pool.paused)
     pool.reserve_tasks(tasks)
@@ -93,8 +118,14 @@ def _load_pool(pool: PoolState, name: str, value: bytes) -> None:
     pool.columns.counters[REVISIT] = revisit
 
 
-def _load_skill(pool: PoolState, name: str, value: bytes) -> None:
-    pool.skills.place(name, SLOT.unpack(value)[1])
+def _load_skills(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        pool.skills.place(name, SLOT.unpack(value)[1])
+
+
+def _load_projects(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        _load_project(pool, name, value)
 
 
 def _load_project(pool: PoolState, name: str, value: bytes) -> None:
@@ -112,34 +143,9 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
         pool.limited = max(pool.limited, row + 1)
 
 
-def _load_annotator(pool: PoolState, name: str, value: bytes) -> None:
-    _, slot, n = ANNOTATOR_HEAD.unpack_from(value)
-    pool.annotators.place(name, slot)
-    pool.reserve_annotators(slot + 1)
-    at = ANNOTATOR_HEAD.size
-    pool.columns.annotators[slot] = np.frombuffer(value[at : at + ANNOTATOR.itemsize], ANNOTATOR)[0]
-    at += ANNOTATOR.itemsize
-    c = pool.columns
-    if pool.limited > c.share.shape[0]:
-        share = np.zeros((pool.limited, c.share.shape[1]), np.int32)
-        share[: c.share.shape[0]] = c.share
-        pool.columns = c = c._replace(share=share)
-    for i in range(at, at + n, SHARE.size):
-        project, count = SHARE.unpack_from(value, i)
-        c.share[c.projects[project]["limited"], slot] = count
-    text = value[at + n :]
-    if text:
-        skills, attributes, grants = msgspec.json.decode(text)
-        profile = pool.profile(Profile(frozenset(skills), frozenset(attributes), frozenset(grants)))
-    else:
-        profile = 0
-    c.annotators[slot : slot + 1]["profile"] = profile
-
-
-def _load_models(pool: PoolState) -> None:
+def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     """Models in the order of their slots: a model's slot is its place."""
-    rows, pool.loading_models = pool.loading_models, []
-    for value in sorted(rows, key=lambda row: MODEL.unpack_from(row)[1]):
+    for value in sorted(values, key=lambda row: int(MODEL.unpack_from(row)[1])):
         _, m, owner = MODEL.unpack_from(value)
         record = np.frombuffer(value[MODEL.size : MODEL.size + skill.MODEL.itemsize], skill.MODEL)
         classes = int(record["classes"][0])
@@ -150,85 +156,48 @@ def _load_models(pool: PoolState) -> None:
         pool.name_model(m, owner, classes)
 
 
-def _load_model(pool: PoolState, name: str, value: bytes) -> None:
-    pool.loading_models.append(value)
+def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        stored = msgspec.json.decode(value[1:], type=list[WaitingRow])
+        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value.encode(), w.until) for w in stored]
 
 
-def _load_seat(pool: PoolState, name: str, value: bytes) -> None:
-    _load_models(pool)
-    _, m, a = SEAT.unpack_from(value)
-    pool.reserve_seats(1)
-    skill.load_seat(pool.columns.skills, m, a, value[SEAT.size :])
-
-
-def _load_task(pool: PoolState, name: str, value: bytes) -> None:
-    _load_models(pool)
-    head = np.frombuffer(value[: TASK_HEAD.itemsize], TASK_HEAD)[0].item()
-    _, slot, pairs, n_only, n_exclude, classes, tail = head
-    width = skill_width(classes)
-    pool.tasks.place(name, slot)
-    pool.reserve_tasks(slot + 1)
-    pool.reserve_classes(classes)
-    at = TASK_HEAD.itemsize
-    c = pool.columns
-    c.tasks[slot] = np.frombuffer(value[at : at + TASK.itemsize], TASK)[0]
-    at += TASK.itemsize
-    c.belief[slot, :width] = np.frombuffer(value, np.float32, width, at)
-    at += 4 * width
-    c.reported[slot, :classes] = np.frombuffer(value, np.float32, classes, at)
-    at += 4 * classes
-    pool.reserve_pairs(pairs)
-    c = pool.columns
-    first = int(c.counters[PAIRS_USED])
-    c.counters[PAIRS_USED] = first + pairs
-    c.pairs[first : first + pairs] = np.frombuffer(value, PAIR, pairs, at)
-    at += pairs * PAIR.itemsize
-    chain = np.arange(first, first + pairs, dtype=np.int32)
-    if pairs:
-        c.pairs["next"][first : first + pairs] = np.append(chain[1:], -1)
-        c.tasks[slot : slot + 1]["head"] = first
-    record = c.tasks[slot : slot + 1]
-    for field, n in (("only", n_only), ("exclude", n_exclude)):
-        record[field] = pool.store_list(np.frombuffer(value, np.int32, n, at).tolist()) if n else 0
-        at += 4 * n
-    requires = frozenset(msgspec.json.decode(value[at : at + tail], type=list[str])) if tail else frozenset()
-    record["demand"] = pool.demand(pool.skills.ids[int(record["skill"][0])] or "", requires)
-
-
-def _load_waiting(pool: PoolState, name: str, value: bytes) -> None:
-    stored = msgspec.json.decode(value[1:], type=list[WaitingRow])
-    pool.waiting[name] = [Waiting(w.topic, w.offset, w.value.encode(), w.until) for w in stored]
-
-
-def _load_gone(pool: PoolState, name: str, value: bytes) -> None:
-    pool.gone[name] = UNTIL.unpack(value)[1]
+def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    pool.gone.update(zip(names, (UNTIL.unpack(value)[1] for value in values), strict=True))
 
 
 #: Kinds in the order in which they must be loaded: what is referred to comes first.
-LOADERS = (
-    ("p", _load_pool), ("s", _load_skill), ("j", _load_project), ("a", _load_annotator), ("m", _load_model),
-    ("e", _load_seat), ("t", _load_task), ("w", _load_waiting), ("g", _load_gone),
+LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
+    ("p", _load_pool), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators), ("m", _load_models),
+    ("e", load_seats), ("t", load_tasks), ("w", _load_waiting), ("g", _load_gone),
 )  # fmt: skip
 
 
 def _link(pool: PoolState, rules: Rules) -> None:
     """Rebuild what rows leave out: live lists, room, deadlines, free slots."""
-    _load_models(pool)
     c = pool.columns
     pool.tasks.close(int(c.counters[TASKS_USED]))
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
-    live = np.flatnonzero((pairs["state"] == codes.OFFERED) | (pairs["state"] == codes.LEASED))
-    for p in live[np.lexsort((pairs["index"][live], pairs["round"][live]))].tolist():
-        a = int(pairs[p]["annotator"])
-        head = int(c.annotators[a]["live_head"])
-        pairs[p : p + 1]["live_next"] = head
-        if head >= 0:
-            pairs[head : head + 1]["live_previous"] = p
-        c.annotators[a : a + 1]["live_head"] = p
+    _link_live(c.annotators, pairs)
     relink(c, rules)
     for marks in (c.dirty_tasks, c.dirty_annotators, c.dirty_projects, c.dirty_seats, c.dirty_models):
         marks[:] = 0
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
     pool.dirty = False
     pool.dirty_skills.clear()
+
+
+def _link_live(annotators: Array, pairs: Array) -> None:
+    """The live pairs of each annotator as a list, newest first."""
+    live = np.flatnonzero((pairs["state"] == codes.OFFERED) | (pairs["state"] == codes.LEASED))
+    if not len(live):
+        return
+    live = live[np.lexsort((pairs["index"][live], pairs["round"][live], pairs["annotator"][live]))]
+    whose = pairs["annotator"][live]
+    same = whose[1:] == whose[:-1]  # a pair and the next newer one are of the same annotator
+    older, newer = live[:-1][same], live[1:][same]
+    pairs["live_next"][newer] = older
+    pairs["live_previous"][older] = newer
+    newest = np.append(~same, True)
+    annotators["live_head"][whose[newest]] = live[newest]

@@ -56,7 +56,11 @@ SHARE = struct.Struct("<ii")
 
 
 class RowError(ValueError):
-    """A row can't be read: written by a newer version, or damaged."""
+    """A row can't be read."""
+
+
+class NewerRow(RowError):
+    """A newer version of this software wrote a row: only an upgrade helps."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):

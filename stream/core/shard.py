@@ -5,7 +5,7 @@ columns change in place while it is computed. Whoever calls it publishes nothing
 and throws the shard away when they can't be: a successor restores the committed rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -89,15 +89,27 @@ class Shard:
     # ------------------------------------------------------------------ recovery
     def restore(self, table: str, row_key: bytes, value: bytes | None) -> None:
         """Take one committed row of a table; rows of a key in the order of the log."""
+        self.restore_many(table, ((row_key, value),))
+
+    def restore_many(self, table: str, rows: Iterable[Row]) -> None:
+        """Take many committed rows of a table at once."""
         if self._restorer is None:
             self._restorer = Restorer(rules_of(self.market))
-        self._restorer.add(row_key, value)
+        self._restorer.add(rows)
 
     def restored(self) -> None:
-        """All rows are in: build the pools. A new owner is a new epoch."""
+        """All rows are in: build the pools. A new owner is a new epoch.
+
+        Raises
+        ------
+        NewerRow
+            A newer version of this software wrote a row.
+        RowError
+            A row is damaged.
+        """
         if self._restorer is not None:
-            position = self._restorer.position
             self.pools = self._restorer.pools()
+            position = self._restorer.position
             if position is not None:
                 self.position |= position.offsets
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now

@@ -83,9 +83,7 @@ async def _recover(
 
 
 def _restore(shard: Shard, table: str, records: list[Any]) -> None:
-    restore = shard.restore
-    for record in records:
-        restore(table, record.key, record.value)
+    shard.restore_many(table, [(record.key, record.value) for record in records])
 
 
 async def _check_position(reader: clients.Consumer, partition: int, shard: Shard, is_new: bool) -> None:

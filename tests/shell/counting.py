@@ -8,7 +8,7 @@ A value ``wake:0.5`` asks for a round half a second later, ``bad`` is a dead let
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stream.core.batch import Range
@@ -38,6 +38,10 @@ class CountingShard:
             self.epoch, self.now, self.wakeup = state["epoch"], state["now"], state["wakeup"]
         else:
             self.counts[key] = state
+
+    def restore_many(self, table: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        for row in rows:
+            self.restore(table, *row)
 
     def restored(self) -> None:
         self.epoch += 1
