@@ -5,6 +5,7 @@ worker that owns partition ``p`` of the inputs. Changelogs are compacted and car
 their records for a time. Outputs, dead letters and changelogs accept records 64 KiB larger than the inputs.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,11 @@ OUTPUTS = (ASSIGNMENTS, DECISIONS, JUDGMENTS, CONSENSUS, ROUNDS)
 TABLES = ("tasks", "annotators", "skills")
 
 OVERHEAD_BYTES = 64 << 10
+
+#: Header of a mark in a dead-letter topic: the letter at this offset of the same partition has been replayed.
+REPLAYED = "__streams.replayed.offset"
+#: Header of a replayed input record: the name of the dead letter it was.
+REPLAY_OF = "__streams.replay.of"
 DAY_MS = 86_400_000
 
 
@@ -42,6 +48,12 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 def dead_letters(topic: str) -> str:
     """Name of the topic that keeps the unusable records of an input topic."""
     return f"{topic}-dlt"
+
+
+def is_mark(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Whether a record of a dead-letter topic is no letter but the mark that one has been replayed."""
+    names = {name for name, _ in headers}
+    return REPLAYED in names and "__streams.errors.offset" not in names
 
 
 def changelog(settings: Settings, table: str) -> str:

@@ -18,7 +18,7 @@ from stream.audit.offers import offer
 from stream.audit.records import Limits, Record, Violation
 from stream.audit.round import Case, Round, dead_letter
 from stream.events import Output, RoundCompleted, decode_result
-from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, ROUNDS, dead_letters
+from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, ROUNDS, dead_letters, is_mark
 
 LETTERS = tuple(dead_letters(topic) for topic in INPUTS)
 NUMBERED = (ASSIGNMENTS, DECISIONS, JUDGMENTS, CONSENSUS, *LETTERS)
@@ -78,6 +78,8 @@ class Audit:
             if record.topic == ROUNDS:
                 self._open(record)
                 continue
+            if record.topic in LETTERS and is_mark(record.headers):
+                continue  # an operator has put a letter's record back; the record itself is input like any other
             if record.topic in self._numbers:
                 self._numbers[record.topic].append(self._number(record))
             self._queues[record.topic].append(record)

@@ -6,7 +6,7 @@ fields of an array from Python.
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from kernels.lifecycle import TASK, Rules
 from kernels.lifecycle.layout import EVENT_FORMAT
@@ -36,6 +36,12 @@ class Range(NamedTuple):
     records: Sequence[Any]
 
 
+#: Why an input record can't be used; each has a paragraph in docs/operations.md.
+Reason = Literal[
+    "malformed", "wrong_key", "wrong_partition", "clock", "not_supported_yet", "invalid", "unknown_task", "too_old",
+]  # fmt: skip
+
+
 class Rejected(NamedTuple):
     """An input record that can't be used, and why."""
 
@@ -43,7 +49,7 @@ class Rejected(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
-    reason: str
+    reason: Reason
     message: str
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from kernels.lifecycle import EVENT, TASK, advance, apply
 from kernels.lifecycle.layout import EMITTED
 from stream import events as wire
-from stream.core.batch import Applied, Invalid, Record, Rejected, Run, rules_of
+from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, rules_of
 from stream.core.handlers import HANDLERS
 from stream.core.partitioning import partition_of
 from stream.core.pools import Array, IdRefused, PoolState
@@ -94,7 +94,7 @@ class Intake:
         except Invalid as error:
             self.reject(topic, offset, pool.key, value, "invalid", str(error))
 
-    def _learn_key(self, key: bytes | None) -> tuple[str, str] | None:
+    def _learn_key(self, key: bytes | None) -> tuple[Reason, str] | None:
         if key is None:
             return "wrong_key", "the record has no key: use the pool's id in UTF-8 as key"
         home = partition_of(key, self.partitions)
@@ -117,7 +117,7 @@ class Intake:
         return pool
 
     def reject(
-        self, topic: str, offset: int, key: bytes | None, value: bytes | None, reason: str, message: str
+        self, topic: str, offset: int, key: bytes | None, value: bytes | None, reason: Reason, message: str
     ) -> None:
         """Put a record among the dead letters."""
         self.rejected.append(Rejected(topic, offset, key, value, reason, message))

@@ -211,6 +211,19 @@ def audience(settings: Settings, isolation: str) -> dict[str, Any]:
     }
 
 
+def replayer(settings: Settings) -> dict[str, Any]:
+    """Arguments of kafka-python's transactional producer that puts dead letters back; there is one at a time."""
+    return {
+        **_common(settings, "replay"),
+        "transactional_id": f"{settings.app_id}-replay",
+        "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+        "acks": "all",
+        "linger_ms": 5,
+        "max_request_size": settings.input_bytes + OVERHEAD_BYTES,
+        "allow_auto_create_topics": False,
+    }
+
+
 def admin(settings: Settings) -> dict[str, Any]:
     """Arguments of a kafka-python admin client."""
     return {**_common(settings, "admin"), "bootstrap_timeout_ms": int(KNOCK_LIMIT_S * 1000)}

@@ -35,6 +35,14 @@ def test_every_round_and_record_is_followed():
     assert (auditor.rounds, auditor.records) == (6, len(log))
 
 
+def test_a_mark_that_a_letter_was_replayed_is_no_letter():
+    log = list(records(correct()))
+    letter = next(record for record in log if record.topic in INPUTS_DLT)
+    mark = letter._replace(offset=letter.offset + 1000, value=None, headers=[(topics.REPLAYED, b"0")])
+    assert audit([*log, mark]) == []
+    assert audit([*log, mark._replace(headers=[])]) != []
+
+
 @given(st.randoms(use_true_random=False))
 def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random):
     streams = {topic: [record for record in records(correct()) if record.topic == topic] for topic in TOPICS}
