@@ -451,12 +451,21 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gap: float
 
 
+class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A pool whose market could not be solved twice on the same state: it gets no offers, others go on."""
+
+    pool: str
+    since: float
+    error: str
+
+
 class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag=_tag):
     """The record of a round: enough to order all inputs and to compute the round again.
 
     ``offsets`` maps each input topic to the half-open range [start, end) it consumed; each start equals the
     previous end. ``complete_until`` is the time up to which the input was known to be complete: leases whose
-    deadline is later do not expire in this round; ``caught_up`` says that no input was waiting.
+    deadline is later do not expire in this round; ``caught_up`` says that no input was waiting. ``stalled`` names
+    the pools that get no offers because solving their market has failed.
     """
 
     partition: int
@@ -473,6 +482,7 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     durations_ms: dict[str, float]
     software: str
     settings: int
+    stalled: list[StalledPool] = []
 
 
 Result = (

@@ -120,10 +120,9 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
     reason = OF_POOL[type(event)](case, pool, annotator, record, event)
     if isinstance(event, TaskCreated) and event.task in pool.tasks:
         for waits in case.waiting.pop((event.pool, event.task), []):
-            source = waits.record.topic, waits.record.offset
-            _bury(
-                case, waits.record, _apply(case, waits.record, waits.event), case.round.dead.pop(source, None)
-            )
+            dead = case.round.dead.pop((waits.record.topic, waits.record.offset), None)
+            if dead is None or dead.reason not in FORGIVEN:
+                _bury(case, waits.record, _apply(case, waits.record, waits.event), dead)
     return reason
 
 

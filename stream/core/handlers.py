@@ -359,6 +359,8 @@ def _pool(paused: bool) -> Handler:
         if event.at < pool.changed_at:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
+        if not paused:
+            intake.resumed.add(pool.name)
         if paused:
             pool.reserve_emissions(pool.live + 64)
             pool.columns.clock[NOW] = intake.now

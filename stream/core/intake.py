@@ -13,7 +13,7 @@ import numpy as np
 from kernels.lifecycle import EVENT, TASK, advance, apply
 from kernels.lifecycle.layout import EMITTED
 from stream import events as wire
-from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, rules_of
+from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, Source, rules_of
 from stream.core.handlers import HANDLERS
 from stream.core.partitioning import partition_of
 from stream.core.pools import Array, IdRefused, PoolState
@@ -21,15 +21,23 @@ from stream.settings import Market
 
 NO_TASKS = np.zeros(1, TASK)
 NO_TASKS.flags.writeable = False  # as the records read from bytes are: one type, one compilation
+NOTHING: Mapping[Source, str] = {}
 
 
 class Intake:
     """Applies the input of one round to the pools of one partition."""
 
     def __init__(
-        self, pools: dict[str, PoolState], market: Market, partition: int, partitions: int, now: float
+        self,
+        pools: dict[str, PoolState],
+        market: Market,
+        partition: int,
+        partitions: int,
+        now: float,
+        refused: Mapping[Source, str] = NOTHING,
     ) -> None:
         self.pools = pools
+        self.refused = refused
         self.market = market
         self.rules = rules_of(market)
         self.partition = partition
@@ -42,15 +50,19 @@ class Intake:
         self.runs: dict[str, Run] = {}
         self.keys: dict[bytes | None, str | None] = {}
         self.events = 0
+        self.resumed: set[str] = set()  # pools that an operator wants to go on
 
     # ------------------------------------------------------------------ the input of a topic
     def take(self, topic: str, records: Sequence[Record]) -> None:
         """Apply the records of one topic in their order."""
         decode, keys, latest = wire.decode, self.keys, self.latest
-        runs = self.runs
+        runs, refused = self.runs, self.refused
         self.events += len(records)
         for record in records:
             key, value = record.key, record.value
+            if refused and (topic, record.offset) in refused:
+                self.reject(topic, record.offset, key, value, "internal", refused[topic, record.offset])
+                continue
             pool_id = keys.get(key)
             if pool_id is None:
                 problem = self._learn_key(key)
@@ -87,6 +99,9 @@ class Intake:
         self, pool: PoolState, run: Run, event: wire.Event, topic: str, offset: int, value: bytes
     ) -> None:
         """Apply one event of a known pool, or put its record among the dead letters."""
+        if self.refused and (topic, offset) in self.refused:  # it had to wait for its task
+            self.reject(topic, offset, pool.key, value, "internal", self.refused[topic, offset])
+            return
         try:
             HANDLERS[type(event)](self, pool, run, event, topic, offset, value)
         except IdRefused as error:

@@ -5,7 +5,7 @@ columns change in place while it is computed. Whoever calls it publishes nothing
 and throws the shard away when they can't be: a successor restores the committed rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,14 @@ from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.pairs import free_pairs
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Range, Rejected, rules_of
-from stream.core.intake import Intake
-from stream.core.matching import Scratch, match
+from stream.core.batch import Range, Rejected, Source, rules_of
+from stream.core.intake import NOTHING, Intake
+from stream.core.matching import Matched, Scratch, match
 from stream.core.pools import PoolState
 from stream.core.restore import Restorer
 from stream.core.results import Outbox
 from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
+from stream.core.stalls import ATTEMPTS, HalfSolved, Stalls
 from stream.settings import Market
 
 __all__ = ["DeadLetter", "InputHole", "Range", "RoundResult", "Shard"]
@@ -84,6 +85,7 @@ class Shard:
         self.epoch = 0
         self.now = 0.0
         self.scratch = Scratch()
+        self.stalls = Stalls()
         self._restorer: Restorer | None = None
 
     # ------------------------------------------------------------------ recovery
@@ -132,7 +134,13 @@ class Shard:
 
     # ------------------------------------------------------------------ a round
     def round(
-        self, tasks: Range | None, annotators: Range | None, now: float, complete_until: float, caught_up: bool
+        self,
+        tasks: Range | None,
+        annotators: Range | None,
+        now: float,
+        complete_until: float,
+        caught_up: bool,
+        refused: Mapping[Source, str] = NOTHING,
     ) -> RoundResult:
         """Apply input, let the clock act, match, and say what must be committed.
 
@@ -146,11 +154,16 @@ class Shard:
             Until when the input is known to be complete: nothing expires later.
         caught_up : bool
             No input is waiting.
+        refused : mapping of (topic, offset) to str
+            Records that make the core raise and what it said: dead letters, not looked at.
 
         Raises
         ------
         InputHole
-            A range starts beyond the position.
+            A range starts beyond the position; nothing has changed.
+        Exception
+            An error of the program. The state is of no use any more: rebuild it from committed rows and go on
+            with :func:`stream.core.isolation.isolate`.
         """
         started = self.timer()
         offsets = {topic: (at, at) for topic, at in self.position.items()}
@@ -164,7 +177,7 @@ class Shard:
         self.now = now = max(now, self.now)
         self.round_number += 1
         seed = int(mix(self.round_number, self.partition)) >> 1
-        intake = Intake(self.pools, self.market, self.partition, self.partitions, now)
+        intake = Intake(self.pools, self.market, self.partition, self.partitions, now, refused)
         for topic, given in ranges.items():
             if given is not None:
                 records = given.records
@@ -178,7 +191,7 @@ class Shard:
         touched = self._market(concerned, intake, outbox, seed, rows)
         matched = self.timer()
         for pool in concerned:
-            self.due[pool.name] = pool.earliest
+            self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
@@ -193,7 +206,7 @@ class Shard:
                 "match": (matched - applied) * 1e3,
                 "rows": (finished - matched) * 1e3,
             },
-            software=stream.__version__, settings=self.market.version,
+            software=stream.__version__, settings=self.market.version, stalled=self.stalls.published(),
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
         return RoundResult(
@@ -215,7 +228,10 @@ class Shard:
                 for slot in outbox.lifecycle(pool, np.concatenate(emissions), intake):
                     self._drop(pool, slot, rows)
             pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
-            matched = match(pool, self.market, seed, self.round_number, outbox.offers, self.scratch)
+            is_changed = pool.name in intake.runs or bool(emissions)
+            matched = None
+            if self.stalls.may_solve(pool.name, self.now, is_changed, pool.name in intake.resumed):
+                matched = self._match(pool, seed, outbox.offers)
             if matched is not None:
                 outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
                 touched.append(
@@ -226,6 +242,25 @@ class Shard:
                 )  # fmt: skip
             outbox.unavailable(pool, self.market.accept_s)
         return touched
+
+    def _match(self, pool: PoolState, seed: int, first: int) -> Matched | None:
+        """Solve one pool's market; a second failure on the same state stalls the pool."""
+        live = pool.live
+        for attempt in range(ATTEMPTS):
+            try:
+                other = seed if attempt == 0 else int(mix(seed, attempt)) >> 1
+                matched = match(pool, self.market, other, self.round_number, first, self.scratch)
+            except Exception as error:  # whatever it is, other pools have nothing to do with it
+                self.scratch = Scratch()
+                failure = error
+                if pool.live != live:
+                    self.stalls.failed(pool.name, self.now, error)
+                    raise HalfSolved(pool.name, error) from error
+            else:
+                self.stalls.solved(pool.name)
+                return matched
+        self.stalls.failed(pool.name, self.now, failure)
+        return None
 
     def _drop(self, pool: PoolState, slot: int, rows: dict[str, list[Row]]) -> None:
         """A settled task leaves memory; its id is remembered as long again."""

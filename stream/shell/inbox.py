@@ -68,6 +68,13 @@ class Inbox:
         self.position = end
         return Range(start, end, taken)
 
+    def put_back(self, taken: Range) -> None:
+        """Let a range that was taken last, or its end, wait again."""
+        if taken.end > taken.start:
+            self._ranges.appendleft(taken)
+            self.records += len(taken.records)
+        self.position = taken.start
+
     def oldest_ms(self) -> int | None:
         """Kafka timestamp (ms) of the oldest waiting record."""
         for waiting in self._ranges:

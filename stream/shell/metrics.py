@@ -67,7 +67,11 @@ class Metrics:
         self.holes = counter(
             "input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic"
         )
+        self.isolations = counter(
+            "isolations", "Rounds that made the core raise and were taken again without the records to blame"
+        )
         self.takeovers = counter("takeovers", "Partitions taken over")
+        self.stalled = gauge("stalled_pools", "Pools without offers: their market could not be solved", "partition")
         self.gap = gauge("gap", "Largest relative gap of the partition's last matching", "partition")
         self.open_tasks = gauge("open_tasks", "Open tasks in the pools of the last matching", "partition")
         self.free_annotators = gauge(
@@ -116,6 +120,7 @@ class Metrics:
             reason = next((value.decode() for name, value in letter.headers if name == "reason"), "unknown")
             self.dead_letters.labels(letter.topic, reason).inc()
         self.drifts.inc(result.drifts)
+        self.stalled.labels(partition).set(len(result.completed.stalled))
         pools = result.completed.pools
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))
@@ -131,6 +136,6 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        for family in (self.gap, self.open_tasks, self.free_annotators):
+        for family in (self.stalled, self.gap, self.open_tasks, self.free_annotators):
             if (str(partition),) in family._metrics:
                 family.remove(partition)

@@ -6,16 +6,21 @@
 While a commit is under way the next input gathers, so rounds grow with the load and an idle partition answers
 at once. Rounds of one partition follow one another; those of different partitions run side by side.
 
-Any exception ends the process. The loop is stopped only between rounds: nobody ever cancels a commit.
+An exception of the core spoils the shard and nothing else: it is rebuilt from committed rows, and the input of that
+round is taken again in small batches from which :mod:`stream.core.isolation` leaves out the records that are to blame.
+Any other exception ends the process. The loop is stopped only between rounds: nobody ever cancels a commit.
 """
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from stream.core.batch import Range
-from stream.core.shard import RoundResult, Shard
+from stream.core.isolation import isolate
+from stream.core.shard import InputHole, RoundResult, Shard
+from stream.core.stalls import described
 from stream.settings import Settings
 from stream.shell import clock, faults
 from stream.shell.budget import Budget
@@ -24,6 +29,7 @@ from stream.shell.horizon import Horizon
 from stream.shell.inbox import Inbox
 from stream.shell.log import Log
 from stream.shell.metrics import Metrics
+from stream.shell.takeover import ShardFactory, rebuild
 from stream.shell.transaction import Encoded, Producer
 from stream.topics import ANNOTATORS, INPUTS, TASKS
 
@@ -33,6 +39,8 @@ log = Log("allocator.partition")
 HORIZON_POLL_S = 0.02
 # a round expected to be shorter is computed in the event loop: two changes of threads would cost as much
 INLINE_S = 0.002
+# events of a round while the records are sought that make the core raise: they are tried one by one
+CAREFUL_EVENTS = 500
 # a round without input never follows another at once, whatever deadlines the shard names
 LEAST_WAKEUP_S = 0.02
 
@@ -51,6 +59,8 @@ class Partition:
         Of the worker.
     resume : callable
         ``resume(topic)``: fetch that topic of this partition again, now that there is room.
+    make_shard : callable
+        Returns an empty shard, to be rebuilt after an error of the core.
     """
 
     def __init__(
@@ -62,6 +72,7 @@ class Partition:
         metrics: Metrics,
         executor: Executor,
         resume: Callable[[str, int], None],
+        make_shard: ShardFactory,
     ) -> None:
         self.number = number
         self.shard = shard
@@ -70,6 +81,8 @@ class Partition:
         self._metrics = metrics
         self._executor = executor
         self._resume = resume
+        self._make_shard = make_shard
+        self._suspect: dict[str, int] = {}  # where the input ends that made the core raise
         self._budget = Budget(settings.round_ms / 1000.0, settings.round_events)
         self.horizons = {topic: Horizon() for topic in INPUTS}
         #: next offset per input topic, as of the last commit
@@ -82,6 +95,7 @@ class Partition:
         self._committed_at = 0.0  # monotonic
         self._apply_s = 0.0
         self.waiting_since: float | None = None  # monotonic; oldest uncommitted input
+        self.stalled: dict[str, str] = {}  # pools without offers, and why
 
     # ------------------------------------------------------------------ input
 
@@ -183,7 +197,7 @@ class Partition:
     def _take(self) -> dict[str, Range | None]:
         tasks, annotators = self.inboxes[TASKS], self.inboxes[ANNOTATORS]
         # half of the round for either topic, and what the other leaves of its half
-        most = self._budget.events
+        most = CAREFUL_EVENTS if self._suspect else self._budget.events
         for_tasks = max(most - annotators.records, most // 2, 1)
         taken = tasks.take(for_tasks)
         left = most - (len(taken.records) if taken else 0)
@@ -201,12 +215,20 @@ class Partition:
         now = max(self.shard.now, clock.unix_s())
         until = self._complete_until(positions)
         events = sum(len(taken.records) for taken in ranges.values() if taken)
-        if self._budget.expected_s(events) < INLINE_S:
-            result, encoded, self._apply_s = self._solve(ranges, now, until, caught_up)
-        else:
-            result, encoded, self._apply_s = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._solve, ranges, now, until, caught_up
-            )
+        try:
+            if self._budget.expected_s(events) < INLINE_S and not self._suspect:
+                result, encoded, self._apply_s = self._solve(ranges, now, until, caught_up)
+            else:
+                result, encoded, self._apply_s = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, self._solve, ranges, now, until, caught_up
+                )
+        except Exception as error:
+            if isinstance(error, InputHole) or self._suspect:
+                raise
+            await self._start_over(ranges, error)
+            return
+        if self._suspect:
+            self._put_back(ranges, result)
         await self._pace(0.0)
         begun = time.monotonic()
         faults.reach("begin.before")
@@ -220,9 +242,40 @@ class Partition:
         self, ranges: dict[str, Range | None], now: float, until: float, caught_up: bool
     ) -> tuple[RoundResult, Encoded, float]:
         begun = time.thread_time()
-        result = self.shard.round(ranges[TASKS], ranges[ANNOTATORS], now, until, caught_up)
+        arguments = ranges[TASKS], ranges[ANNOTATORS], now, until, caught_up
+        if self._suspect:
+            result = isolate(self.shard, *arguments, lambda found: self.producer.encode(found, now))
+        else:
+            result = self.shard.round(*arguments)
         encoded = self.producer.encode(result, now)
         return result, encoded, time.thread_time() - begun
+
+    async def _start_over(self, ranges: dict[str, Range | None], error: Exception) -> None:
+        """The core has raised: rebuild the shard and let the input of the round wait again, now under suspicion."""
+        self._metrics.isolations.inc()
+        log.warning(
+            "core_raised", partition=self.number, round=self.shard.round_number, error=described(error),
+            trace="".join(traceback.format_exception(error)),
+        )  # fmt: skip
+        for topic, taken in ranges.items():
+            if taken is not None:
+                self.inboxes[topic].put_back(taken)
+        # of the clock alone, too: no record is to blame then, and the careful round says so by raising
+        self._suspect = {topic: taken.end for topic, taken in ranges.items() if taken} or dict(self.position)
+        stalls = self.shard.stalls
+        self.shard = await rebuild(self._settings, self.number, self._make_shard, self._executor)
+        self.shard.stalls = stalls
+        if not self.shard.round_number:  # nothing was ever committed
+            self.shard.position = dict(self.position)
+        self._news.set()
+
+    def _put_back(self, ranges: dict[str, Range | None], result: RoundResult) -> None:
+        """What a careful round has left out waits again."""
+        for topic, taken in ranges.items():
+            reached = result.completed.offsets[topic][1]
+            if taken is not None and reached < taken.end:
+                left = [record for record in taken.records if record.offset >= reached]
+                self.inboxes[topic].put_back(Range(reached, taken.end, left))
 
     def _account(
         self,
@@ -233,9 +286,17 @@ class Partition:
         begun: float,
     ) -> None:
         self.position = {topic: self.shard.position.get(topic, 0) for topic in INPUTS}
-        inputs = {topic: taken.records for topic, taken in ranges.items() if taken}
+        inputs = {
+            topic: [record for record in taken.records if record.offset < self.position[topic]]
+            if self._suspect
+            else taken.records
+            for topic, taken in ranges.items()
+            if taken
+        }
+        self._report(result)
         events = sum(map(len, inputs.values()))
-        self._budget.spent(events, self._apply_s)
+        if not self._suspect:  # what a careful round costs says nothing about others
+            self._budget.spent(events, self._apply_s)
         self.waiting_since = self._committed_at if any(self.inboxes.values()) else None
         metrics = self._metrics
         metrics.apply_seconds.observe(self._apply_s)
@@ -247,6 +308,26 @@ class Partition:
             records=encoded.records, apply_ms=round(self._apply_s * 1e3, 2),
             commit_ms=round((self._committed_at - begun) * 1e3, 2),
         )  # fmt: skip
+
+    def _report(self, result: RoundResult) -> None:
+        """Say what an operator should know: culprits and stalled pools."""
+        for letter in result.dead_letters:
+            said = dict(letter.headers)
+            if said.get("reason") == b"internal":
+                log.warning(
+                    "culprit_isolated", partition=self.number, topic=said["__streams.errors.topic"].decode(),
+                    offset=int(said["__streams.errors.offset"]), error=said["__streams.errors.message"].decode(),
+                )  # fmt: skip
+        stalled = {pool.pool: pool.error for pool in result.completed.stalled}
+        for pool, error in stalled.items():
+            if self.stalled.get(pool) != error:
+                log.warning("pool_stalled", partition=self.number, pool=pool, error=error)
+        for pool in self.stalled.keys() - stalled.keys():
+            log.info("pool_goes_on", partition=self.number, pool=pool)
+        self.stalled = stalled
+        if self._suspect and all(self.position[topic] >= end for topic, end in self._suspect.items()):
+            self._suspect = {}
+            log.info("isolation_over", partition=self.number, round=result.completed.round)
 
     def lag(self, topic: str) -> int:
         """Offsets of `topic` known to exist and not yet applied by a committed round."""

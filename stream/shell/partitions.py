@@ -93,7 +93,8 @@ class Partitions:
             leave_for(error, "takeover_failed", partition=number)
         self._metrics.takeovers.inc()
         self._running[number] = Partition(
-            number, shard, producer, self._settings, self._metrics, self._executor, self._resume
+            number, shard, producer, self._settings, self._metrics, self._executor, self._resume,
+            self._make_shard,
         )
 
     async def close(self) -> None:

@@ -63,6 +63,28 @@ async def take_over(
     return shard, producer
 
 
+async def rebuild(settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor) -> Shard:
+    """Recover the shard of an owned partition once more: an error has spoilt the one in memory.
+
+    Whoever still owns the partition is found out by the next commit, as always.
+
+    Raises
+    ------
+    TimeoutError
+        Not done within `takeover_deadline_s`.
+    """
+    async with asyncio.timeout(settings.takeover_deadline_s):
+        shard = make_shard(partition, settings)
+        reader = clients.reader(settings)
+        try:
+            await reader.start()
+            await _recover(settings, reader, partition, shard, executor)
+            await asyncio.get_running_loop().run_in_executor(executor, shard.restored)
+        finally:
+            await reader.stop()
+    return shard
+
+
 async def _recover(
     settings: Settings, reader: clients.Consumer, partition: int, shard: Shard, executor: Executor
 ) -> int:

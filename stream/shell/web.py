@@ -1,7 +1,8 @@
 """Three pages for machines: `/metrics` (Prometheus), `/livez` (the event loop answers), `/readyz`.
 
 Ready means: the group has assigned partitions, possibly none, and every assigned one is recovered and
-running. The server is Faust's; its pages that show or route tables are off.
+running. The page also names the pools that are stalled (see :mod:`stream.core.stalls`). The server is Faust's; its
+pages that show or route tables are off.
 """
 
 import prometheus_client
@@ -27,7 +28,9 @@ def add_pages(server: web.Application, metrics: Metrics, partitions: Partitions)
     async def ready(request: web.Request) -> web.Response:
         if partitions.is_ready:
             owned = sorted(partition.number for partition in partitions.running())
-            return web.json_response({"ready": True, "partitions": owned})
+            stalled = {partition.number: sorted(partition.stalled) for partition in partitions.running()}
+            found = {str(number): pools for number, pools in sorted(stalled.items()) if pools}
+            return web.json_response({"ready": True, "partitions": owned, "stalled": found})
         return web.json_response({"ready": False}, status=503)
 
     server.router.add_get("/metrics", show_metrics)

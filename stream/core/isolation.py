@@ -1,0 +1,208 @@
+"""Isolation: a round without the records that make the core raise.
+
+After an error of the program nobody knows how far the state was changed. Whoever runs the shard has rebuilt it from
+committed rows; here the batch is tried one event at a time on state that is thrown away:
+
+    keep the rows of every pool concerned ──► apply one event: handler, kernel, outputs, rows
+         ▲                                      ├── raises: it is a culprit
+         └──── put the kept rows back ◄─────────┘
+    no further culprit ──► one round of all the others, as always; culprits are dead letters ``internal``
+
+An error that shows only when events meet in one round parts them: the batch is halved, down to one record. What no
+record brings about (the clock alone, a damaged row) is raised: the process ends.
+
+A round covers less than the batch when there are many culprits or halves: its record says how far it got.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stream import events as wire
+from stream import topics
+from stream.core.batch import Range, Run, Source
+from stream.core.intake import Intake
+from stream.core.pools import PoolState
+from stream.core.results import Outbox
+from stream.core.rows import Row, dirty_rows
+from stream.core.shard import RoundResult, Shard
+from stream.core.stalls import HalfSolved, described
+
+#: a culprit costs putting the pools back: with so many of them a round ends and is committed
+CULPRITS = 8
+
+
+def isolate(
+    shard: Shard,
+    tasks: Range | None,
+    annotators: Range | None,
+    now: float,
+    complete_until: float,
+    caught_up: bool,
+    check: Callable[[RoundResult], Any] = lambda result: None,
+) -> RoundResult:
+    """Run a round without the records that make the core raise.
+
+    Parameters
+    ----------
+    shard : Shard
+        As committed: freshly rebuilt, or after a round.
+    tasks, annotators, now, complete_until, caught_up
+        As for :meth:`Shard.round`.
+    check : callable
+        Raises on a result that can't be committed.
+
+    Returns
+    -------
+    RoundResult
+        Of these ranges or of a beginning of them; see its offsets.
+
+    Raises
+    ------
+    Exception
+        An error that no record of these ranges brings about.
+    """
+    batch = _Batch(shard, tasks, annotators)
+    kept = _Kept(shard, batch.pools | {name for name, at in shard.due.items() if at <= now})
+    culprits: dict[Source, str] = {}
+    while True:
+        culprit = _first_culprit(shard, batch, now, culprits)
+        kept.put_back()
+        if culprit is None:
+            break
+        source, said = culprit
+        culprits[source] = said
+        if len(culprits) == CULPRITS:
+            batch.end_behind(source)
+            break
+    while True:
+        until = 0.0 if batch.is_cut else complete_until  # an answer may wait in what was cut off
+        try:
+            taken = batch.ranges()
+            result = shard.round(taken[0], taken[1], now, until, caught_up and not batch.is_cut, culprits)
+            check(result)
+        except HalfSolved:
+            kept.put_back()  # the pool is stalled now
+        except Exception as error:
+            kept.put_back()
+            suspects = [source for source in batch.sources() if source not in culprits]
+            if not suspects:
+                raise
+            if len(suspects) == 1:
+                culprits[suspects[0]] = described(error)
+            else:
+                batch.end_behind(suspects[len(suspects) // 2 - 1])
+        else:
+            return result
+
+
+class _Batch:
+    """The records of a round in the order in which they take effect, and how many of them to take."""
+
+    def __init__(self, shard: Shard, tasks: Range | None, annotators: Range | None) -> None:
+        self.given: dict[Source, Any] = {}
+        self._ends: dict[str, tuple[int, int]] = {}
+        for topic, given in zip(topics.INPUTS, (tasks, annotators), strict=True):
+            if given is not None:
+                start = max(given.start, shard.position[topic])
+                self._ends[topic] = start, max(start, given.end)
+                self.given |= {(topic, record.offset): record for record in given.records if record.offset >= start}
+        self._taken = len(self.given)
+        self.pools = {_text(record.key) for record in self.given.values()}
+
+    @property
+    def is_cut(self) -> bool:
+        return self._taken < len(self.given)
+
+    def sources(self) -> list[Source]:
+        """Where the taken records are."""
+        return list(self.given)[: self._taken]
+
+    def end_behind(self, source: Source) -> None:
+        """Take nothing behind this record; a record that has waited lies in no batch."""
+        if source in self.given:
+            self._taken = list(self.given).index(source) + 1
+
+    def ranges(self) -> list[Range | None]:
+        """The taken records as the arguments of a round."""
+        left = list(self.given)[self._taken :]
+        ranges: list[Range | None] = []
+        for topic in topics.INPUTS:
+            if topic not in self._ends:
+                ranges.append(None)
+                continue
+            start, end = self._ends[topic]
+            end = min((offset for owner, offset in left if owner == topic), default=end)
+            # nothing of the second topic before all of the first
+            if topic == topics.INPUTS[1] and left and left[0][0] == topics.INPUTS[0]:
+                end = start
+            taken = [record for (owner, _), record in self.given.items() if owner == topic and record.offset < end]
+            ranges.append(Range(start, end, taken))
+        return ranges
+
+
+def _text(key: bytes | None) -> str:
+    return (key or b"").decode(errors="replace")
+
+
+class _Kept:
+    """The rows of some pools of a shard, and where it stood."""
+
+    def __init__(self, shard: Shard, names: set[str]) -> None:
+        self._shard = shard
+        self._names = names
+        self._rows: list[tuple[str, Row]] = []
+        pools, shard.pools = shard.pools, {name: pool for name, pool in shard.pools.items() if name in names}
+        for table in topics.TABLES:
+            self._rows += [(table, row) for row in shard.rows(table)]
+        shard.pools = pools
+        self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.due)
+
+    def put_back(self) -> None:
+        """Let the shard be as it was."""
+        shard = self._shard
+        built = Shard(shard.partition, shard.market, shard.partitions)
+        for table, (key, value) in self._rows:
+            built.restore(table, key, value)
+        built.restored()
+        for name in self._names:
+            shard.pools.pop(name, None)
+        shard.pools |= built.pools
+        position, shard.round_number, shard.epoch, shard.now, due = self._stood
+        shard.position, shard.due = dict(position), dict(due)
+
+
+class _Careful(Intake):
+    """Takes each event all the way to outputs and rows before it looks at the next."""
+
+    source: Source
+
+    def handle(self, pool: PoolState, run: Run, event: wire.Event, topic: str, offset: int, value: bytes) -> None:
+        """Apply one event; after an error, `source` is the record that it belongs to."""
+        self._complete(pool, run)  # of a task whose events have waited: the task itself
+        outer, self.source = self.source, (topic, offset)
+        super().handle(pool, run, event, topic, offset, value)
+        self._complete(pool, run)
+        self.source = outer
+
+    def _complete(self, pool: PoolState, run: Run) -> None:
+        self.flush(pool, run)
+        emissions = self.emissions.pop(pool.name, None)
+        if emissions:
+            Outbox(self.partition, 0, self.now).lifecycle(pool, np.concatenate(emissions), self)
+        dirty_rows(pool)
+        self.applied.clear()  # as if the event had a round of its own
+
+
+def _first_culprit(shard: Shard, batch: _Batch, now: float, known: dict[Source, str]) -> tuple[Source, str] | None:
+    """Apply the batch one event at a time, without the known culprits; the shard's state is used up."""
+    now = max(now, shard.now)
+    intake = _Careful(shard.pools, shard.market, shard.partition, shard.partitions, now, known)
+    try:
+        for topic, offset in batch.sources():
+            intake.source = topic, offset
+            intake.take(topic, [batch.given[topic, offset]])
+    except Exception as error:  # the purpose of the trial
+        return intake.source, described(error)
+    return None
