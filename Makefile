@@ -7,7 +7,7 @@ KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/she
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-auction \
-        bench-auction-large bench-skill check-auction lock clean
+        bench-auction-large bench-skill check-auction chaos lock clean
 
 # list the targets
 help:
@@ -81,6 +81,10 @@ bench-skill: $(VENV)/bench.stamp setup
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup
 	@$(BIN)/python -m load.check_auction $(ARGS)
+
+# every fault we can produce against a real Kafka: nothing lost, nothing twice, nobody let in (up to 30 minutes)
+chaos: setup
+	@$(BIN)/python -m load.chaos $(ARGS)
 
 # write the lock files anew from pyproject.toml (needs uv)
 lock:

@@ -1,0 +1,205 @@
+"""Faults that end a deployment's topics, each on a small deployment of its own.
+
+compacted input       what compaction has left settles exactly once; the holes in the offsets are no loss
+retention             the position was removed: the worker refuses and says what is lost
+topics made anew      with another number of partitions, or as many: the worker refuses and says so
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGTERM
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+
+from load.bench_worker import Reader
+from load.chaos import judges
+from load.chaos.faults import HOUR_S
+from load.chaos.fleet import DRAINED, OPERATOR, Fleet
+from load.chaos.ledger import HEADER, Ledger
+from load.chaos.run import Plan, environment_of, make_topics, network
+from load.chaos.traffic import Parcel, Traffic
+from stream.events import RoundCompleted
+from stream.topics import INPUTS, ROUNDS, TASKS
+
+PARTITIONS = 2
+LIMIT_S = 120.0
+VOLUME = 3000
+WAVES = 4
+LEFT = 100
+QUIET_S = 2.0
+COMPACTION = {
+    "cleanup.policy": "compact", "segment.ms": "200", "min.cleanable.dirty.ratio": "0.01", "min.compaction.lag.ms": "0",
+    "max.compaction.lag.ms": "500",
+}  # fmt: skip
+NO_COMPACTION = {"cleanup.policy": "delete", "segment.ms": "604800000", "retention.ms": "-1"}
+
+
+class Failed(Exception):
+    """The system did not do what it must; the message says what it did."""
+
+
+class Deployment:
+    """A small deployment: topics, a ledger, workers when asked for."""
+
+    def __init__(self, bootstrap: str, folder: Path) -> None:
+        plan = Plan(seed=1, partitions=PARTITIONS, workers=1, events=0, seconds=1.0)
+        self.bootstrap, self.ledger, self.traffic = bootstrap, Ledger(), Traffic(1, PARTITIONS)
+        self.environment = environment_of(plan, bootstrap)
+        make_topics(self.environment)
+        self.fleet = Fleet(self.environment, folder, 0)
+        self.admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+
+    def send(self, parcels: list[Parcel]) -> None:
+        """Send and wait until the broker has everything."""
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=10)
+        sent = []
+        for one in parcels:
+            number = self.ledger.enter(one.kind, one.about)
+            headers = [(HEADER, b"%d" % number)]
+            sent.append((number, producer.send(one.topic, key=one.key, value=one.value, headers=headers)))
+        producer.flush()
+        for number, future in sent:
+            future.get(timeout=LIMIT_S)
+            self.ledger.acknowledge(number)
+        producer.close()
+
+    def volume(self) -> None:
+        """Send some of the usual mix."""
+        self.send(self.traffic.volume(VOLUME, time.time()))
+
+    def work(self) -> None:
+        """Let a worker apply all there is and let all deadlines pass, then drain it."""
+        worker = self.fleet.start()
+        rounds = Reader(self.bootstrap, (ROUNDS,), PARTITIONS)
+        last, reached = judges.ends(self.bootstrap, PARTITIONS), dict[tuple[str, int], int]()
+        heard = time.monotonic()
+
+        def listen() -> None:
+            nonlocal heard
+            for completed in rounds.poll(0.05):
+                if isinstance(completed, RoundCompleted):
+                    heard = time.monotonic()
+                    reached.update({(t, completed.partition): end for t, (_, end) in completed.offsets.items()})
+
+        def applied() -> bool:
+            listen()
+            return worker.code is not None or all(reached.get(at, 0) >= end for at, end in last.items())
+
+        def quiet() -> bool:
+            listen()
+            return time.monotonic() > heard + QUIET_S
+
+        self.fleet.wait(applied, LIMIT_S, keeps=False)
+        self.fleet.clock_file(worker.data).write_text(str(HOUR_S))
+        heard = time.monotonic()
+        self.fleet.wait(quiet, LIMIT_S, keeps=False)
+        rounds.close()
+        if worker.code is not None or worker.end(SIGTERM) != DRAINED:
+            raise Failed(f"the worker ended with {worker.code}: {worker.last_words()}")
+
+    def refuses(self, words: str) -> str:
+        """A worker that is started now must refuse with these words; returns the line."""
+        worker = self.fleet.start()
+        worker.is_expected_to_end = True
+        code = worker.wait(LIMIT_S)
+        line = worker.said(words)
+        if code != OPERATOR or line is None:
+            raise Failed(f"expected a refusal ({words}), code {code}: {worker.last_words()}")
+        return line
+
+    def judge(self, is_whole: bool = True) -> str:
+        """Both judges."""
+        audited = judges.audit(self.environment)
+        verdict = judges.check(self.environment, self.ledger, is_whole)
+        if audited.violations or verdict.problems:
+            raise Failed("; ".join([*audited.violations, *verdict.words][:5]))
+        return f"{verdict.records} records, {verdict.judgments} judgments, 0 violations"
+
+    def configure(self, topic: str, config: dict[str, str]) -> None:
+        """Change settings of a topic."""
+        self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+
+    def make_anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make it again."""
+        self.admin.delete_topics([topic])
+        if not self.fleet.wait(lambda: topic not in self.admin.list_topics(), LIMIT_S):
+            raise Failed(f"{topic} was not deleted")
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])
+        self.fleet.wait(lambda: topic in self.admin.list_topics(), LIMIT_S)
+
+    def stored(self) -> int:
+        """How many input records the broker still has."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=None, auto_offset_reset="earliest")
+        places = [TopicPartition(topic, number) for topic in INPUTS for number in range(PARTITIONS)]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        last, count = consumer.end_offsets(places), 0
+        while any(consumer.position(place) < end for place, end in last.items()):
+            count += sum(map(len, consumer.poll(timeout_ms=200).values()))
+        consumer.close()
+        return count
+
+
+def compacted(deployment: Deployment) -> str:
+    """Compaction has taken most of the input before a worker comes."""
+    for topic in INPUTS:
+        deployment.configure(topic, COMPACTION)
+    deployment.send(deployment.traffic.opening(time.time()))
+    for _ in range(WAVES):
+        deployment.volume()
+        time.sleep(1.0)  # the segment of the wave is over when the next one comes
+    sent = len(deployment.ledger)
+    if not deployment.fleet.wait(lambda: deployment.stored() < sent // 2, LIMIT_S):
+        raise Failed(f"nothing was compacted: {deployment.stored()} of {sent} records are there")
+    for topic in INPUTS:
+        deployment.configure(topic, NO_COMPACTION)
+    left = deployment.stored()
+    deployment.work()
+    return f"{left} of {sent} records were left; {deployment.judge(is_whole=False)}"
+
+
+def retention(deployment: Deployment) -> str:
+    """Retention has overtaken the position while no worker ran."""
+    deployment.send(deployment.traffic.opening(time.time()))
+    deployment.volume()
+    deployment.work()
+    deployment.volume()
+    last = judges.ends(deployment.bootstrap, PARTITIONS)
+    deployment.admin.delete_records({TopicPartition(TASKS, 0): last[TASKS, 0] - LEFT})
+    return deployment.refuses("retention has removed")
+
+
+def made_anew(deployment: Deployment) -> str:
+    """A topic of an earlier life has another number of partitions, then as many as before."""
+    deployment.send(deployment.traffic.opening(time.time()))
+    deployment.volume()
+    deployment.work()
+    deployment.make_anew(TASKS, PARTITIONS + 1)
+    first = deployment.refuses(f"has {PARTITIONS + 1} partitions, not {PARTITIONS}")
+    deployment.make_anew(TASKS, PARTITIONS)
+    deployment.refuses("was created anew")
+    return first
+
+
+Trial = Callable[[Deployment], str]
+TRIALS: dict[str, Trial] = {
+    "compacted input": compacted,
+    "retention overtakes the position": retention,
+    "topics made anew": made_anew,
+}
+
+
+def attempt(trial: Trial, folder: Path) -> tuple[bool, str]:
+    """Do a trial on a broker of its own; returns whether the system did what it must, and what was seen."""
+    folder.mkdir(parents=True)
+    with network(folder / "kafka") as net:
+        deployment = Deployment(net.broker.bootstrap, folder)
+        try:
+            return True, trial(deployment)
+        except Failed as failed:
+            return False, str(failed)
+        finally:
+            deployment.admin.close()
+            deployment.fleet.stop()
