@@ -34,7 +34,7 @@ FAULTS = (
     ("audit.py", "book.price[j] < least:", "book.price[j] > least:"),
     ("reverse.py", "price[j] = min(price[j], left_out)", "price[j] = 0.0"),
     ("audit.py", "(book.tasks[i].need > 0 or outside > worst)", "book.tasks[i].need > 0"),
-    ("warm.py", "lower >= desk.least", "lower > 2.0 * desk.least"),
+    ("bound.py", "lower >= least", "lower > 2.0 * least"),
     ("certificate.py", "bound += capacity[j] * price[j]", "bound += price[j]"),
     ("certificate.py", "while t > 0 and largest[t - 1] < s:", "while t > 1 and largest[t - 1] < s:"),
 )

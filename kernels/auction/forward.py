@@ -118,8 +118,9 @@ def forward(edges, book, desk, count, eps, max_edges):
     indptr = edges.indptr
     tasks = book.tasks
     queue = desk.queue
-    for j in range(book.annotators.size):
-        book.annotators[j].heaped = 0  # other stages have moved profits
+    if book.keys.size > 0:
+        for j in range(book.annotators.size):
+            book.annotators[j].heaped = 0  # other stages have moved profits
     for t in range(count):
         tasks[queue[t]].queued = 1
     base = 0

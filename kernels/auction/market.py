@@ -16,7 +16,7 @@ from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, SLOT, TASK, 
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
 from kernels.auction.validation import check_array, check_market, check_targets
-from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, round_kernel
+from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, SHARE, round_kernel
 
 RESCALE = 8.0
 """A new value this many times above all before makes the next round start from a coarse ε again."""
@@ -36,7 +36,7 @@ class Round(NamedTuple):
     phases: int
     work: int
     audits: int
-    """Full passes over all arcs; 0 in a calm round."""
+    """Passes that set all profits afresh, before ε is divided; 0 in a calm round."""
 
 
 class Market:
@@ -87,6 +87,7 @@ class Market:
         self._seen = np.full(n, -1.0)
         self._touched = np.ones(m, np.uint8)
         self._memory = np.zeros(MEMORY)
+        self._memory[SHARE] = 1.0
         widest = int(max(max_capacity, self._row_room.max(initial=0)))
         self._desk = Desk(
             queue=np.empty(2 * m, np.int32),

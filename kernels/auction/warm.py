@@ -15,7 +15,8 @@ missed nevertheless, all tasks are audited and ε is divided by 2 until it is me
 
 import numpy as np
 
-from kernels.auction.audit import audit, audit_rows, drop, look_around, primal, slot_cost
+from kernels.auction.audit import audit, audit_rows, drop
+from kernels.auction.bound import fresh_bound, worth
 from kernels.auction.forward import forward, look
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
@@ -27,7 +28,7 @@ WARM_THETA = 2.0
 SLICES = 64
 """A polished round audits 1/64 of the tasks."""
 
-EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, MEMORY = 0, 1, 2, 3, 4, 5
+EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, SHARE, MEMORY = 0, 1, 2, 3, 4, 5, 6
 """Positions in the memory that a market keeps between rounds, and its length."""
 
 
@@ -66,44 +67,6 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
             desk.unhappy[fresh] = i
             fresh += 1
     return drop(edges, book, desk, eps, fresh, waiting)
-
-
-@inner
-def fresh_bound(edges, columns, book, desk, seen, touched):
-    """Dual bound at the present prices, or −1.0 if a full pass is cheaper; `seen` are the last prices."""
-    annotators = book.annotators
-    work = 0
-    for j in range(book.price.size):
-        if book.price[j] != seen[j]:
-            work += annotators[j].stop - annotators[j].start
-    if work > edges.indices.size:
-        return -1.0
-    for j in range(book.price.size):
-        if book.price[j] != seen[j]:
-            lower = min(book.price[j], seen[j])
-            seen[j] = book.price[j]
-            for t in range(annotators[j].start, annotators[j].stop):
-                if columns[t].value - lower >= desk.least[columns[t].row]:
-                    touched[columns[t].row] = 1
-    total = 0.0
-    for i in range(book.profit.size):
-        if touched[i]:
-            touched[i] = 0
-            desk.kept[i] = 0.0
-            if book.tasks[i].demand > 0:
-                look_around(edges, book, desk, np.int64(i))
-        total += desk.kept[i]
-    return slot_cost(book) + total
-
-
-@inner
-def full_bound(edges, book, desk, eps, seen, touched):
-    """`audit`, and note what it has seen."""
-    result = audit(edges, book, desk, eps)
-    for j in range(seen.size):
-        seen[j] = book.price[j]
-    touched[:] = 0
-    return result
 
 
 @entry
@@ -147,13 +110,14 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
                 waiting = unfilled(book, desk)
             work += forward(edges, book, desk, waiting, eps, max_work - work)
         now = -1.0
-        value = primal(book)
+        value = worth(edges, book)
         next_eps = max(eps / theta, floor)
         if warm and first_phase:
-            now = fresh_bound(edges, columns, book, desk, seen, touched)
+            now, memory[SHARE] = fresh_bound(edges, columns, book, desk, seen, touched, memory[SHARE])
         met = now >= 0.0 and now - value <= max(gap_tol * now, abs_tol)
         if not met:
-            now, waiting, unhappy = full_bound(edges, book, desk, next_eps, seen, touched)
+            now, waiting, unhappy = audit(edges, book, desk, next_eps)
+            memory[SHARE] = 1.0  # the audit has left other sums in the desk
         bound = now
         if bound - value <= max(gap_tol * bound, abs_tol):
             status = OPTIMAL
