@@ -11,7 +11,8 @@ from random import Random
 import click
 import msgspec
 
-from load.chaos.faults import FAULTS, pause_unfenced
+from load.chaos.crashes import pause_unfenced
+from load.chaos.faults import FAULTS
 from load.chaos.report import Verdict, judge
 from load.chaos.run import PLANTED, Outcome, Plan, Run
 from load.chaos.schedule import schedule

@@ -150,12 +150,12 @@ class Fleet:
         self.unexpected: list[str] = []
         self._started = 0
 
-    def start(self, **more: str) -> Worker:
-        """Start one more worker, with variables beside those of all."""
+    def start(self, data: Path | None = None, **more: str) -> Worker:
+        """Start one more worker, with variables beside those of all; `data`: where it finds its own files."""
         self._started += 1
         name = f"worker-{self._started}"
-        used = {worker.data for worker in self.workers}
-        data = next(path for path in self._places() if path not in used)
+        used = {worker.data for worker in self.running()}
+        data = data or next(path for path in self._places() if path not in used)
         own = {"ALLOCATOR_DATA_DIR": str(data), "ALLOCATOR_FAULT_CLOCK_FILE": str(self.clock_file(data))}
         environment = {**self.environment, **own, **more}
         worker = Worker(name, environment, self.folder)

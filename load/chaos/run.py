@@ -17,12 +17,14 @@ from random import Random
 import msgspec
 
 from load.chaos import ledger as books
-from load.chaos.faults import FAULTS, HOUR_S, Fault, Missed, NotRecovered, Stage
+from load.chaos.faults import FAULTS
 from load.chaos.fleet import Fleet
 from load.chaos.judges import audit, check, ends, without_faults
 from load.chaos.ledger import Ledger
 from load.chaos.proxy import HOST, Proxy
 from load.chaos.sender import Sender
+from load.chaos.stage import Fault, Missed, NotRecovered, Stage
+from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import PLANTED_EVENT, PLANTED_SOLVE, Traffic
 from load.session import command
 from load.worker import WorkerFailed

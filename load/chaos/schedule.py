@@ -30,7 +30,7 @@ def schedule(rng: Random, count: int, only: Collection[str] = ()) -> list[str]:
     """
     kinds = [name for name in FAULTS if not only or name in only]
     drawn = list(kinds)
-    weights = [0 if name in ONCE and name not in only else 3 if name in QUICK else 1 for name in kinds]
+    weights = [0 if name in ONCE and name not in only else 6 if name in QUICK else 1 for name in kinds]
     if sum(weights):
         drawn += rng.choices(kinds, weights, k=max(0, count - len(drawn)))
     rng.shuffle(drawn)

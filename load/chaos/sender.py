@@ -35,6 +35,8 @@ class Progress:
         self.seen_at = dict.fromkeys(range(partitions), 0.0)  # monotonic
         self.at = dict.fromkeys(range(partitions), 0.0)
         self.silence_s = 0.0
+        #: pools that rounds have called stalled
+        self.stalled: set[str] = set()
 
     def take(self, completed: RoundCompleted) -> None:
         """Note a round, just seen."""
@@ -44,6 +46,7 @@ class Progress:
         self.seen_at[number] = now
         self.rounds[number] = completed.round
         self.at[number] = completed.at
+        self.stalled.update(pool.pool for pool in completed.stalled)
         self.reached.update({(topic, number): end for topic, (_, end) in completed.offsets.items()})
 
     def since(self, moment: float) -> bool:

@@ -15,10 +15,10 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from load.bench_worker import Reader
 from load.chaos import judges
-from load.chaos.faults import HOUR_S
 from load.chaos.fleet import DRAINED, OPERATOR, Fleet
 from load.chaos.ledger import HEADER, Ledger
 from load.chaos.run import Plan, environment_of, make_topics, network
+from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import Parcel, Traffic
 from stream.events import RoundCompleted
 from stream.topics import INPUTS, ROUNDS, TASKS
