@@ -1,7 +1,9 @@
 """Logs: one snake_case event name and key/values; ids only, never what a record contains.
 
 JSON, one object a line, where a machine reads (containers); aligned text on a terminal. Libraries log through
-the same handler: their message becomes the field ``message`` of an event named ``library``.
+the same handler: their message becomes the field ``message`` of an event named ``library``. While a broker is away
+clients say the same hundreds of times a second; what a library repeats passes once in `REPEAT_S` seconds, with
+the number of times it was withheld.
 """
 
 import json
@@ -9,6 +11,9 @@ import logging
 import sys
 import time
 from typing import Any, TextIO
+
+REPEAT_S = 5.0
+REMEMBERED = 1000
 
 LEVELS = {
     # their INFO is for their own developers; our subclasses of Faust services log under their module
@@ -58,7 +63,31 @@ def _fields(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
     fields = getattr(record, "fields", None)
     if fields is not None:
         return record.getMessage(), fields
-    return "library", {"message": record.getMessage()}
+    withheld = getattr(record, "withheld", 0)
+    return "library", {"message": record.getMessage()} | ({"withheld": withheld} if withheld else {})
+
+
+class Repetitions(logging.Filter):
+    """Withholds what a library has said a moment ago; our own events always pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, int, str], tuple[float, int]] = {}  # until when, withheld since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write the record; sets its ``withheld``."""
+        if hasattr(record, "fields"):
+            return True
+        what = record.name, record.levelno, str(record.msg)
+        until, withheld = self._passed.get(what, (0.0, 0))
+        if record.created < until:
+            self._passed[what] = until, withheld + 1
+            return False
+        if len(self._passed) >= REMEMBERED:
+            self._passed.clear()
+        self._passed[what] = record.created + REPEAT_S, 0
+        record.withheld = withheld
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -102,6 +131,7 @@ def configure(style: str = "auto", level: str = "info", stream: TextIO | None = 
     as_text = style == "text" or (style == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    handler.addFilter(Repetitions())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
