@@ -31,6 +31,9 @@ from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 
 THETA = 5.0
+AIM = 0.8
+"""The gap shrinks about as ε does: the last ε is chosen to leave this part of the target, not as small as it goes."""
+
 FLOOR = 1e-13
 CROWDED = 1.2
 """Units wanted per slot from which a market is crowded."""
@@ -148,4 +151,4 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
             return WORK_LIMIT, bound, eps
         if eps <= floor:
             return EPS_FLOOR, bound, eps
-        eps = next_eps
+        eps = max(next_eps, min(0.5, AIM * gap_tol * bound / (bound - primal(book))) * eps)
