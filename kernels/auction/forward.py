@@ -67,7 +67,7 @@ def look(edges, book, desk, i):
     surplus = desk.surplus[: value.size]
     price = book.price
     for c in range(surplus.size):
-        s = value[c] - price[column[c]]
+        s = value[c] - price[np.uint32(column[c])]
         surplus[c] = s if s > 0.0 else 0.0
     task = book.tasks[i]
     for t in range(task.first, task.first + task.demand - task.need):

@@ -58,6 +58,9 @@ ARC = np.dtype([("value", "f8"), ("arc", "i4"), ("row", "i4")])
 """An arc as its annotator sees it.  `ARC32` has a float32 value."""
 ARC32 = np.dtype([("value", "f4"), ("arc", "i4"), ("row", "i4")])
 
+LISTED = np.dtype([("threshold", "f8"), ("size", "i8")])
+"""An annotator's shortlist, see shortlist.py."""
+
 
 class Edges(NamedTuple):
     """Candidates by task, in compressed rows."""
@@ -94,3 +97,5 @@ class Desk(NamedTuple):
     best_price: np.ndarray  # float64[n], the prices with the smallest bound so far
     best_kept: np.ndarray  # float64[m], what each task keeps at those prices
     counters: np.ndarray  # int64[COUNTERS]
+    shortlist: np.ndarray  # ARC, the lists of all annotators
+    listed: np.ndarray  # LISTED[n], or empty: no lists

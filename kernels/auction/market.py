@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
-from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Edges
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
 from kernels.auction.validation import check_array, check_market, check_targets
@@ -102,6 +102,8 @@ class Market:
             best_price=np.empty(0),
             best_kept=np.empty(0),
             counters=np.zeros(COUNTERS, np.int64),
+            shortlist=np.empty(0, ARC),
+            listed=np.empty(0, LISTED),
         )
         start = np.flatnonzero(tasks["demand"])
         self._waiting = start.size

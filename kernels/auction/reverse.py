@@ -25,6 +25,7 @@ from kernels.auction.forward import IN_ORDER_FROM
 from kernels.auction.jit import inner
 from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
+from kernels.auction.shortlist import LONG, UNLISTED, come_back, forget_lists, look_at_list, note, place_of, strike_off
 from kernels.auction.slots import attach, release_slot
 
 
@@ -73,7 +74,7 @@ def rank(columns, book, desk, j):
     arcs = columns[annotator.start : annotator.stop]
     surplus = desk.surplus[: arcs.size]
     for c in range(surplus.size):
-        s = arcs[c].value - profit[arcs[c].row]
+        s = arcs[c].value - profit[np.uint32(arcs[c].row)]
         surplus[c] = s if s > 0.0 else 0.0
     for t in range(held):
         profit[slots[first + t].row] = desk.saved[t]
@@ -81,28 +82,64 @@ def rank(columns, book, desk, j):
 
 
 @inner
-def offer_to(edges, book, j, i, k, value, eps):
-    """One offer of annotator `j` to task `i` by arc `k`.  Returns the annotator dropped for it, or −1."""
+def offer_to(edges, book, desk, j, i, k, value, eps):
+    """One offer of annotator `j` to task `i` by arc `k`.
+
+    Returns the annotator dropped for it, `j` if the offer was refused, −1 if nobody had to go.
+    """
     if book.tasks[i].need > 0:
         attach(book, i, j, k, value)
         if book.tasks[i].need == 0:
             _, tolerance, _ = least_attractive(edges, book, i)
             book.profit[i] = max(book.profit[i], tolerance + eps)
-        return -1
+        return np.int64(-1)
     place, tolerance, second = least_attractive(edges, book, i)
     offer = value - book.price[j]
     if offer <= tolerance:
         book.profit[i] = offer + eps
-        return -1
-    lost = book.row_arc[place]
-    dropped = edges.indices[lost]
+        return j
+    lost = np.int64(book.row_arc[place])
+    dropped = np.int64(edges.indices[lost])
     release_slot(book, dropped, lost)
     task = book.tasks[i]
     book.row_arc[place] = book.row_arc[task.first + task.demand - 1]
     task.need = 1
     attach(book, i, j, k, value)
     book.profit[i] = max(min(second, offer) + eps, 0.0)  # rounding may take it below
+    if desk.listed.size > 0:
+        come_back(book, desk, dropped, i, lost, edges.values[lost])
     return dropped
+
+
+@inner
+def call(book, desk, j, other, waiting):
+    """Let annotator `j` bid in the next epoch if it has reason to; returns the number of waiting ones."""
+    annotator = book.annotators[j]
+    if annotator.fill < annotator.capacity and book.price[j] > 0.0 and annotator.offered == 0:
+        annotator.offered = 1
+        desk.offers[other + waiting] = j
+        waiting += 1
+    return waiting
+
+
+@inner
+def bid(edges, book, desk, j, arcs, found, eps, mark, other, waiting):
+    """Annotator `j` makes the first `found` offers of ``desk.pick``, places in `arcs`.
+
+    Returns the number of waiting annotators, and of offers that were taken; with `mark`, −1 is written over the
+    arcs of those.
+    """
+    taken = np.int64(0)
+    for t in range(found):
+        arc = arcs[desk.pick[t]]
+        dropped = offer_to(edges, book, desk, j, np.int64(arc.row), np.int64(arc.arc), arc.value, eps)
+        if dropped != j:
+            taken += 1
+            if mark:
+                arc.arc = -1
+            if dropped >= 0:
+                waiting = call(book, desk, dropped, other, waiting)
+    return waiting, taken
 
 
 @inner
@@ -117,13 +154,15 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
     offers = desk.offers
     for t in range(count):
         annotators[offers[t]].offered = 1
+    forget_lists(desk)
+    lists = desk.listed.size > 0
     base = 0
     bids = 0
     read = 0
     while count > 0 and read < max_edges:
         next_epoch(annotators, offers, base, count)
         other = annotators.size - base
-        waiting = 0
+        waiting = np.int64(0)
         for turn in range(base, base + count):
             j = np.int64(offers[turn])
             annotator = annotators[j]
@@ -131,23 +170,32 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
             if annotator.fill == annotator.capacity or price[j] <= 0.0:
                 continue
             if read < max_edges:
-                size = rank(columns, book, desk, j)
-                read += size
                 free = np.int64(annotator.capacity - annotator.fill)
-                found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
+                listed = lists and desk.listed[j].size != UNLISTED
+                if listed:
+                    size = look_at_list(book, desk, j)
+                    read += size
+                    found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
+                    listed = left_out >= desk.listed[j].threshold
+                if listed:
+                    price[j] = min(price[j], left_out)
+                    arcs = desk.shortlist[place_of(annotator, j) :]
+                    waiting, taken = bid(edges, book, desk, j, arcs, found, eps, True, other, waiting)
+                    if taken > 0:
+                        strike_off(book, desk, j)
+                else:
+                    size = rank(columns, book, desk, j)
+                    read += size
+                    found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
+                    price[j] = min(price[j], left_out)
+                    if lists:
+                        desk.listed[j].size = UNLISTED
+                    arcs = columns[annotator.start :]
+                    waiting, _ = bid(edges, book, desk, j, arcs, found, eps, False, other, waiting)
+                    if lists and size >= LONG:
+                        note(columns, book, desk, j, left_out, eps)
                 bids += found
-                price[j] = min(price[j], left_out)
-                for t in range(found):
-                    arc = columns[annotator.start + desk.pick[t]]
-                    dropped = offer_to(edges, book, j, np.int64(arc.row), np.int64(arc.arc), arc.value, eps)
-                    if dropped >= 0 and price[dropped] > 0.0 and annotators[dropped].offered == 0:
-                        annotators[dropped].offered = 1
-                        offers[other + waiting] = dropped
-                        waiting += 1
-            if annotator.fill < annotator.capacity and price[j] > 0.0 and annotator.offered == 0:
-                annotator.offered = 1
-                offers[other + waiting] = j
-                waiting += 1
+            waiting = call(book, desk, j, other, waiting)
         base = other
         count = waiting
     for t in range(base, base + count):

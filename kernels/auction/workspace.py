@@ -9,7 +9,8 @@ import threading
 import numpy as np
 
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, SLOT, TASK, Book, Desk
+from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
+from kernels.auction.shortlist import PART, SPARE
 
 
 @entry
@@ -53,7 +54,7 @@ def measure(indptr, indices, demand, capacity, annotators):
 
 
 @inner
-def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, m, n, sizes):
+def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, m, n, sizes):
     """Cut a `Book` and a `Desk` out of the buffers.  Nothing is initialised."""
     row_slots, slot_count, longest, widest = sizes
     queue = ints[: 2 * m]
@@ -75,7 +76,10 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, m, n, 
     a += widest + 1
     saved = reals[a : a + widest + 1]
     book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], slots[:slot_count], keys)
-    desk = Desk(queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters)
+    desk = Desk(
+        queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters,
+        shortlist, listed[:n],
+    )  # fmt: skip
     return book, desk
 
 
@@ -92,6 +96,8 @@ class Workspace(threading.local):
         self.reals = np.empty(1024, np.float64)
         self.pick = np.empty(64, np.int64)
         self.counters = np.zeros(COUNTERS, np.int64)
+        self.shortlist = np.empty(64, ARC)
+        self.listed = np.empty(64, LISTED)
 
     def reserve(self, m, n, nnz, sizes):
         """Grow until a market of these sizes fits (`annotators` must have grown before `measure`)."""
@@ -100,6 +106,10 @@ class Workspace(threading.local):
             self.tasks = np.empty(m, TASK)
         if self.slots.size < slots:
             self.slots = np.empty(slots, SLOT)
+        if self.listed.size < n:
+            self.listed = np.empty(n, LISTED)
+        if self.shortlist.size < nnz // PART + SPARE * n + 1:
+            self.shortlist = np.empty(nnz // PART + SPARE * n + 1, ARC)
         if self.columns.size < nnz:
             self.columns = np.empty(nnz, ARC)
         if self.row_arc.size < row_slots:
