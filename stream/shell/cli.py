@@ -14,6 +14,7 @@ COMMANDS = {
     "topics": ("stream.shell.admin:topics", "Create the topics, or check them."),
     "doctor": ("stream.shell.admin:doctor", "Say what is wrong with broker, topics and settings."),
     "why": ("stream.shell.why:why", "Explain an assignment."),
+    "import": ("stream.shell.import_command:import_", "Send a CSV file of tasks, people or past judgments."),
     "dlt": ("stream.shell.dlt:dlt", "List, show and replay records that could not be used."),
     "audit": ("stream.shell.audit:audit", "Check the promises from outside, by reading the topics."),
     "evaluate": ("stream.shell.evaluate:evaluate", "Measure labels and people against known answers."),

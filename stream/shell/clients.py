@@ -224,6 +224,19 @@ def replayer(settings: Settings) -> dict[str, Any]:
     }
 
 
+def importer(settings: Settings) -> dict[str, Any]:
+    """Arguments of kafka-python's producer for many input events, in order and each once."""
+    return {
+        **_common(settings, "import"),
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 10,
+        "batch_size": 262_144,
+        "max_request_size": settings.input_bytes + OVERHEAD_BYTES,
+        "allow_auto_create_topics": False,
+    }
+
+
 def admin(settings: Settings) -> dict[str, Any]:
     """Arguments of a kafka-python admin client."""
     return {**_common(settings, "admin"), "bootstrap_timeout_ms": int(KNOCK_LIMIT_S * 1000)}

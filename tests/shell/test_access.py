@@ -33,7 +33,7 @@ from stream.security import client_arguments
 from stream.settings import PREFIX, Secret, Settings, SettingsError, load
 from stream.shell import topic_admin
 from stream.shell.cli import main
-from stream.topics import ROUNDS, TASKS
+from stream.topics import ROUNDS, TASKS, dead_letters
 from stream.topics import topics as wanted_topics
 from tests.shell.harness import ROOT, Worker, settings_for, until
 
@@ -132,6 +132,30 @@ def test_commands_get_in_by_every_mechanism_with_the_documented_rights(
 
 
 @pytest.mark.kafka
+def test_an_import_and_a_replay_have_the_rights_that_they_need(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.csv"
+    file.write_text("task,project\nt,j\n")
+    done = command(monkeypatch, as_user(locked, "importer", tmp_path), "import", str(file), "--pool", "p")
+    assert done.output == "1 tasks sent\n", done.output
+    admin = as_user(locked, "admin", tmp_path)
+    producer = KafkaProducer(bootstrap_servers=admin.kafka_bootstrap, **client_arguments(admin))
+    producer.send(
+        dead_letters(TASKS), b"{}", key=b"p",
+        headers=[("__streams.errors.exception", b"x"), ("__streams.errors.topic", TASKS.encode()),
+                 ("__streams.errors.offset", b"0"), ("reason", b"clock")],
+    ).get(10)  # fmt: skip
+    producer.close()
+    operator = as_user(locked, "operator", tmp_path)
+    (listed,) = command(monkeypatch, operator, "dlt", "list", "--pending", "--json").output.splitlines()
+    name = json.loads(listed)["name"]
+    assert command(monkeypatch, operator, "dlt", "show", name).exit_code == 0
+    assert f"put back {name}" in command(monkeypatch, operator, "dlt", "replay", "--all").output
+    assert command(monkeypatch, operator, "dlt", "list", "--pending", "--json").output == ""
+
+
+@pytest.mark.kafka
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 def test_a_worker_works_with_the_documented_rights(locked: Locked, mechanism: str, tmp_path: Path) -> None:
     admin = as_user(locked, "admin", tmp_path)
@@ -166,7 +190,17 @@ def test_a_wrong_password_ends_every_command_with_words_and_without_the_password
 ) -> None:
     wrong = as_user(locked, "operator", tmp_path, mechanism)
     wrong = msgspec.structs.replace(wrong, kafka_password=Secret("n0t-it"))
-    for words in (("topics", "check"), ("topics", "apply"), ("audit",), ("why", "0-1-0")):
+    file = tmp_path / "tasks.csv"
+    file.write_text("task,project\nt,j\n")
+    for words in (
+        ("topics", "check"),
+        ("topics", "apply"),
+        ("audit",),
+        ("why", "0-1-0"),
+        ("dlt", "list"),
+        ("dlt", "replay", "--all"),
+        ("import", str(file), "--pool", "p"),
+    ):
         done = command(monkeypatch, wrong, *words)
         assert done.exit_code == 2, (words, done.output)
         assert "refuses the user 'operator'" in done.output
