@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     input_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
     output_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
     data_dir: str = "run"
+    state_dir: str = ""
+    snapshot_s: Annotated[float, Meta(ge=0, le=1e6)] = 300.0
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Meta(ge=0, le=65535)] = 6066
     log_format: Annotated[str, Meta(pattern="^(auto|json|text)$")] = "auto"

@@ -32,7 +32,7 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
-from stream.core.pools import Array, PoolState, Waiting
+from stream.core.pools import Array, PoolState
 
 VERSION = 1
 NUL = b"\0"
@@ -100,17 +100,14 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     tasks = _take(c.dirty_tasks)
     rows: dict[str, list[Row]] = {"tasks": task_rows(pool, tasks), "annotators": [], "skills": []}
     for name in sorted(pool.dirty_waiting):
-        waiting = pool.waiting.get(name)
-        rows["tasks"].append((key(b"w", pool, name), None if waiting is None else _waiting_value(waiting)))
+        rows["tasks"].append(waiting_row(pool, name))
     for name in sorted(pool.dirty_gone):
-        until = pool.gone.get(name)
-        rows["tasks"].append((key(b"g", pool, name), None if until is None else UNTIL.pack(VERSION, until)))
+        rows["tasks"].append(gone_row(pool, name))
     rows["annotators"] += annotator_rows(pool, _take(c.dirty_annotators))
     rows["annotators"] += project_rows(pool, _take(c.dirty_projects))
     if pool.dirty or len(tasks):
         rows["annotators"].append(pool_row(pool))
-    for slot in pool.dirty_skills:
-        rows["skills"].append((key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)))
+    rows["skills"] += skill_rows(pool, np.array(pool.dirty_skills, np.int64))
     rows["skills"] += model_rows(pool, _take(c.dirty_models))
     rows["skills"] += seat_rows(pool, _take(c.dirty_seats))
     pool.dirty_waiting.clear()
@@ -125,17 +122,14 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
     c = pool.columns
     if table == "tasks":
         yield from task_rows(pool, np.flatnonzero(c.tasks["state"][: pool.tasks.used]))
-        for name, waiting in sorted(pool.waiting.items()):
-            yield key(b"w", pool, name), _waiting_value(waiting)
-        for name, until in sorted(pool.gone.items()):
-            yield key(b"g", pool, name), UNTIL.pack(VERSION, until)
+        yield from (waiting_row(pool, name) for name in sorted(pool.waiting))
+        yield from (gone_row(pool, name) for name in sorted(pool.gone))
     elif table == "annotators":
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
     else:
-        for slot, skill_name in enumerate(pool.skills.ids):
-            yield key(b"s", pool, skill_name or ""), SLOT.pack(VERSION, slot)
+        yield from skill_rows(pool, np.arange(len(pool.skills.ids)))
         yield from model_rows(pool, np.arange(len(pool.model_skills)))
         yield from seat_rows(pool, np.arange(int(c.skills.used[1])))
 
@@ -146,9 +140,24 @@ def _take(marks: Array) -> Array:
     return marked
 
 
-def _waiting_value(waiting: list[Waiting]) -> bytes:
+def waiting_row(pool: PoolState, name: str) -> Row:
+    """The row of the events that wait for a task; a tombstone if none does."""
+    waiting = pool.waiting.get(name)
+    if waiting is None:
+        return key(b"w", pool, name), None
     stored = [WaitingRow(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until) for w in waiting]
-    return bytes([VERSION]) + _encode(stored)
+    return key(b"w", pool, name), bytes([VERSION]) + _encode(stored)
+
+
+def gone_row(pool: PoolState, name: str) -> Row:
+    """The row of a task that has left memory; a tombstone if its id is forgotten."""
+    until = pool.gone.get(name)
+    return key(b"g", pool, name), None if until is None else UNTIL.pack(VERSION, until)
+
+
+def skill_rows(pool: PoolState, slots: Array) -> list[Row]:
+    """Rows of the names of skills."""
+    return [(key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)) for slot in slots.tolist()]
 
 
 def task_rows(pool: PoolState, slots: Array) -> list[Row]:

@@ -20,6 +20,7 @@ from stream.core.batch import Range, Rejected, Source, rules_of
 from stream.core.intake import NOTHING, Intake
 from stream.core.matching import Matched, Scratch, match
 from stream.core.pools import PoolState
+from stream.core.portions import portions
 from stream.core.restore import Restorer
 from stream.core.results import Outbox
 from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
@@ -125,6 +126,15 @@ class Shard:
             yield self._position_row()
         for pool in self.pools.values():
             yield from all_rows(pool, table)
+
+    def portions(self, size: int) -> Iterator[list[Row]]:
+        """Every row of every table, about ``size`` at a time; rounds may be computed between two portions.
+
+        See `stream.core.portions` for what such a copy is good for.
+        """
+        if self.round_number:
+            yield [self._position_row()]
+        yield from portions(self.pools, size)
 
     @property
     def wakeup(self) -> float | None:

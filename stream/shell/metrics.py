@@ -72,6 +72,9 @@ class Metrics:
         )
         self.takeovers = counter("takeovers", "Partitions taken over")
         self.stalled = gauge("stalled_pools", "Pools without offers: their market could not be solved", "partition")
+        self.snapshots = counter("snapshots", "Local snapshots written")
+        self.snapshot_failures = counter("snapshot_failures", "Local snapshots that could not be written")
+        self.snapshots_ignored = counter("snapshots_ignored", "Local snapshots not used in a takeover", "reason")
         self.gap = gauge("gap", "Largest relative gap of the partition's last matching", "partition")
         self.open_tasks = gauge("open_tasks", "Open tasks in the pools of the last matching", "partition")
         self.free_annotators = gauge(

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import TypeVar
 
 from stream.core.batch import Range
 from stream.core.isolation import isolate
@@ -34,6 +35,8 @@ from stream.shell.transaction import Encoded, Producer
 from stream.topics import ANNOTATORS, INPUTS, TASKS
 
 log = Log("allocator.partition")
+
+T = TypeVar("T")
 
 # while a deadline has passed but the input isn't yet known to be complete up to it
 HORIZON_POLL_S = 0.02
@@ -92,6 +95,7 @@ class Partition:
         self._news = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # held while the shard is ahead of what is committed
         self._committed_at = 0.0  # monotonic
         self._apply_s = 0.0
         self.waiting_since: float | None = None  # monotonic; oldest uncommitted input
@@ -142,11 +146,17 @@ class Partition:
             self._task = None
         self.waiting_since = None
 
+    async def between_rounds(self, look: Callable[[], T]) -> T:
+        """Call `look` while the shard is as committed; rounds wait for it, so it must be quick."""
+        async with self._turn:
+            return look()
+
     async def _run(self) -> None:
         try:
             while await self._due():
                 await self._pace(self._apply_s)
-                await self._round()
+                async with self._turn:
+                    await self._round()
         except Exception as error:  # whatever it is, memory and log may differ now
             leave_for(error, "round_failed", partition=self.number, round=self.shard.round_number + 1)
 

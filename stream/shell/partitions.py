@@ -24,6 +24,7 @@ from stream.shell.exits import leave_for
 from stream.shell.log import Log
 from stream.shell.metrics import Metrics
 from stream.shell.partition import Partition
+from stream.shell.snapshots import Snapshots
 from stream.shell.takeover import ShardFactory, take_over
 from stream.shell.transport import Batch, Consumer
 from stream.topics import INPUTS
@@ -48,6 +49,7 @@ class Partitions:
         self._make_shard = make_shard
         self._executor = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="round")
         self._running: dict[int, Partition] = {}
+        self.snapshots = Snapshots(settings, metrics)
         self._assigned: frozenset[int] = frozenset()
         self._is_assigned = False
         self.consumer: Consumer | None = None
@@ -72,8 +74,10 @@ class Partitions:
         lost = [self._running.pop(number) for number in list(self._running) if number not in owned]
         await asyncio.gather(*(partition.stop() for partition in lost))
         await asyncio.gather(*(partition.producer.close() for partition in lost))
-        for partition in lost:
-            self._metrics.forget(partition.number)
+        numbers = sorted(partition.number for partition in lost)
+        del lost  # their state leaves memory before that of others comes
+        for number in numbers:
+            self._metrics.forget(number)
         kept = list(self._running.values())
         await asyncio.gather(*(partition.stop() for partition in kept))
         await asyncio.gather(*(self._take_over(number) for number in sorted(owned - self._running.keys())))
@@ -83,12 +87,14 @@ class Partitions:
         self.unready_since = None
         self._show()
         log.info(
-            "partitions_assigned", owned=sorted(owned), kept=len(kept), lost=sorted(p.number for p in lost)
+            "partitions_assigned", owned=sorted(owned), kept=len(kept), lost=numbers
         )
 
     async def _take_over(self, number: int) -> None:
         try:
-            shard, producer = await take_over(self._settings, number, self._make_shard, self._executor)
+            shard, producer = await take_over(
+                self._settings, number, self._make_shard, self._executor, self.snapshots
+            )
         except Exception as error:
             leave_for(error, "takeover_failed", partition=number)
         self._metrics.takeovers.inc()

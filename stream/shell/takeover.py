@@ -1,6 +1,7 @@
 """Taking a partition over: fence, recover to the end, check the position.
 
-    fence the predecessor ──► read the three changelogs, committed rows only, from beginning to end
+    fence the predecessor ──► rows of a snapshot, if there is one that may be used
+                          ──► read the three changelogs, committed rows only, from there (or the beginning) to the end
                           ──► link the state ──► does the input still hold the position?
 
 The end offsets are taken after fencing, so nothing can be written behind them: what is read is complete by
@@ -9,17 +10,20 @@ construction. Rows are read by *position*, since control markers occupy offsets 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 from aiokafka import TopicPartition
 
+from stream.core.rows import NewerRow
 from stream.core.shard import Shard
 from stream.settings import Settings
 from stream.shell import clients, faults
 from stream.shell.exits import OperatorNeeded
 from stream.shell.log import Log
+from stream.shell.snapshot import Header
+from stream.shell.snapshots import Snapshots
 from stream.shell.transaction import Producer
 from stream.topics import INPUTS, TABLES, changelog
 
@@ -29,7 +33,7 @@ ShardFactory = Callable[[int, Settings], Shard]
 
 
 async def take_over(
-    settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor
+    settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor, snapshots: Snapshots
 ) -> tuple[Shard, Producer]:
     """Become the owner of `partition`: return its recovered shard and the producer that may write for it.
 
@@ -38,27 +42,35 @@ async def take_over(
     TimeoutError
         Not done within `takeover_deadline_s`.
     OperatorNeeded
-        The input no longer holds the position that the state has reached.
+        The input no longer holds the position that the state has reached, or a newer version wrote the state.
     """
     started = time.monotonic()
     async with asyncio.timeout(settings.takeover_deadline_s):
         producer = Producer(settings, partition)
-        await producer.fence()
+        # read while fencing; whether it may be used is decided when the changelogs are known to be still
+        snapshot, _ = await asyncio.gather(snapshots.load(partition), producer.fence())
         faults.reach("fence.after")
         await faults.hang_in_takeover()
-        shard = make_shard(partition, settings)
         reader = clients.reader(settings)
         try:
             await reader.start()
-            rows = await _recover(settings, reader, partition, shard, executor)
-            await asyncio.get_running_loop().run_in_executor(executor, shard.restored)
+            tables = {TopicPartition(changelog(settings, table), partition): table for table in TABLES}
+            begins = await reader.beginning_offsets(list(tables))
+            producer.ends = {tables[tp]: end for tp, end in (await reader.end_offsets(list(tables))).items()}
+            if snapshot is not None:
+                ranges = {table: (begins[tp], producer.ends[table]) for tp, table in tables.items()}
+                if not await snapshots.is_usable(partition, snapshot[0], ranges):
+                    snapshot = None
+            shard, rows = await _recovered(settings, reader, partition, make_shard, executor, snapshot)
             faults.reach("recovery.after")
             await _check_position(reader, partition, shard, is_new=rows == 0)
+        except NewerRow as error:
+            raise OperatorNeeded(f"partition {partition}: {error}") from error
         finally:
             await reader.stop()
     log.info(
-        "partition_taken_over", partition=partition, rows=rows, epoch=shard.epoch, round=shard.round_number,
-        seconds=round(time.monotonic() - started, 3),
+        "partition_taken_over", partition=partition, rows=rows, from_snapshot=len(snapshot[1]) if snapshot else 0,
+        epoch=shard.epoch, round=shard.round_number, seconds=round(time.monotonic() - started, 3),
     )  # fmt: skip
     return shard, producer
 
@@ -78,20 +90,50 @@ async def rebuild(settings: Settings, partition: int, make_shard: ShardFactory, 
         reader = clients.reader(settings)
         try:
             await reader.start()
-            await _recover(settings, reader, partition, shard, executor)
+            await _recover(settings, reader, partition, shard, executor, {})
             await asyncio.get_running_loop().run_in_executor(executor, shard.restored)
         finally:
             await reader.stop()
     return shard
 
 
+async def _recovered(
+    settings: Settings,
+    reader: clients.Consumer,
+    partition: int,
+    make_shard: ShardFactory,
+    executor: Executor,
+    snapshot: tuple[Header, dict[bytes, bytes]] | None,
+) -> tuple[Shard, int]:
+    """The shard of a partition and how many rows it was made of."""
+    loop = asyncio.get_running_loop()
+    shard = make_shard(partition, settings)
+    offsets: dict[str, int] = {}
+    rows = 0
+    if snapshot is not None:
+        header, kept = snapshot
+        offsets, rows = header.offsets, len(kept)
+        await loop.run_in_executor(executor, shard.restore_many, "", kept.items())
+    rows += await _recover(settings, reader, partition, shard, executor, offsets)
+    await loop.run_in_executor(executor, shard.restored)
+    return shard, rows
+
+
 async def _recover(
-    settings: Settings, reader: clients.Consumer, partition: int, shard: Shard, executor: Executor
+    settings: Settings,
+    reader: clients.Consumer,
+    partition: int,
+    shard: Shard,
+    executor: Executor,
+    offsets: Mapping[str, int],
 ) -> int:
     tables = {TopicPartition(changelog(settings, table), partition): table for table in TABLES}
     reader.assign(list(tables))
     ends = await reader.end_offsets(list(tables))
     await reader.seek_to_beginning(*tables)
+    for tp, table in tables.items():
+        if table in offsets:
+            reader.seek(tp, offsets[table])
     loop = asyncio.get_running_loop()
     rows = 0
     waiting = {tp for tp, end in ends.items() if await reader.position(tp) < end}

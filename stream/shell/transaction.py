@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from stream.core.shard import RoundResult
 from stream.settings import Settings
 from stream.shell import clients, faults
-from stream.topics import changelog
+from stream.topics import TABLES, changelog
 
 Records = Iterable[tuple[bytes | None, bytes | None]]
 
@@ -43,6 +43,9 @@ class Producer:
         self._settings = settings
         self._partition = partition
         self._producer: clients.Producer | None = None
+        self._tables = {changelog(settings, table): table for table in TABLES}
+        #: offset in each table's changelog: what is committed lies before it, and nothing else will be written there
+        self.ends: dict[str, int] = {}
 
     async def fence(self) -> None:
         """Become the only writer: end what earlier producers of this partition left open, and lock them out.
@@ -131,8 +134,11 @@ class Producer:
             faults.reach("produce.after")
             faults.reach("commit.during")
             await producer.commit_transaction()
-            for delivery in sent:
-                await delivery
+            for delivery, (topic, batch) in zip(sent, encoded.batches, strict=True):
+                written = await delivery
+                table = self._tables.get(topic)
+                if table is not None:
+                    self.ends[table] = written.offset + batch.record_count()
 
     async def close(self, limit_s: float = 5.0) -> None:
         """Close the connections; nothing is pending when this is called."""

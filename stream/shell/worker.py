@@ -8,6 +8,7 @@ heartbeats.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -123,16 +124,20 @@ async def _run(settings: Settings, shards: ShardFactory) -> None:
     watchdog.start()
     app.finalize()
     log.info("worker_started", app_id=settings.app_id, bootstrap=settings.kafka_bootstrap)
+    snapshots = asyncio.ensure_future(app.partitions.snapshots.run(app.partitions))
     start = asyncio.ensure_future(app.start())
     await asyncio.wait({start, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await start  # raises what failed
         await stop.wait()
+    snapshots.cancel()
     await _drain(app, settings, watchdog)
 
 
 async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     log.info("draining", limit_s=settings.drain_deadline_s)
+    until = time.monotonic() + settings.drain_deadline_s
+    partitions = app.partitions.running()
     try:
         async with asyncio.timeout(settings.drain_deadline_s):
             await app.partitions.close()
@@ -141,6 +146,10 @@ async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     except TimeoutError:
         leave(CRASH, "drain_too_slow", limit_s=settings.drain_deadline_s)
     watchdog.stop()
+    # nobody waits for these partitions any more: what is left of the time makes the next start quick
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()):
+            await asyncio.to_thread(app.partitions.snapshots.write_all, partitions, until)
     leave(DRAINED, "drained")
 
 

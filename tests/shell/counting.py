@@ -79,20 +79,28 @@ class CountingShard:
             offsets=ranges, caught_up=caught_up, complete_until=complete_until, events=events,
             dead_letters=len(letters), pools=[], durations_ms={}, software="counting", settings=0,
         )  # fmt: skip
-        state = {
-            "position": self.position, "round": self.round_number, "epoch": self.epoch, "now": now,
-            "wakeup": self.wakeup,
-        }  # fmt: skip
         rows: list[tuple[bytes, bytes | None]] = [
             (key, str(self.counts[key]).encode()) for key in sorted(dirty)
         ]
         return RoundResult(
-            rows={"tasks": rows, "annotators": [(POSITION, json.dumps(state).encode())], "skills": []},
+            rows={"tasks": rows, "annotators": [self._position_row()], "skills": []},
             outputs={JUDGMENTS: outputs, ROUNDS: [(b"round", encode(completed))]},
             dead_letters=letters,
             wakeup=self.wakeup,
             completed=completed,
         )
+
+    def _position_row(self) -> tuple[bytes, bytes]:
+        state = {
+            "position": self.position, "round": self.round_number, "epoch": self.epoch, "now": self.now,
+            "wakeup": self.wakeup,
+        }  # fmt: skip
+        return POSITION, json.dumps(state).encode()
+
+    def portions(self, size: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        yield [self._position_row()]
+        for names in (list(self.counts)[at : at + size] for at in range(0, len(self.counts), size)):
+            yield [(name, str(self.counts[name]).encode()) for name in names]
 
     def _apply(
         self,
