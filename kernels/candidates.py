@@ -15,9 +15,10 @@ import math
 
 import numpy as np
 
+from kernels.hashing import mix
 from kernels.jit import entry, inner
-from kernels.lifecycle.codes import LAPSED, NONE, ONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.codes import LAPSED, NONE, ONE, WITHDRAWN, WORK, ZERO
+from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
@@ -29,32 +30,28 @@ CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
 
 @entry
-def mix(seed, x):
-    """A 64-bit hash (the finaliser of SplitMix64)."""
-    z = np.uint64(seed) + np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def open_market(pool, tasks, golds, free):
+    """List the open tasks with room whose deadline is to come and the free annotators; returns all three counts.
 
-
-@entry
-def open_market(pool, tasks, free):
-    """List the open tasks with room whose deadline is to come and the free annotators; returns both counts.
-
-    ``tasks`` i4 and ``free`` i4 have room for all slots.
+    ``tasks``, ``golds`` (tasks whose answer is known) and ``free`` are i4 with room for all slots.
     """
     n = 0
-    for t in range(pool.counters[4]):
+    g = 0
+    for t in range(pool.counters[TASKS_USED]):
         if pool.room[t] > 0 and pool.due[t] > pool.clock[NOW]:
-            tasks[n] = t
-            n += 1
+            if pool.tasks[t].purpose == WORK:
+                tasks[n] = t
+                n += 1
+            else:
+                golds[g] = t
+                g += 1
     m = 0
-    if n > 0:
-        for a in range(pool.counters[5]):
+    if n + g > 0:
+        for a in range(pool.counters[ANNOTATORS_USED]):
             if is_free(pool, a, pool.clock[NOW]):
                 free[m] = a
                 m += 1
-    return n, m
+    return n, g, m
 
 
 @entry
@@ -97,8 +94,8 @@ def listed(pool, start, n, a):
 
 
 @inner
-def feasible(pool, t, a, fits, grants, asked):
-    """Every hard requirement of the pair except room and capacity.
+def allowed(pool, t, a, fits, asked):
+    """Every hard requirement of the pair except room, capacity, skill and what the two have had to do with each other.
 
     ``asked`` u1[annotators, projects] restricts pull requests to projects (empty when nobody restricts).
     """
@@ -112,7 +109,13 @@ def feasible(pool, t, a, fits, grants, asked):
     if asked.shape[0] and not asked[a, task.project]:
         return False
     project = pool.projects[task.project]
-    if project.limited != NONE and pool.share[project.limited, a] >= project.cap:
+    return project.limited == NONE or pool.share[project.limited, a] < project.cap
+
+
+@inner
+def feasible(pool, t, a, fits, grants, asked):
+    """Every hard requirement of the pair except room and capacity; parameters as of ``allowed``."""
+    if not allowed(pool, t, a, fits, asked):
         return False
     p = find(pool, t, a)
     if p != NONE and pool.pairs[p].state not in (LAPSED, WITHDRAWN):

@@ -76,7 +76,7 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
-    """A task needs judgments. The first of an id counts, repeats are harmless."""
+    """A task needs judgments; ``label`` is the known answer of gold and training. The first of an id counts."""
 
     task: Id
     project: Id
@@ -406,7 +406,7 @@ class ConsensusRevised(Output, frozen=True, gc=False, kw_only=True):
 
 
 class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
-    """The one end of a task; label and posterior as of the end of the round, null without classes."""
+    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold."""
 
     task: str
     project: str

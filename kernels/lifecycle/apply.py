@@ -39,11 +39,13 @@ from kernels.lifecycle.codes import (
     SUBMITTED,
     TRUTH,
     UNCLEAR,
+    WORK,
     ZERO,
 )
 from kernels.lifecycle.deadlines import expire
 from kernels.lifecycle.judgments import relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
+from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
@@ -71,8 +73,8 @@ def create(pool, event, created, retention_s):
         pool.reported[t, k] = 0.0
     if task.classes:
         refresh(
-            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, ZERO, NONE, pool.belief[t],
-            pool.reported[t], event.at,
+            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, ZERO, np.int64(task.truth),
+            pool.belief[t], pool.reported[t], event.at,
         )  # fmt: skip
     if pool.projects[task.project].state == CLOSED:
         cancel(pool, t, CANCEL, retention_s)
@@ -81,11 +83,14 @@ def create(pool, event, created, retention_s):
 
 @inner
 def set_truth(pool, event, retention_s):
-    """An adjudicated label; an open task is complete by it."""
+    """An adjudicated label; open work is complete by it, a task of known answer goes on with another one."""
     t = np.int64(event.task)
     task = pool.tasks[t]
     if event.label >= task.classes:
         emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, NONE, np.nan)
+        return
+    if task.purpose != WORK:
+        relearn(pool, t, np.int64(event.label), event.at)
         return
     task.truth = event.label
     pool.dirty_tasks[t] = 1

@@ -38,6 +38,7 @@ from kernels.lifecycle.codes import (
     VOIDED,
     ZERO,
 )
+from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
 from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
@@ -62,6 +63,7 @@ def count(pool, t, p, at, retention_s):
     pool.projects[task.project].counted += 1
     pool.dirty_projects[task.project] = 1
     charge(pool, t, np.int64(pair.annotator), ONE)
+    earn(pool, t, np.int64(pair.annotator))
     if task.classes:
         seat(pool.skills, np.int64(task.model), np.int64(pair.annotator))
     learn_judgment(pool, t, p, at, retention_s)

@@ -100,7 +100,8 @@ class Pool(NamedTuple):
     ``room[t]`` is how many more offers task ``t`` may get now; ``due[t]`` when the clock next concerns it;
     ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior;
     ``dirty_*`` marks the rows that changed since the last commit; ``share[row, a]`` counts the judgments and live
-    work of annotator ``a`` in the project that has this row (those with ``max_per_annotator``).
+    work of annotator ``a`` in the project that has this row (those with ``max_per_annotator``), ``credit[row, a]`` what
+    the annotator has earned towards the next task of known answer (projects that have any; see `lessons`).
     """
 
     tasks: np.ndarray
@@ -114,6 +115,7 @@ class Pool(NamedTuple):
     projects: np.ndarray
     dirty_projects: np.ndarray
     share: np.ndarray
+    credit: np.ndarray
     pairs: np.ndarray
     lists: np.ndarray
     counters: np.ndarray

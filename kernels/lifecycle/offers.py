@@ -52,6 +52,7 @@ def offer_one(pool, t, a, accept_by, rnd, index):
     pair.due = accept_by
     pair.accepted_at = np.nan
     pair.extensions = 0
+    pair.paid = 0
     make_live(pool, p, OFFERED)
     pool.room[t] -= 1
     if pool.annotators[a].asked:

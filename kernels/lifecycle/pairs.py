@@ -14,6 +14,7 @@ import numpy as np
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
 from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
+from kernels.lifecycle.lessons import pay_back
 
 
 @inner
@@ -173,6 +174,7 @@ def end_live(pool, p, state, outcome, cause):
     charge(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
     pool.dirty_tasks[pair.task] = 1
     pool.dirty_annotators[pair.annotator] = 1
+    pay_back(pool, p, outcome)
     emit_assignment(pool, EMIT_ENDED, outcome, cause, p, np.nan)
 
 

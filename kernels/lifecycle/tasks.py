@@ -6,7 +6,8 @@
          = counted + 1                                otherwise
 
 A task settles as soon as counted >= need. ``room`` = need - counted - live of an open task in an active project;
-where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes.
+where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes. A task whose answer is
+known (gold, training) has an overlap of everybody and no confidence, and tells nobody a posterior.
 """
 
 import numpy as np
@@ -26,9 +27,11 @@ from kernels.lifecycle.codes import (
     ONE,
     OPEN,
     SETTLED,
+    WORK,
     ZERO,
 )
 from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
+from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
 from kernels.skill import alarms, drift, learn, refresh
 
@@ -113,13 +116,19 @@ def review(pool, t, retention_s):
 def gather(pool, t, last):
     """Copy the counted judgments of a task to the scratch arrays, ``last`` (a pair or NONE) at the end; their number.
 
-    Oldest first, whatever was offered or judged in between: the order of the task's list is newest first.
+    Oldest first, whatever was offered or judged in between: the order of the task's list is newest first. Of a task
+    whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`).
     """
+    most = np.int64(pool.seats.shape[0])
+    if pool.tasks[t].purpose != WORK:
+        most = np.int64(1 + pool.tasks[t].counted % WINDOW)
+    if last != NONE:
+        most -= 1
     n = 0
     p = np.int64(pool.tasks[t].head)
     while p != NONE:
         pair = pool.pairs[p]
-        if pair.counted and p != last:
+        if pair.counted and p != last and n < most:
             pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
             pool.labels[n] = pair.label
             pool.stamps[n] = pair.stamp
@@ -150,7 +159,7 @@ def tell(pool, t, n):
     for j in range(n):
         pool.dirty_seats[pool.seats[j]] = 1
     pool.dirty_tasks[t] = 1
-    if not task.changed:
+    if task.purpose == WORK and not task.changed:
         task.changed = 1
         emit(pool, EMIT_CONSENSUS, ZERO, ZERO, NONE, t, NONE, np.nan)
 
@@ -167,6 +176,8 @@ def revisit(pool, t, at, retention_s):
         pool.counters[REVISIT] = u + 1
         other = pool.tasks[u]
         if u == t or other.state != OPEN or other.counted == 0 or other.model != pool.tasks[t].model:
+            continue
+        if other.purpose != WORK:
             continue
         done += 1
         n = gather(pool, u, NONE)

@@ -24,7 +24,7 @@ def publish(case: Case) -> None:
         case.touched[pool_name, name] = case.pools[pool_name], task
     for key in case.round.counted:
         pool, task = case.touched[key]
-        if task.classes is not None and key not in case.round.consensus:
+        if task.is_work and task.classes is not None and key not in case.round.consensus:
             case.report(
                 1, f"a judgment changed {task.name!r}, its posterior is not published", case.round.record
             )
@@ -40,6 +40,9 @@ def publish(case: Case) -> None:
 
 def _posterior(case: Case, task: Task, record: Record, event: ConsensusUpdated | ConsensusRevised) -> None:
     posterior = event.posterior
+    if not task.is_work:
+        case.report(1, f"a posterior of {task.name!r}, whose purpose is {task.purpose}", record)
+        return
     if task.classes is None or len(posterior) != task.classes:
         case.report(1, f"{len(posterior)} probabilities for a task of {task.classes} classes", record)
         return
@@ -69,6 +72,8 @@ def _task(case: Case, pool: Pool, task: Task) -> None:
     record, event = task.announcement
     task.announcement = None
     task.label = event.label
+    if not task.is_work and (event.label, event.posterior) != (None, None):
+        case.report(1, f"a label of {task.name!r}, whose purpose is {task.purpose}", record)
     if event.judgments != task.counted:
         case.report(1, f"task settles with {event.judgments} judgments, {task.counted} count", record)
     if event.project != task.project.name:

@@ -117,6 +117,9 @@ def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcom
         task.project.use(pair.annotator.name, count)
         if count > 0 and task.classes is not None:
             case.round.learned.add((pool.name, pair.annotator.name, task.skill))
+        if count > 0 and task.is_work and task.project.has_gold:
+            worked = task.project.worked
+            worked[pair.annotator.name] = worked.get(pair.annotator.name, 0) + 1
     if name in ("corrected", "duplicate"):
         return
     if name == "retracted":

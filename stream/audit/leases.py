@@ -62,6 +62,8 @@ def drop(case: Case, pair: Pair, outcome: str) -> None:
     del pair.annotator.live[task.name]
     task.project.use(pair.annotator.name, -1)
     pair.state = AFTER.get(outcome, "returned")
+    if pair.is_taught and outcome != "submitted":
+        task.project.taught[pair.annotator.name] -= 1
     if outcome == "expired":
         pair.annotator.missed += 1
 

@@ -17,6 +17,7 @@ from stream.audit.records import Record
 from stream.events import TaskDefaults, TaskSettled
 
 NEVER = float("-inf")
+EVERYONE = 1000
 LATE_REFUSED = ("cancelled", "deadline", "blocked")
 
 
@@ -32,6 +33,7 @@ class Pair:
     order: tuple[int, int] = (0, 0)
     accept_by: float = 0.0
     submit_by: float = 0.0
+    is_taught: bool = False
     extensions: int = 0
 
     @property
@@ -44,7 +46,9 @@ class Pair:
 class Project:
     """A project with what its tasks have used of its budget.
 
-    While no share was ever limited, what an annotator judged in closed books is not remembered.
+    While no share was ever limited, what an annotator judged in closed books is not remembered. ``examined`` are the
+    skills in which work has asked for a ``min_skill``; once there was gold, ``worked`` counts each annotator's
+    judgments of work, ``taught`` the gold and training given that examines nobody (unless it ended without an answer).
     """
 
     name: str
@@ -58,6 +62,12 @@ class Project:
     used: int = 0
     used_by: dict[str, int] = field(default_factory=dict)
     open: dict[str, "Task"] = field(default_factory=dict)
+    gold_rate: float = 0.02
+    highest_rate: float = 0.02
+    has_gold: bool = False
+    examined: set[str] = field(default_factory=set)
+    worked: dict[str, int] = field(default_factory=dict)
+    taught: dict[str, int] = field(default_factory=dict)
 
     def use(self, annotator: str, change: int) -> None:
         """Count judgments and live work against the budget and the annotator's share."""
@@ -92,6 +102,7 @@ class Task:
     exclude: frozenset[str]
     updated_at: float
     ceiling: int
+    purpose: str = "work"
     counted: int = 0
     complaints: int = 0
     pairs: dict[str, Pair] = field(default_factory=dict)
@@ -102,6 +113,11 @@ class Task:
     announcement: tuple[Record, TaskSettled] | None = None
     posterior: list[float] | None = None
     label: int | None = None
+
+    @property
+    def is_work(self) -> bool:
+        """Whether its label is asked for, and not the annotator tried."""
+        return self.purpose == "work"
 
     @property
     def live(self) -> int:

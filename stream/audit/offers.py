@@ -13,11 +13,14 @@ from stream.audit.records import Record
 from stream.audit.round import Case, is_present
 from stream.events import AssignmentOffered, DecisionMade
 
+RAISED = 19
+
 
 def offer(case: Case) -> None:
     """Follow the offers of a round, then the answers to requests for work."""
     given: Counter[tuple[str, str]] = Counter()
     seen: set[str] = set()
+    taught: set[tuple[str, str]] = set()
     for index, (record, event) in enumerate(case.round.offers):
         decision = case.round.decisions.pop(event.assignment, None)
         if event.assignment in seen or not _is_name(case, event.assignment):
@@ -35,6 +38,8 @@ def offer(case: Case) -> None:
         _counts(case, task, annotator, record)
         _requirements(case, pool, task, annotator, record)
         _pull(case, pool, task, annotator, record, given)
+        if not task.is_work:
+            _lesson(case, pool, task, annotator, record, taught)
         _terms(case, task, record, event)
         _book(case, pool, task, annotator, record, event, index)
         given[pool.name, annotator.name] += 1
@@ -66,11 +71,44 @@ def _decision(
     total = math.fsum(decision.terms.values())
     if not math.isclose(total, decision.value, rel_tol=1e-6, abs_tol=1e-9):
         case.report(4, f"terms sum to {total}, the value is {decision.value}", record, said)
+    case.terms = case.terms or frozenset(decision.terms)
+    if case.terms != frozenset(decision.terms):
+        case.report(4, f"terms {sorted(decision.terms)} give away what others hide", record, said)
     if decision.value <= 0:
         case.report(4, f"an offer of value {decision.value}", record, said)
-    bar = 0.0 if task.min_skill is None or task.skill in annotator.grants else task.min_skill
+    waived = not task.is_work or task.skill in annotator.grants
+    bar = 0.0 if task.min_skill is None or waived else task.min_skill
     if decision.skill_low < bar:
         case.report(4, f"skill {decision.skill_low}, {bar} is required", record, said)
+
+
+def _lesson(
+    case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, taught: set[tuple[str, str]]
+) -> None:
+    """Gold and training keep the project's share, as far as it can be told without posteriors.
+
+    A task costs at least half a credit, a judgment of work earns at most r / (1 - r) credits at the highest share r
+    that skill and drift can lead to. Examining for work that asks for more skill is free.
+    """
+    project = task.project
+    who = pool.name, annotator.name
+    if who in taught:
+        case.report(4, f"{annotator.name!r} is tried twice in one round", record)
+    taught.add(who)
+    if project.gold_rate <= 0:
+        case.report(4, f"project {project.name!r} wants no gold", record)
+    if not _is_tried(task, annotator):
+        return
+    highest = min(RAISED * project.highest_rate, max(project.highest_rate, 0.5), 0.95)
+    earned = project.worked.get(annotator.name, 0) * highest / (1 - highest)
+    had = project.taught.get(annotator.name, 0)
+    if had >= 2 * earned + 1:
+        case.report(4, f"{annotator.name!r} has been given {had} tasks of gold or training and little work", record)
+
+
+def _is_tried(task: Task, annotator: Annotator) -> bool:
+    """Whether the task is given for its share, and can't be an examination."""
+    return not task.is_work and (task.skill not in task.project.examined or task.skill in annotator.grants)
 
 
 def _counts(case: Case, task: Task, annotator: Annotator, record: Record) -> None:
@@ -148,7 +186,10 @@ def _book(
         pair = task.pairs[annotator.name] = Pair(task, annotator)
     pair.state, pair.assignment, pair.offer = "offered", event.assignment, record.name
     pair.order = case.round.completed.round, index
-    pair.accept_by, pair.extensions = event.accept_by, 0
+    pair.accept_by, pair.extensions, pair.is_taught = event.accept_by, 0, _is_tried(task, annotator)
+    if pair.is_taught:
+        taught = task.project.taught
+        taught[annotator.name] = taught.get(annotator.name, 0) + 1
     task.offered[annotator.name] = pair
     annotator.live[task.name] = pair
     task.project.use(annotator.name, 1)

@@ -207,6 +207,7 @@ class Case:
     numbered: int = 0
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
+    terms: frozenset[str] = frozenset()
 
     def pool(self, name: str) -> Pool:
         """Return the pool, empty when new."""

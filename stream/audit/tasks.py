@@ -6,7 +6,7 @@ A handler returns the reason of a dead letter, or None when the event is usable.
 from typing import Any
 
 from stream.audit.leases import later, remember_met, settle, trim, withdraw
-from stream.audit.market import Annotator, Pool, Task
+from stream.audit.market import EVERYONE, Annotator, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.events import (
@@ -37,8 +37,6 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
     """A task exists; the first of an id counts."""
     if event.task in pool.tasks or event.task in pool.gone:
         return None
-    if event.purpose != "work":
-        return "not_supported_yet"
     if is_too_long(event.project):
         return "malformed"
     project = pool.project(event.project)
@@ -52,6 +50,12 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
     skill, classes, overlap = field("skill", None), field("classes", None), field("overlap", OVERLAP)
     confidence, most = field("confidence", None), field("max_overlap", None)
     most = overlap if most is None or confidence is None else most
+    is_work = event.purpose == "work"
+    knows = not is_work and classes is not None
+    if (event.label is None) == knows or (classes is not None and (event.label or 0) >= classes):
+        return "invalid"
+    if not is_work:
+        overlap, most, confidence = EVERYONE, EVERYONE, None
     if skill is None or most < overlap:
         return "invalid"
     if is_too_long(skill, event.task, *event.only, *event.exclude):
@@ -72,12 +76,20 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         exclude=frozenset(event.exclude),
         updated_at=event.at,
         ceiling=most,
+        purpose=event.purpose,
     )
+    project.has_gold = project.has_gold or not is_work
+    _examine(task)
     case.touch(pool, task)
     _watch(case, pool, task)
     if project.state == "closed":
         settle(case, pool, task, "cancelled", "cancel", because=record)
     return None
+
+
+def _examine(task: Task) -> None:
+    if task.is_work and task.min_skill is not None:
+        task.project.examined.add(task.skill)
 
 
 def _watch(case: Case, pool: Pool, task: Task) -> None:
@@ -91,9 +103,13 @@ def updated(
     """Fields of a task change; the newest ``at`` wins."""
     if event.at < task.updated_at:
         return None
-    overlap = event.overlap if isinstance(event.overlap, int) else task.overlap
-    confidence = event.confidence if stated(event.confidence) else task.confidence
-    most: Any = event.max_overlap if stated(event.max_overlap) else task.max_overlap
+    overlap = task.overlap
+    confidence: Any = task.confidence
+    most: Any = task.max_overlap
+    if task.is_work:
+        overlap = event.overlap if isinstance(event.overlap, int) else overlap
+        confidence = event.confidence if stated(event.confidence) else confidence
+        most = event.max_overlap if stated(event.max_overlap) else most
     if most is None or confidence is None:
         most = overlap
     elif most < overlap:
@@ -107,7 +123,8 @@ def updated(
     case.round.move(pool, task, is_after=True)
     task.updated_at = event.at
     task.overlap, task.max_overlap = overlap, most
-    for name in ("confidence", "deadline", "min_skill"):
+    task.confidence = confidence
+    for name in ("deadline", "min_skill"):
         if stated(value := getattr(event, name)):
             setattr(task, name, value)
     if stated(event.lease_s):
@@ -116,6 +133,7 @@ def updated(
         if stated(value := getattr(event, name)):
             setattr(task, name, frozenset(value))
     task.ceiling = max(task.ceiling, task.max_overlap)
+    _examine(task)
     _watch(case, pool, task)
     trim(case, pool, task, "met_need", "override", because=record)
     return None
@@ -131,9 +149,11 @@ def cancelled(
 def truth(
     case: Case, pool: Pool, task: Task, _: Annotator | None, record: Record, event: TruthSet
 ) -> str | None:
-    """An adjudicated label completes a task."""
+    """An adjudicated label completes work; a task of known answer goes on."""
     if task.classes is None or event.label >= task.classes:
         return "invalid"
+    if not task.is_work:
+        return None
     case.round.move(pool, task, is_after=True)
     settle(case, pool, task, "complete", "met_need", because=record)
     return None
@@ -149,6 +169,7 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
     project.at, project.state, project.budget = event.at, event.state, event.budget
     project.max_per_annotator, project.deadline = event.max_per_annotator, event.deadline
     project.is_limited = project.is_limited or event.max_per_annotator is not None
+    project.gold_rate, project.highest_rate = event.gold_rate, max(event.gold_rate, project.highest_rate)
     project.defaults = event.defaults
     for task in list(project.open.values()):
         _watch(case, pool, task)

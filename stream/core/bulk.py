@@ -20,9 +20,9 @@ from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import PAIRS_USED
 from kernels.rows import scatter
 from stream.core.pools import Array, PoolState, Profile
-from stream.core.rows import ANNOTATOR_HEAD, SEAT, SHARE, TASK_HEAD, skill_width
+from stream.core.rows import ANNOTATOR_HEAD, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
 
-_ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4")])
+_ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])
 _SEAT_HEAD = np.dtype([("version", "u1"), ("model", "<i4"), ("annotator", "<i4")])
 assert _ANNOTATOR_HEAD.itemsize == ANNOTATOR_HEAD.size
 assert _SEAT_HEAD.itemsize == SEAT.size
@@ -166,7 +166,8 @@ def load_annotators(pool: PoolState, names: Sequence[str], values: Sequence[byte
     head = rows.head(_ANNOTATOR_HEAD)
     slots, shares = head["slot"].astype(np.int64), head["shares"].astype(np.int64)
     _check_slots(slots, names)
-    rows.check(ANNOTATOR.itemsize + shares, exactly=False)
+    credits = head["credits"].astype(np.int64)
+    rows.check(ANNOTATOR.itemsize + shares + credits, exactly=False)
     pool.annotators.place_all(names, slots.tolist())
     pool.reserve_annotators(int(slots.max()) + 1)
     c = pool.columns
@@ -174,15 +175,21 @@ def load_annotators(pool: PoolState, names: Sequence[str], values: Sequence[byte
         share = np.zeros((pool.limited, c.share.shape[1]), np.int32)
         share[: c.share.shape[0]] = c.share
         pool.columns = c = c._replace(share=share)
+    pool.reserve_credit(pool.taught)
+    c = pool.columns
     rows.scatter(ANNOTATOR.itemsize, c.annotators, slots * ANNOTATOR.itemsize)
     profiles: dict[bytes, int] = {b"": 0}
     profile_of = np.zeros(len(slots), np.int32)
-    for i, n in enumerate(shares.tolist()):
+    for i, (n, more) in enumerate(zip(shares.tolist(), credits.tolist(), strict=True)):
         text = rows.rest(i)
         if n:
             for project, count in SHARE.iter_unpack(text[:n]):
                 c.share[c.projects[project]["limited"], slots[i]] = count
             text = text[n:]
+        if more:
+            for project, credit in CREDIT.iter_unpack(text[:more]):
+                c.credit[c.projects[project]["taught"], slots[i]] = credit
+            text = text[more:]
         number = profiles.get(text)
         if number is None:
             brings = msgspec.json.decode(text, type=tuple[frozenset[str], frozenset[str], frozenset[str]])

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from kernels.lifecycle import TASK, codes, count_share, project_changed, task_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Run, pack_event, pack_task
 from stream.core.pools import PoolState, Profile, Waiting
@@ -129,11 +130,6 @@ def _created(
     name = event.task
     if name in pool.tasks.slots or name in pool.gone:
         return
-    if event.purpose != "work":
-        intake.reject(
-            topic, offset, pool.key, value, "not_supported_yet", f"purpose {event.purpose!r} is not supported yet"
-        )
-        return
     j = pool.project(event.project)
     preset = pool.defaults[j]
     pick = _pick
@@ -145,6 +141,9 @@ def _created(
     confidence = pick(event.confidence, preset.confidence, None)
     most = pick(event.max_overlap, preset.max_overlap, None)
     most = overlap if most is None or confidence is None else most
+    _check_label(event, classes)
+    if event.purpose != "work":
+        overlap, most, confidence = EVERYONE, EVERYONE, None
     if most < overlap:
         raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
     min_skill = pick(event.min_skill, preset.min_skill, None)
@@ -156,13 +155,16 @@ def _created(
     exclude = [pool.annotator(a) for a in event.exclude]
     # stored before the task has a slot: an id that is too long leaves nothing half made
     slot = pool.add_task(name)
+    if event.purpose != "work" and not pool.is_taught(j):
+        intake.flush(pool, run)  # what was judged before earns nothing
+        pool.teach(j)
     run.packed.append(
         pack_event(CREATED, 0, NONE, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
     )
     run.created.append(
         pack_task(
             OPEN, PURPOSES[event.purpose], 0, 0,
-            classes, NONE, NONE, 0, pick(event.priority, preset.priority, 0),
+            classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
             j, skill_slot, model, pool.demand(skill_name, requires),
             overlap, most,
             0, 0, 0,
@@ -180,6 +182,16 @@ def _created(
         pool.dirty_waiting.add(name)
         for w in waiting:
             intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
+
+
+def _check_label(event: wire.TaskCreated, classes: int) -> None:
+    """Gold and training have a known answer if they have classes; work has none."""
+    if event.purpose == "work" or not classes:
+        if event.label is not None:
+            why = "for work: make its purpose gold, or send truth_set" if classes else "for a task without classes"
+            raise Invalid(f"Expected no label {why} - at `$.label`")
+    elif event.label is None or event.label >= classes:
+        raise Invalid(f"Expected the known label, in [0, {classes}), got {event.label} - at `$.label`")
 
 
 def _pick(stated: Any, preset: Any, default: Any) -> Any:
@@ -224,15 +236,16 @@ def _updated(
     record = pool.columns.tasks[slot : slot + 1]
     if event.at < record["updated"][0]:
         return
-    overlap = int(record["overlap"][0]) if event.overlap is UNSET else event.overlap
+    is_work = record["purpose"][0] == codes.WORK  # else it is for everybody, whatever its confidence
+    overlap = int(record["overlap"][0]) if event.overlap is UNSET or not is_work else event.overlap
     confidence = float(record["confidence"][0])
-    if event.confidence is not UNSET:
+    if event.confidence is not UNSET and is_work:
         confidence = NAN if event.confidence is None else event.confidence
     most: int | None = int(record["max_overlap"][0]) if event.max_overlap is UNSET else event.max_overlap
     if most is None or np.isnan(confidence):
         most = overlap
     if most < overlap:
-        if event.max_overlap is UNSET:
+        if event.max_overlap is UNSET or not is_work:
             most = overlap
         else:
             raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")

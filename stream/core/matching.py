@@ -4,17 +4,21 @@ The auction solves the recalled market to a stated gap. Where the market was eva
 taken over every pair, recalled or not; if pairs that were left out could pay, they join and the auction runs again
 from the prices it has. A final pass offers whatever work of positive value a free annotator still has room for, so
 that nobody waits beside work they could do.
+
+Tasks of known answer go before and after the auction (``stream/core/teaching.py``). In a pool that has any, the offers
+of a round are published in an order drawn from its seed, so that their places tell nothing.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from kernels import auction, candidates
+from kernels import auction, candidates, teaching
 from kernels.lifecycle import codes, offer
 from kernels.lifecycle.layout import NOW
 from kernels.skill import THETA_WIDTH
 from stream.core.pools import Array, PoolState
+from stream.core.teaching import Taught, Teaching
 from stream.settings import Market
 
 FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
@@ -46,6 +50,7 @@ class Scratch:
 
     def __init__(self) -> None:
         self.tasks = np.zeros(0, np.int32)
+        self.golds = np.zeros(0, np.int32)
         self.free = np.zeros(0, np.int32)
         self.place = np.zeros(0, np.int32)
         self.theta = np.zeros((0, THETA_WIDTH))
@@ -59,6 +64,7 @@ class Scratch:
         """Make room for this many slots."""
         if tasks > len(self.tasks):
             self.tasks = np.zeros(2 * tasks, np.int32)
+            self.golds = np.zeros(2 * tasks, np.int32)
         if annotators > len(self.free):
             self.free = np.zeros(2 * annotators, np.int32)
             self.place = np.full(2 * annotators, -1, np.int32)
@@ -86,9 +92,26 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         Round and index of the first offer: they name the assignments.
     """
     scratch.reserve(pool.tasks.used, pool.annotators.used)
-    n, m = candidates.open_market(pool.columns, scratch.tasks, scratch.free)
-    if pool.paused or not n or not m:
+    n, g, m = candidates.open_market(pool.columns, scratch.tasks, scratch.golds, scratch.free)
+    if pool.paused or not m or not n + g:
         return None
+    if not g:
+        return _work(pool, market, seed, rnd, first, scratch, n, m)
+    tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
+    asked = restricted(pool)
+    lessons = Teaching(pool, scratch.golds[:g], tasks, seed, rnd, scratch.place, asked)
+    due = lessons.give(market, free, first, examines=False)
+    first += len(due.tasks)
+    n, _, left = candidates.open_market(pool.columns, scratch.tasks, scratch.golds, scratch.free)
+    work = _work(pool, market, seed, rnd, first, scratch, n, left) if n and left else _nothing(n)
+    examined = lessons.give(market, free, first + len(work.tasks), examines=True)
+    return _together(pool, work, [due, examined], m, seed, first - len(due.tasks))
+
+
+def _work(
+    pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch, n: int, m: int
+) -> Matched:
+    """Auction the ``n`` open tasks in ``scratch`` among its ``m`` free annotators, see ``match``."""
     columns = pool.columns
     scratch.reserve_free(m, pool.classes)
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
@@ -98,7 +121,7 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     if not full:
         tasks = _coarse(pool, tasks, free, capacity)
         n = len(tasks)
-    asked = _asked(pool)
+    asked = restricted(pool)
     cost = float(market.judgment_cost)
     limit = min(market.candidates, m)
     dense = np.zeros((n, m) if full else (0, 0))
@@ -179,6 +202,43 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     )
 
 
+def _nothing(opened: int) -> Matched:
+    """A round in which nobody was left for the work."""
+    slots, numbers = np.zeros(0, np.int32), np.zeros(0)
+    return Matched(slots, slots, np.zeros((0, 4)), numbers, slots, numbers, numbers, opened, 0, 0.0, 0.0, 0.0)
+
+
+def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, seed: int, first: int) -> Matched:
+    """One list of work and of tasks of known answer, in an order that tells nothing of which is which."""
+    given = sum(len(part.tasks) for part in taught)
+    tasks = np.concatenate([work.tasks, *(part.tasks for part in taught)])
+    annotators = np.concatenate([work.annotators, *(part.annotators for part in taught)])
+    keys = np.zeros(len(tasks), np.uint64)
+    teaching.draw_order(tasks, annotators, seed, keys)
+    order = np.argsort(keys, kind="stable")
+    tasks, annotators = tasks[order], annotators[order]
+    teaching.arrange(pool.columns, tasks, annotators, first)
+    low = np.empty(len(tasks))
+    candidates.skill_low(pool.columns, tasks, annotators, low)
+    terms = np.concatenate([work.terms, *(part.terms for part in taught)])[order]
+    worth = float(sum(part.terms.sum() for part in taught))
+    primal, bound = work.primal + worth, work.bound + worth
+    return Matched(
+        tasks=tasks,
+        annotators=annotators,
+        terms=terms,
+        price=np.concatenate([work.price, np.zeros(given)])[order],
+        runner_up=np.concatenate([work.runner_up, np.full(given, -1, np.int32)])[order],
+        runner_up_value=np.concatenate([work.runner_up_value, np.zeros(given)])[order],
+        skill_low=low,
+        open_tasks=work.open_tasks,
+        free_annotators=free,
+        primal=primal,
+        bound=bound,
+        gap=(bound - primal) / bound if bound > 0 else 0.0,
+    )
+
+
 def _capacity(pool: PoolState, free: Array) -> Array:
     """How many more offers each free annotator may get now."""
     records = pool.columns.annotators[free]
@@ -209,7 +269,7 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     return kept
 
 
-def _asked(pool: PoolState) -> Array:
+def restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
     modes = pool.columns.annotators["mode"]
     restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}

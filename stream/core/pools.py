@@ -83,6 +83,13 @@ def longer(column: Array, length: int) -> Array:
     return grown
 
 
+def wider(column: Array, width: int) -> Array:
+    """A copy of the two-dimensional column with more columns."""
+    grown: Array = np.zeros((column.shape[0], width), column.dtype)
+    grown[:, : column.shape[1]] = column
+    return grown
+
+
 class PoolState:
     """One pool of one partition."""
 
@@ -114,6 +121,7 @@ class PoolState:
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
         self.asked: dict[int, int] = {}  # annotator -> how much was asked in this round
         self.limited = 0
+        self.taught = 0
         self.lists_used = 0
         self.classes = 2
         self.dirty_waiting: set[str] = set()
@@ -139,6 +147,7 @@ class PoolState:
             projects=blank(PROJECT, 4),
             dirty_projects=np.zeros(4, np.uint8),
             share=np.zeros((1, 16), np.int32),
+            credit=np.zeros((1, 16), np.float32),
             pairs=blank(PAIR, 32),
             lists=np.zeros(16, np.int32),
             counters=counters,
@@ -177,12 +186,13 @@ class PoolState:
         if n <= len(c.annotators):
             return
         annotators = longer(c.annotators, n)
-        share = np.zeros((c.share.shape[0], len(annotators)), np.int32)
-        share[:, : c.share.shape[1]] = c.share
+        share = wider(c.share, len(annotators))
+        credit = wider(c.credit, len(annotators))
         self.columns = c._replace(
             annotators=annotators,
             dirty_annotators=longer(c.dirty_annotators, len(annotators)),
             share=share,
+            credit=credit,
             skills=skill.grow(c.skills, annotators=len(annotators)),
         )
 
@@ -414,6 +424,23 @@ class PoolState:
         c.share[row] = 0
         c.projects[project : project + 1]["limited"] = row
         return row
+
+    def is_taught(self, project: int) -> bool:
+        """Has the project had a task of known answer?"""
+        return bool(self.columns.projects[project]["taught"] >= 0)
+
+    def teach(self, project: int) -> None:
+        """The project gets its first task of known answer: from now on its annotators earn credit for such."""
+        self.reserve_credit(self.taught + 1)
+        self.columns.projects[project : project + 1]["taught"] = self.taught
+        self.taught += 1
+        self.columns.dirty_projects[project] = 1
+
+    def reserve_credit(self, rows: int) -> None:
+        """Make room for so many projects in which credit is earned."""
+        c = self.columns
+        if rows > c.credit.shape[0]:
+            self.columns = c._replace(credit=longer(c.credit, rows))
 
     @property
     def live(self) -> int:

@@ -141,6 +141,7 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     row = int(pool.columns.projects[slot]["limited"])
     if row >= 0:
         pool.limited = max(pool.limited, row + 1)
+    pool.taught = max(pool.taught, int(pool.columns.projects[slot]["taught"]) + 1)
 
 
 def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:

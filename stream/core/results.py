@@ -113,7 +113,7 @@ class Outbox:
             task = columns.tasks[t]
             name: Any = pool.tasks.ids[t]
             posterior = columns.reported[t, : task["classes"]].tolist()
-            known = posterior and (task["counted"] or task["truth"] >= 0)
+            known = task["purpose"] == codes.WORK and posterior and (task["counted"] or task["truth"] >= 0)
             output: Any = wire.TaskSettled(
                 **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]],
                 label=posterior.index(max(posterior)) if known else None, posterior=posterior if known else None,

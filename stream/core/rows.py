@@ -8,7 +8,7 @@
 | tasks      | t    | slot, counts of what follows, TASK, belief, posterior, pairs, only, exclude, requires |
 | tasks      | w    | events waiting for this task (JSON)                                                |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
-| annotators | a    | slot, ANNOTATOR, (limited project, count)*, profile (JSON)                         |
+| annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
 | annotators | j    | slot, PROJECT, task defaults (JSON)                                                |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
 | annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
@@ -46,13 +46,14 @@ TASK_HEAD = np.dtype(
         ("requires", "<i4"),
     ]
 )  # fmt: skip
-ANNOTATOR_HEAD = struct.Struct("<BiI")
+ANNOTATOR_HEAD = struct.Struct("<BiII")
 SLOT = struct.Struct("<Bi")
 POOL = struct.Struct("<BBdqqq")
 MODEL = struct.Struct("<Bii")
 SEAT = struct.Struct("<Bii")
 UNTIL = struct.Struct("<Bd")
 SHARE = struct.Struct("<ii")
+CREDIT = struct.Struct("<if")
 
 
 class RowError(ValueError):
@@ -218,17 +219,24 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
     stored["live_head"], stored["asked"], stored["profile"] = -1, 0, 0
     data, size = stored.tobytes(), ANNOTATOR.itemsize
     rows: list[Row] = []
-    limited = {int(c.projects[j]["limited"]): j for j in range(pool.projects.used) if c.projects[j]["limited"] >= 0}
+    limited, taught = (
+        {int(row): j for j, row in enumerate(c.projects[name][: pool.projects.used]) if row >= 0}
+        for name in ("limited", "taught")
+    )
     for i, (slot, profile) in enumerate(zip(slots.tolist(), records["profile"].tolist(), strict=True)):
         shares = b"".join(
             SHARE.pack(j, int(c.share[row, slot])) for row, j in limited.items() if c.share[row, slot]
+        )
+        credits = b"".join(
+            CREDIT.pack(j, float(c.credit[row, slot])) for row, j in taught.items() if c.credit[row, slot]
         )
         brings = pool.profiles[profile]
         text = _encode([sorted(part) for part in brings]) if profile else b""
         rows.append(
             (
                 b"a%b\0%b" % (pool.key, (pool.annotators.ids[slot] or "").encode()),
-                ANNOTATOR_HEAD.pack(VERSION, slot, len(shares)) + data[i * size : i * size + size] + shares + text,
+                ANNOTATOR_HEAD.pack(VERSION, slot, len(shares), len(credits))
+                + data[i * size : i * size + size] + shares + credits + text,
             )
         )
     return rows

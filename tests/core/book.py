@@ -11,6 +11,8 @@ from kernels import skill
 from stream import events as wire
 
 INF = float("inf")
+EVERYONE = 1000
+WINDOW = 8
 
 
 class Rejection(Exception):
@@ -35,6 +37,7 @@ class Pair:
     due: float = INF
     extensions: int = 0
     accepted_at: float | None = None
+    paid: int = 0  # of the annotator's credit, in units of 1/256
     score: tuple[int, float, float] | None = None  # rank of its source, when, how good
 
 
@@ -46,11 +49,17 @@ class Project:
     live: int = 0
     counted: int = 0
     is_limited: bool = False
+    row: int = -1  # in the order in which projects got their first task of known answer
+    credit: dict[str, float] = field(default_factory=dict)
     closed: Counter[str] = field(default_factory=Counter)  # judgments in closed books, since it is limited
 
     @property
     def state(self) -> str:
         return self.set.state if self.set else "active"
+
+    @property
+    def gold_rate(self) -> float:
+        return self.set.gold_rate if self.set else 0.02
 
     @property
     def deadline(self) -> float:
@@ -79,6 +88,8 @@ class Task:
     value: float
     expected_s: float
     created: float
+    purpose: str
+    truth: int
     belief: Any
     reported: Any
     pairs: dict[str, Pair] = field(default_factory=dict)  # oldest first; a pair offered again is the newest
@@ -86,7 +97,6 @@ class Task:
     outcome: str = ""
     due: float = INF
     faults: int = 0
-    truth: int = -1
     label: int | None = None
 
     def having(self, *states: str) -> list[Pair]:
@@ -108,6 +118,10 @@ class Task:
     @property
     def leader(self) -> int | None:
         return self.posterior.index(max(self.posterior)) if self.classes else None
+
+    @property
+    def is_work(self) -> bool:
+        return self.purpose == "work"
 
     @property
     def asks_confidence(self) -> bool:
@@ -179,13 +193,24 @@ class Evidence:
                     self.plant(model, slot, event)
 
     def gather(self, task: Task, last: Pair | None = None) -> int:
-        """Copy the counted judgments, oldest pair first, ``last`` behind them; return their number."""
+        """Copy the counted judgments, oldest pair first, ``last`` behind them; return their number.
+
+        Of a task of known answer only the newest few.
+        """
         pairs = [pair for pair in task.pairs.values() if pair.counted and pair is not last]
+        if not task.is_work:
+            most = task.counted % WINDOW + (last is None)
+            pairs = pairs[len(pairs) - min(most, len(pairs)) :]
         pairs += [] if last is None else [last]
         for i, pair in enumerate(pairs):
             self.seats[i] = skill.seat(self.columns, task.model, pair.annotator.slot)
             self.labels[i], self.stamps[i] = pair.label, pair.stamp
         return len(pairs)
+
+    def alone(self, task: Task, pair: Pair) -> None:
+        """Copy one judgment."""
+        self.seats[0] = skill.seat(self.columns, task.model, pair.annotator.slot)
+        self.labels[0], self.stamps[0] = pair.label, pair.stamp
 
     def call(self, kernel: Any, task: Task, n: int, *rest: Any, at: float) -> float:
         """Call a kernel of the skill model on a task whose judgments are gathered."""

@@ -167,6 +167,11 @@ class Writer:
         event["skill"] = rng.choice(["s", "s", "r"])
         classes = rng.choice([2, 2, 2, 3, None])
         event["classes"] = classes
+        if rng.random() < 0.25:
+            event["purpose"] = rng.choice(["gold", "gold", "training"])
+            event["label"] = None if classes is None else rng.choice([0, 0, 1])
+        if rng.random() < 0.02:
+            event["label"] = rng.choice([1, 2])
         if rng.random() < 0.7:  # easy to staff
             event["overlap"], event["confidence"] = rng.choice([1, 2]), rng.choice([None, 0.8])
             event["max_overlap"] = event["overlap"] + rng.choice([0, 2])
@@ -175,8 +180,6 @@ class Writer:
             return
         if rng.random() < 0.03:
             del event["skill"]
-        if rng.random() < 0.02:
-            event["purpose"] = "gold"
         self.fields(event, 0.5)
         if rng.random() < 0.3:
             event["only"], event["exclude"] = self.some(), self.some()
@@ -204,6 +207,7 @@ class Writer:
         event["project"] = rng.choice("jkl")
         event["state"] = rng.choice(["active"] * 12 + ["paused", "paused", "closed"])
         event["budget"] = rng.choice([None, None, 10, 100])
+        event["gold_rate"] = rng.choice([0.0, 0.02, 0.2, 0.2, 0.9])
         event["max_per_annotator"] = rng.choice([None, None, 2, 6])
         event["deadline"] = rng.choice([None, None, None, self.now + 300])
         event["weight"] = rng.choice([0.5, 1.0, 2.0])

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from kernels import skill
 from stream import events as wire
 from tests.core.book import INF, Annotator, Evidence, Pair, Project, Rejection, Slots, Task, Waiting
@@ -24,6 +26,9 @@ class Ledger:
         self.gone: dict[str, float] = {}
         self.paused, self.changed_at = False, 0.0
         self.revisited = 0
+        self.taught = 0
+        self.given: set[str] = set()  # who got a task of known answer in this round
+        self.bars: dict[tuple[str, str, int], float] = {}
         self.clear()
 
     def clear(self) -> None:
@@ -60,6 +65,9 @@ class Ledger:
         pair.state, pair.due = state, INF
         pair.annotator.live.remove((task, pair))
         task.project.live -= 1
+        if pair.paid and outcome != "submitted":
+            self.add_credit(task.project, pair.annotator, pair.paid / 256.0)
+            pair.paid = 0
         self.assignments.append(
             self.out(
                 wire.AssignmentEnded, assignment=pair.assignment, task=task.name,
@@ -92,7 +100,7 @@ class Ledger:
         self.withdraw(task, "met_need", max(0, task.counted + task.live - task.need))
 
     def tell(self, task: Task) -> None:
-        if task not in self.changed:
+        if task.is_work and task not in self.changed:
             self.changed.append(task)
 
     def revisit(self, task: Task, at: float) -> None:
@@ -102,7 +110,7 @@ class Ledger:
                 break
             other = self.slots.tasks[self.revisited % used]
             self.revisited = self.revisited % used + 1
-            if other is None or other is task or other.state != "open" or not other.counted:
+            if other is None or other is task or other.state != "open" or not other.counted or not other.is_work:
                 continue
             if other.model != task.model:
                 continue
@@ -115,6 +123,7 @@ class Ledger:
     def count(self, task: Task, pair: Pair, at: float) -> None:
         pair.counted = True
         task.project.counted += 1
+        self.earn(task, pair.annotator)
         if task.classes:
             columns = self.evidence.columns
             seat = int(skill.seat(columns, task.model, pair.annotator.slot))
@@ -128,6 +137,23 @@ class Ledger:
             if task.state == "open":
                 self.revisit(task, at)
         self.review(task)
+
+    def rate(self, task: Task, annotator: Annotator) -> float:
+        """The share of an annotator's work in the project that should teach about them."""
+        columns, stated = self.evidence.columns, task.project.gold_rate
+        seat = int(columns.seat_of[task.model, annotator.slot])
+        raised = min(skill.lesson(columns, task.model, seat) / skill.lesson(columns, task.model, -1), 1.0)
+        raised += min(skill.drift(columns, seat), 1.0) if seat >= 0 else 0.0
+        return float(min(stated * (1.0 + 9.0 * raised), max(stated, 0.5), 0.95))
+
+    def add_credit(self, project: Project, annotator: Annotator, more: float, most: float = INF) -> None:
+        credit = min(project.credit.get(annotator.name, 0.0) + more, most)
+        project.credit[annotator.name] = float(np.float32(credit))
+
+    def earn(self, task: Task, annotator: Annotator) -> None:
+        if task.is_work and task.project.row >= 0 and task.project.gold_rate > 0:
+            rate = self.rate(task, annotator)
+            self.add_credit(task.project, annotator, rate / (1.0 - rate), 1.0 + rate / (1.0 - rate))
 
     def judged(self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int) -> None:
         pair = task.pairs.get(annotator.name)
@@ -186,7 +212,7 @@ class Ledger:
                     self.tell(task)
                 pair.counted = False
                 task.project.counted -= 1
-            self.rate(task, pair, None)
+            self.score(task, pair, None)
             pair.state = "voided"
         self.settlement(task, annotator, event, topic, offset, outcome, counts, None)
         if counts:
@@ -198,9 +224,9 @@ class Ledger:
             raise Rejection("invalid")
         score = ("agreement", "metric", "reviewer").index(event.source), event.at, event.score
         if pair.state == "judged" and (pair.score is None or score[:2] >= pair.score[:2]):
-            self.rate(task, pair, score)
+            self.score(task, pair, score)
 
-    def rate(self, task: Task, pair: Pair, score: tuple[int, float, float] | None) -> None:
+    def score(self, task: Task, pair: Pair, score: tuple[int, float, float] | None) -> None:
         """Replace the score of a judgment; None takes it back."""
         for sign, given in ((-1, pair.score), (1, score)):
             if given is not None:
@@ -239,7 +265,7 @@ class Ledger:
     def consensus(self) -> list[Any]:
         found: list[Any] = []
         for task in self.settled:
-            known = task.classes and (task.counted or task.truth >= 0)
+            known = task.is_work and task.classes and (task.counted or task.truth >= 0)
             task.label = task.leader if known else task.label
             found.append(
                 self.out(

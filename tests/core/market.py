@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import INF, Annotator, Rejection, Task
+from tests.core.book import EVERYONE, INF, Annotator, Rejection, Task
 from tests.core.offering import Offering
 
 
@@ -17,8 +17,6 @@ class Book(Offering):
     def created(self, event: wire.TaskCreated) -> None:
         if event.task in self.tasks or event.task in self.gone:
             return
-        if event.purpose != "work":
-            raise Rejection("not_supported_yet")
         project = self.project(event.project)
         preset = project.set.defaults if project.set else wire.TaskDefaults()
 
@@ -31,6 +29,11 @@ class Book(Offering):
         name, classes, overlap = pick("skill", None), pick("classes", None) or 0, pick("overlap", 3)
         confidence, most = pick("confidence", None), pick("max_overlap", None)
         most = overlap if most is None or confidence is None else most
+        is_known = event.purpose != "work" and classes
+        if (event.label is not None) != bool(is_known) or (is_known and event.label >= classes):
+            raise Rejection("invalid")
+        if event.purpose != "work":
+            overlap, most, confidence = EVERYONE, EVERYONE, None
         if name is None or most < overlap:
             raise Rejection("invalid")
         if len(name.encode()) > wire.ID_BYTES or len(event.task.encode()) > wire.ID_BYTES:
@@ -45,8 +48,12 @@ class Book(Offering):
             INF if deadline is None else deadline, pick("lease_s", None) or self.market.lease_s,
             frozenset(pick("requires", ())), pick("min_skill", None), frozenset(event.only),
             frozenset(event.exclude), event.at, pick("priority", 0), pick("value", 1.0),
-            pick("expected_s", None) or self.market.expected_s, event.at, *_beliefs(classes),
+            pick("expected_s", None) or self.market.expected_s, event.at, event.purpose,
+            -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
+        if not task.is_work and project.row < 0:
+            project.row = self.taught
+            self.taught += 1
         task.due = min(task.deadline, project.deadline)
         if classes:
             self.evidence.call(skill.refresh, task, 0, at=event.at)
@@ -58,9 +65,11 @@ class Book(Offering):
     def updated(self, task: Task, event: wire.TaskUpdated) -> None:
         if event.at < task.updated:
             return
-        overlap = task.overlap if event.overlap is UNSET else event.overlap
-        confidence = task.confidence if event.confidence is UNSET else event.confidence
-        most = task.most if event.max_overlap is UNSET else event.max_overlap
+        overlap, confidence, most = task.overlap, task.confidence, task.most
+        if task.is_work:
+            overlap = overlap if event.overlap is UNSET else event.overlap
+            confidence = confidence if event.confidence is UNSET else event.confidence
+            most = most if event.max_overlap is UNSET else event.max_overlap
         if most is None or confidence is None:
             most = overlap
         if most < overlap:
@@ -89,10 +98,25 @@ class Book(Offering):
     def truth(self, task: Task, event: wire.TruthSet) -> None:
         if event.label >= task.classes:
             raise Rejection("invalid")
+        if not task.is_work:
+            self.relearn(task, event)
+            return
         task.truth = event.label
         self.evidence.call(skill.refresh, task, self.evidence.gather(task), at=event.at)
         self.tell(task)
         self.settle(task, "complete", "met_need")
+
+    def relearn(self, task: Task, event: wire.TruthSet) -> None:
+        before = task.truth
+        for pair in reversed(task.pairs.values()):
+            if pair.counted:
+                task.truth = before
+                self.evidence.call(skill.refresh, task, 0, at=event.at)
+                task.truth = event.label
+                self.evidence.alone(task, pair)
+                self.evidence.call(skill.refresh, task, 1, at=event.at)
+        task.truth = event.label
+        self.evidence.call(skill.refresh, task, 0, at=event.at)
 
     def seeded(self, annotator: Annotator, event: wire.SkillSeeded) -> None:
         if len(event.skill.encode()) > wire.ID_BYTES:

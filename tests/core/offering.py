@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kernels import skill
+from kernels.hashing import mix
 from stream import events as wire
 from tests.core.book import Annotator, Pair, Project, Task
 from tests.core.ledger import Ledger
@@ -16,10 +17,16 @@ class Offering(Ledger):
         """Make an offer that the market chose, if no rule forbids it."""
         task, annotator = self.tasks[name], self.annotators[to]
         assert not (broken := self.forbids(task, annotator)), (assignment, broken)
+        paid = 0
+        if not task.is_work:
+            self.given.add(to)
+            if self.is_due(task.project, annotator):
+                paid = 128 + int(mix(self.oracle.seed, annotator.slot)) % 256
+                self.add_credit(task.project, annotator, -paid / 256.0)
         pair = task.pairs.pop(to, None) or Pair(annotator)
         task.pairs[to] = pair
         pair.state, pair.assignment, pair.due = "offered", assignment, self.now + self.market.accept_s
-        pair.extensions, pair.accepted_at = 0, None
+        pair.extensions, pair.accepted_at, pair.paid = 0, None, paid
         annotator.live.append((task, pair))
         annotator.asked -= annotator.asked > 0
         task.project.live += 1
@@ -52,7 +59,8 @@ class Offering(Ledger):
             "asked": annotator.mode == "pull"
             and bool(annotator.projects)
             and project.name not in annotator.projects,
-            "min_skill": not self.is_able(task, annotator),
+            "min_skill": task.is_work and not self.is_able(task, annotator),
+            "known": not task.is_work and not self.is_wanted(task, annotator),
         }
         if limits is not None and limits.budget is not None:
             rules["budget"] = project.counted + project.live >= limits.budget
@@ -72,9 +80,42 @@ class Offering(Ledger):
         seat = int(self.evidence.columns.seat_of[task.model, annotator.slot])
         return bool(skill.at_least(self.evidence.columns, task.model, seat, task.min_skill) >= 0.8)
 
+    def asked_for(self) -> dict[tuple[str, str, int], float]:
+        """The least skill that open work asks for, by project and model."""
+        bars: dict[tuple[str, str, int], float] = {}
+        for task in self.tasks.values():
+            is_open = task.state == "open" and task.project.state == "active" and task.due > self.now
+            if is_open and task.is_work and task.min_skill is not None and task.counted + task.live < task.need:
+                beside = task.project.name, task.skill, task.classes
+                bars[beside] = min(bars.get(beside, 1.0), task.min_skill)
+        return bars
+
+    def is_due(self, project: Project, annotator: Annotator) -> bool:
+        phase = (int(mix(project.row + 1, annotator.slot)) >> 40) / 2**24
+        return project.gold_rate > 0 and project.credit.get(annotator.name, 0.0) + phase >= 1.0
+
+    def is_wanted(self, task: Task, annotator: Annotator) -> bool:
+        """May this task of known answer be given: is it due, or does it examine for the work beside it?"""
+        if annotator.name in self.given or task.project.gold_rate <= 0:
+            return False
+        if self.is_due(task.project, annotator):
+            return True
+        bar = self.bars.get((task.project.name, task.skill, task.classes))
+        if bar is None or (annotator.profile and task.skill in annotator.profile.grants):
+            return False
+        columns = self.evidence.columns
+        seat = int(columns.seat_of[task.model, annotator.slot])
+        sure = skill.at_least(columns, task.model, seat, bar)
+        few = seat < 0 or columns.seats[seat]["judgments"] < 10
+        return bool(sure < 0.8 and (few or sure > 0.02))
+
     def value(self, task: Task, annotator: Annotator) -> float:
         """What the annotator's next judgment on the task is worth now, see ``kernels/valuation.py``."""
         columns, project = self.evidence.columns, task.project.set
+        if not task.is_work:
+            seat = int(columns.seat_of[task.model, annotator.slot])
+            lesson = skill.lesson(columns, task.model, seat) / self.rate(task, annotator)
+            return float(task.value * (project.weight if project else 1.0) * 2.0**task.priority * lesson)
         weight = task.value * (project.weight if project else 1.0) * 2.0**task.priority
         left = min(task.deadline, task.project.deadline) - self.now
         weight *= 2.0 - max(left, 0.0) / 3600.0 if left < 3600.0 else 1.0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from kernels.hashing import mix
 from stream import events as wire
 from stream import topics
 from stream.core.partitioning import partition_of
@@ -33,6 +34,7 @@ class Oracle:
         self.partition, self.market, self.partitions = partition, market, partitions
         self.books: dict[str, Book] = {}
         self.now, self.number = 0.0, 0
+        self.seed = 0
         self.rejected: dict[tuple[str, int], str] = {}
 
     def round(
@@ -45,6 +47,7 @@ class Oracle:
     ) -> Said:
         """Follow a round in which the market offered these (pool, task, annotator), in order."""
         self.now, self.number, self.rejected = max(now, self.now), self.number + 1, {}
+        self.seed = int(mix(self.number, self.partition)) >> 1
         for topic, given in ((topics.TASKS, tasks), (topics.ANNOTATORS, annotators)):
             for record in given.records if given else ():
                 self.take(topic, record)
@@ -58,6 +61,7 @@ class Oracle:
             outputs[topics.CONSENSUS] += [*book.told(), *book.consensus()]
             for task in closed:
                 book.close(task)
+            book.bars, book.given = book.asked_for(), set()
             for pool, task_name, to in offered:
                 if pool == name:
                     assignment = f"{self.partition}-{self.number}-{index}"

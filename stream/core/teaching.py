@@ -1,0 +1,88 @@
+"""Tasks of known answer in one pool and round: before the auction what is due, after it who may prove their skill.
+
+    kernels/lifecycle/lessons.py   when an annotator is due one, and what it costs
+    kernels/teaching.py            who gets which
+
+The work beside a task of known answer is the open work of its project in the same skill model: if it asks for more
+skill than somebody has proven, whoever the market leaves idle is examined.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels import teaching
+from kernels.lifecycle.layout import NOW
+from stream.core.pools import Array, PoolState
+from stream.settings import Market
+
+
+class Taught(NamedTuple):
+    """Offers of tasks of known answer, as columns: i4[n], i4[n] slots and f8[n, 4] terms."""
+
+    tasks: Array
+    annotators: Array
+    terms: Array
+
+
+class Teaching:
+    """The open tasks of known answer of one pool in one round.
+
+    Parameters
+    ----------
+    golds, tasks : int32[:]
+        Slots of open tasks of known answer, and of open work.
+    place : int32[annotators]
+        Scratch, -1 everywhere.
+    asked : uint8[annotators, projects]
+        Which projects requests are restricted to; empty if none is.
+    """
+
+    def __init__(
+        self, pool: PoolState, golds: Array, tasks: Array, seed: int, rnd: int, place: Array, asked: Array
+    ) -> None:
+        records = pool.columns.tasks
+        order = np.lexsort((golds, records["model"][golds], records["project"][golds]))
+        self.pool = pool
+        self.golds: Array = golds[order]
+        self.bars = _bars(records, self.golds, tasks)
+        self.given = np.zeros(len(pool.columns.annotators), np.uint8)
+        self.seed, self.round, self.place, self.asked = seed, rnd, place, asked
+
+    def give(self, market: Market, free: Array, first: int, *, examines: bool) -> Taught:
+        """Offer what is due, or (``examines``) what helps to tell whether idle people may do the work that is there."""
+        pool, n, m = self.pool, len(self.golds), len(free)
+        wanting = np.empty(m, np.int32)
+        by = np.int64(examines)
+        w = int(
+            teaching.find_wanting(
+                pool.columns, self.golds, n, free, m, self.bars, by, self.given, pool.grants, wanting
+            )
+        )
+        made_t, made_a, terms = np.empty(w, np.int32), np.empty(w, np.int32), np.empty((w, 4))
+        made = 0
+        if w:
+            pool.reserve_pairs(w)
+            columns = pool.columns
+            made = int(
+                teaching.teach(
+                    columns, self.golds, n, wanting, w, self.bars, by, self.given, np.zeros((n, w), np.uint8),
+                    self.place, pool.fits, pool.grants, self.asked, float(market.judgment_cost), self.seed,
+                    columns.clock[NOW] + market.accept_s, self.round, first, made_t, made_a, terms,
+                )
+            )  # fmt: skip
+        return Taught(made_t[:made], made_a[:made], terms[:made])
+
+
+def _bars(records: Array, golds: Array, tasks: Array) -> Array:
+    """The least ``min_skill`` that open work of each task's project and model asks for; NaN if none does."""
+    bars = np.full(len(golds), np.nan)
+    asking = tasks[~np.isnan(records["min_skill"][tasks])]
+    if len(asking):
+        groups = records["project"].astype(np.int64) << 32 | records["model"]
+        skill = records["min_skill"][asking]
+        for group in np.unique(groups[golds]):
+            beside = groups[asking] == group
+            if beside.any():
+                bars[groups[golds] == group] = skill[beside].min()
+    return bars
