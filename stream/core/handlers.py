@@ -42,7 +42,8 @@ def _waits(intake: "Intake", pool: PoolState, task: str, topic: str, offset: int
         intake.reject(topic, offset, pool.key, value, "too_old", message)
         return
     until = intake.now + intake.market.reference_wait_s
-    pool.waiting.setdefault(task, []).append(Waiting(topic, offset, bytes(value), until))
+    headers = tuple((name, content) for name, content in intake.current.headers)
+    pool.waiting.setdefault(task, []).append(Waiting(topic, offset, bytes(value), until, headers))
     pool.dirty_waiting.add(task)
 
 
@@ -181,6 +182,7 @@ def _created(
     if waiting is not None:
         pool.dirty_waiting.add(name)
         for w in waiting:
+            intake.waited[w.topic, w.offset] = w.headers
             intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
 
 

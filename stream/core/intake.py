@@ -16,7 +16,7 @@ from stream import events as wire
 from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, Source, rules_of
 from stream.core.handlers import HANDLERS
 from stream.core.partitioning import partition_of
-from stream.core.pools import Array, IdRefused, PoolState
+from stream.core.pools import Array, Headers, IdRefused, PoolState
 from stream.settings import Market
 
 NO_TASKS = np.zeros(1, TASK)
@@ -51,6 +51,8 @@ class Intake:
         self.keys: dict[bytes | None, str | None] = {}
         self.events = 0
         self.resumed: set[str] = set()  # pools that an operator wants to go on
+        self.current: Record  # the record at hand
+        self.waited: dict[tuple[str, int], Headers] = {}  # of records of earlier rounds
 
     # ------------------------------------------------------------------ the input of a topic
     def take(self, topic: str, records: Sequence[Record]) -> None:
@@ -93,6 +95,7 @@ class Intake:
             run = runs.get(event.pool)
             if run is None:
                 run = runs[event.pool] = Run()
+            self.current = record
             self.handle(pool, run, event, topic, record.offset, value)  # type: ignore[arg-type]
 
     def handle(
@@ -190,6 +193,7 @@ class Intake:
             else:
                 pool.waiting[task] = waiting[len(late) :]
             for w in late:
+                self.waited[w.topic, w.offset] = w.headers
                 message = (
                     f"no task {task!r} was created within {self.market.reference_wait_s:g} s: create the task, then "
                     "send the event again"

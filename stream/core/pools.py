@@ -28,6 +28,9 @@ Array = npt.NDArray[Any]
 
 EVERY_SKILL = "*"
 
+#: Of a Kafka record.
+Headers = tuple[tuple[str, bytes | None], ...]
+
 
 class Demand(NamedTuple):
     """What a task asks of whoever judges it."""
@@ -54,6 +57,7 @@ class Waiting(NamedTuple):
     offset: int
     value: bytes
     until: float
+    headers: Headers = ()
 
 
 class IdRefused(ValueError):

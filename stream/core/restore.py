@@ -160,7 +160,7 @@ def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
 def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for name, value in zip(names, values, strict=True):
         stored = msgspec.json.decode(value[1:], type=list[WaitingRow])
-        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value.encode(), w.until) for w in stored]
+        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value.encode(), w.until, w.headers) for w in stored]
 
 
 def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:

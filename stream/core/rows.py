@@ -32,7 +32,7 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
-from stream.core.pools import Array, PoolState
+from stream.core.pools import Array, Headers, PoolState
 
 VERSION = 1
 NUL = b"\0"
@@ -73,13 +73,14 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     now: float
 
 
-class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A waiting event as it is stored."""
 
     topic: str
     offset: int
     value: str
     until: float
+    headers: Headers = ()
 
 
 _encode = msgspec.json.encode
@@ -146,7 +147,10 @@ def waiting_row(pool: PoolState, name: str) -> Row:
     waiting = pool.waiting.get(name)
     if waiting is None:
         return key(b"w", pool, name), None
-    stored = [WaitingRow(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until) for w in waiting]
+    stored = [
+        WaitingRow(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until, headers=w.headers)
+        for w in waiting
+    ]
     return key(b"w", pool, name), bytes([VERSION]) + _encode(stored)
 
 

@@ -222,7 +222,7 @@ class Shard:
         return RoundResult(
             rows=rows,
             outputs=outbox.topics,
-            dead_letters=self._dead_letters(intake.rejected, ranges),
+            dead_letters=self._dead_letters(intake, ranges),
             wakeup=self.wakeup,
             completed=completed,
             drifts=outbox.drifts,
@@ -291,11 +291,12 @@ class Shard:
             Position(offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now)
         )
 
-    def _dead_letters(self, rejected: list[Rejected], ranges: dict[str, Range | None]) -> list[DeadLetter]:
-        """Original key, value and headers, and what was wrong; a record that had to wait has lost its headers."""
+    def _dead_letters(self, intake: Intake, ranges: dict[str, Range | None]) -> list[DeadLetter]:
+        """Original key, value and headers, and what was wrong."""
+        rejected = intake.rejected
         wanted = {(letter.topic, letter.offset) for letter in rejected}
-        original = {
-            (topic, record.offset): list(record.headers)
+        original = intake.waited | {
+            (topic, record.offset): tuple(record.headers)
             for topic, given in ranges.items()
             if given is not None and wanted
             for record in given.records

@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": ("stream.shell.admin:doctor", "Say what is wrong with broker, topics and settings."),
     "why": ("stream.shell.why:why", "Explain an assignment."),
     "import": ("stream.shell.import_command:import_", "Send a CSV file of tasks, people or past judgments."),
+    "skills": ("stream.shell.skills:skills", "Print what is known about people's skills."),
     "dlt": ("stream.shell.dlt:dlt", "List, show and replay records that could not be used."),
     "audit": ("stream.shell.audit:audit", "Check the promises from outside, by reading the topics."),
     "evaluate": ("stream.shell.evaluate:evaluate", "Measure labels and people against known answers."),

@@ -1,14 +1,15 @@
 """A market played through before the group is joined, so that no real round has to wait for a compiler.
 
 Numba compiles a kernel when it is first called with some types. The rehearsal calls all that rounds call, in
-the way they call it: every kind of event, matching with and without a model, in full and by sample, expiry,
-the rows and their restoration. What it compiles is kept on disk; the next start only loads it.
+the way they call it: every kind of event, matching with and without classes, in full and by sample, tasks of known
+answer, expiry, the rows and their restoration. What it compiles is kept on disk; the next start only loads it.
 """
 
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from kernels import skill
 from stream import events as wire
 from stream.core.batch import Range
 from stream.core.partitioning import partition_of
@@ -73,7 +74,9 @@ def _script(stage: _Stage) -> None:
         return event
 
     tasks: list[wire.Event] = [
-        wire.ProjectSet(pool=POOL, at=AT, project="p", budget=100_000, max_per_annotator=10_000),
+        wire.ProjectSet(
+            pool=POOL, at=AT, project="p", budget=100_000, max_per_annotator=10_000, gold_rate=0.9
+        ),
         wire.TaskCreated(pool=POOL, at=AT, task="plain", project="p", skill="s", overlap=2, requires=("x",)),
     ]
     tasks += [
@@ -84,9 +87,20 @@ def _script(stage: _Stage) -> None:
         )
         for number, classes in enumerate((2, 2, 2, 3, 5))
     ]  # fmt: skip
-    stage.round(AT, tasks, people(4))
+    tasks += [
+        wire.TaskCreated(
+            pool=POOL, at=AT, task=f"g{number}", project="p", skill="s2", classes=2, purpose="gold", label=1
+        )
+        for number in range(3)
+    ]
+    tasks.append(
+        wire.TaskCreated(pool=POOL, at=AT, task="hard", project="p", skill="s2", classes=2, min_skill=0.95)
+    )
+    seeded = wire.SkillSeeded(pool=POOL, at=AT, annotator="a0", skill="s2", accuracy=0.9, weight=5.0)
+    stage.round(AT, tasks, [*people(4), seeded])
     stage.round(AT + 1, (), [about(wire.AssignmentAccepted, "t0", f"a{n}", AT + 1) for n in range(4)])
-    answers = [
+    answers = [about(wire.JudgmentSubmitted, "g0", f"a{n}", AT + 2, label=n % 2) for n in range(4)]
+    answers += [
         about(wire.JudgmentSubmitted, f"t{t}", f"a{n}", AT + 2, label=(t + n) % 2, duration_s=5.0)
         for t in range(5)
         for n in range(4)
@@ -101,6 +115,8 @@ def _script(stage: _Stage) -> None:
         ],
         [
             about(wire.JudgmentCorrected, "t0", "a0", AT + 3, label=1),
+            about(wire.JudgmentScored, "plain", "a0", AT + 3, score=0.5, source="metric"),
+            wire.TruthSet(pool=POOL, at=AT + 3, task="g0", label=0),
             about(wire.JudgmentRetracted, "t0", "a1", AT + 3),
             about(wire.AssignmentExtended, "t4", "a2", AT + 3),
             about(wire.AssignmentDeclined, "plain", "a3", AT + 3, reason="broken"),
@@ -138,6 +154,7 @@ def rehearse(market: Market) -> None:
     """
     stage = _Stage(market)
     _script(stage)
+    skill.known(stage.shard.pools[POOL].columns.skills, 0, 0)  # what a drift alarm says
     successor = Shard(stage.shard.partition, market, 1)
     for table, key, value in stage.rows:
         successor.restore(table, key, value)

@@ -25,6 +25,7 @@ TOPIC_OF = {
     "consensus_revised": topics.CONSENSUS,
     "task_settled": topics.CONSENSUS,
     "task_blocked": topics.CONSENSUS,
+    "skill_drifted": topics.CONSENSUS,
 }
 Fields = dict[str, Any]
 

@@ -4,7 +4,7 @@ import pytest
 
 from stream.core.shard import InputHole, Range, Shard
 from stream.settings import Market
-from stream.topics import TASKS
+from stream.topics import TABLES, TASKS
 from tests.core.histories import Record
 
 
@@ -17,6 +17,21 @@ def test_a_dead_letter_keeps_the_original_key_value_and_headers() -> None:
     assert (letter.topic, letter.key, letter.value) == (f"{TASKS}-dlt", b"p", b"{")
     assert letter.headers[0] == ("traceparent", b"00-1")
     assert ("reason", b"malformed") in letter.headers
+
+
+def test_a_record_that_waited_for_its_task_keeps_its_headers_through_a_takeover() -> None:
+    shard = Shard(0, Market(reference_wait_s=10.0), 1)
+    shard.restored()
+    value = b'{"type":"task_cancelled","pool":"p","at":1,"task":"t"}'
+    shard.round(Range(0, 1, [Record(0, b"p", value, (("traceparent", b"\xff-1"),))]), None, 1.0, 1.0, True)
+    successor = Shard(0, Market(reference_wait_s=10.0), 1)
+    for table in TABLES:
+        for key, row in shard.rows(table):
+            successor.restore(table, key, row)
+    successor.restored()
+    (letter,) = successor.round(None, None, 20.0, 20.0, True).dead_letters
+    assert letter.headers[0] == ("traceparent", b"\xff-1")
+    assert ("reason", b"unknown_task") in letter.headers
 
 
 def test_a_range_beyond_the_position_is_a_hole_and_changes_nothing() -> None:
