@@ -1,10 +1,9 @@
 """Gold and training: tasks with a known answer, and when an annotator is due one.
 
 The project's ``gold_rate`` is the share of an annotator's work in the project that should be such tasks. It is raised
-where there is more to learn: with L = what an answer would teach, as a share of what it teaches about a newcomer, and
-D = the drift score,
+where there is more to learn: with n the effective sample size (6 for a newcomer) and D the drift score,
 
-    r = gold_rate (1 + 9 L + 9 D), at most max(gold_rate, 1/2), never above 0.95.
+    r = gold_rate (1 + 9 * 6 / n + 9 max(0, 2 D - 1)), at most max(gold_rate, 1/2), never above 0.95.
 
 Every counted judgment of work earns the annotator a credit of r / (1 - r) in the project. At a credit of 1 (less a
 constant of annotator and project, so that not everybody's first comes at the same place) a task is due. Giving it
@@ -20,7 +19,7 @@ import numpy as np
 from kernels.hashing import mix
 from kernels.jit import inner
 from kernels.lifecycle.codes import END_SUBMITTED, NONE, ONE, WORK, ZERO
-from kernels.skill import drift, lesson, refresh
+from kernels.skill import drift, refresh, sample_size
 
 ASKED_FOR = 9.0  # how far a newcomer, and separately an alarm, raises the share
 HALF = 0.5
@@ -35,9 +34,10 @@ def rate(pool, j, m, a):
     """Share of work in project ``j`` that should teach about annotator ``a`` in model ``m``."""
     stated = pool.projects[j].gold_rate
     s = np.int64(pool.skills.seat_of[m, a])
-    raised = min(lesson(pool.skills, m, s) / lesson(pool.skills, m, NONE), 1.0)
+    raised = min(sample_size(pool.skills, m, NONE) / sample_size(pool.skills, m, s), 1.0)
     if s != NONE:
-        raised += min(drift(pool.skills, s), 1.0)
+        # by chance alone the score often reaches a third
+        raised += min(max(2.0 * drift(pool.skills, s) - 1.0, 0.0), 1.0)
     return min(stated * (1.0 + ASKED_FOR * raised), max(stated, HALF), MOST)
 
 

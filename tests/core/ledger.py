@@ -142,8 +142,8 @@ class Ledger:
         """The share of an annotator's work in the project that should teach about them."""
         columns, stated = self.evidence.columns, task.project.gold_rate
         seat = int(columns.seat_of[task.model, annotator.slot])
-        raised = min(skill.lesson(columns, task.model, seat) / skill.lesson(columns, task.model, -1), 1.0)
-        raised += min(skill.drift(columns, seat), 1.0) if seat >= 0 else 0.0
+        raised = min(6.0 / skill.sample_size(columns, task.model, seat), 1.0)
+        raised += min(max(2.0 * skill.drift(columns, seat) - 1.0, 0.0), 1.0) if seat >= 0 else 0.0
         return float(min(stated * (1.0 + 9.0 * raised), max(stated, 0.5), 0.95))
 
     def add_credit(self, project: Project, annotator: Annotator, more: float, most: float = INF) -> None:

@@ -108,6 +108,9 @@ def test_every_task_and_every_live_work_is_in_exactly_one_place(seed: int) -> No
             for project in book.projects.values():
                 record = columns.projects[pool.projects.slots[project.name]]
                 assert (record["live"], record["counted"]) == (project.live, project.counted)
+                assert record["taught"] == project.row
+                for person_name, credit in project.credit.items():
+                    assert columns.credit[project.row, pool.annotators.slots[person_name]] == credit
             live = sum(task.live for task in book.tasks.values())
             assert pool.live == live == sum(len(person.live) for person in book.annotators.values())
 
@@ -211,10 +214,17 @@ def test_histories_reach_every_outcome() -> None:
     reached = set()
     for seed in SEEDS:
         writer = Writer(seed)
-        shard = started(writer)
+        shard, oracle = started(writer), Oracle(PARTITION, MARKET, PARTITIONS)
         for turn in writer.turns(TURNS):
             result = shard.round(*turn)
             writer.told(offered(result))
+            oracle.round(turn.tasks, turn.annotators, turn.now, turn.complete_until, offered(result))
+            for pool, task, person in offered(result):
+                if not oracle.books[pool].tasks[task].is_work:
+                    reached.add("paid" if oracle.books[pool].tasks[task].pairs[person].paid else "examined")
+            reached |= {"scored" for book in oracle.books.values() for t in book.tasks.values()
+                        for pair in t.pairs.values() if pair.score}  # fmt: skip
+            reached |= {"seeded" for book in oracle.books.values() if book.evidence.seeds}
             reached |= set(reasons(result).values())
             for topic in (topics.ASSIGNMENTS, topics.JUDGMENTS, topics.CONSENSUS):
                 for _, value in result.outputs[topic]:
@@ -227,5 +237,5 @@ def test_histories_reach_every_outcome() -> None:
         "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted",
         "submitted", "declined", "expired", "abandoned", "cancel", "pause", "absence", "met_need", "override",
         "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked",
-        "assignment_leased", "work_unavailable", "consensus_revised",
+        "assignment_leased", "work_unavailable", "consensus_revised", "paid", "examined", "scored", "seeded",
     }  # fmt: skip
