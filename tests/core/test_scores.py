@@ -121,7 +121,7 @@ def test_a_fall_is_an_event_with_what_is_known_now_and_a_metric() -> None:
             assert found[0].score >= 1.0 and known.alarms == len(alarms)
             assert (found[0].mean, found[0].low, found[0].high) == (known.mean, known.low, known.high)
             assert found[0].judgments == known.judgments < i
-    assert 1 <= len(alarms) <= 4
+    assert 1 <= len(alarms) <= 6  # a fall by .65, looked for in steps of .2
     assert alarms[0].round < 100 + 40
     assert metrics.registry.get_sample_value("allocator_skill_drifts_total") == len(alarms)
 
