@@ -92,7 +92,12 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 self.app.partitions.answered(topic, partition, sent + faults.clock_offset_s(), state.highwater)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Never fetch the changelogs, which Faust has subscribed to for the assignment's sake."""
+        """Never fetch the changelogs, which Faust has subscribed to for the assignment's sake.
+
+        Returns when the new partitions are taken over. aiokafka would begin its heartbeats only then, and a
+        takeover that lasted longer than the session would end with the member expelled, again and again.
+        """
+        self._consumer._coordinator._start_heartbeat_task()
         try:
             for tp in assigned:
                 if tp.topic not in INPUTS:

@@ -2,12 +2,15 @@
 
 Per key it counts records. Every record gives one output that names the record and the count *after* it, so a
 reader can prove from outside that each input was applied exactly once, in order, on the right state.
-A value ``wake:0.5`` asks for a round half a second later, ``bad`` is a dead letter.
+A value ``wake:0.5`` asks for a round half a second later, ``bad`` is a dead letter. The variable ``COUNTING_RESTORE_S``
+makes a takeover last that long.
 
     python -m tests.shell.counting        a worker with this shard, settings from the environment
 """
 
 import json
+import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -44,6 +47,7 @@ class CountingShard:
             self.restore(table, *row)
 
     def restored(self) -> None:
+        time.sleep(float(os.environ.get("COUNTING_RESTORE_S", "0")))
         self.epoch += 1
 
     def round(
@@ -79,9 +83,7 @@ class CountingShard:
             offsets=ranges, caught_up=caught_up, complete_until=complete_until, events=events,
             dead_letters=len(letters), pools=[], durations_ms={}, software="counting", settings=0,
         )  # fmt: skip
-        rows: list[tuple[bytes, bytes | None]] = [
-            (key, str(self.counts[key]).encode()) for key in sorted(dirty)
-        ]
+        rows: list[tuple[bytes, bytes | None]] = [(key, str(self.counts[key]).encode()) for key in sorted(dirty)]
         return RoundResult(
             rows={"tasks": rows, "annotators": [self._position_row()], "skills": []},
             outputs={JUDGMENTS: outputs, ROUNDS: [(b"round", encode(completed))]},

@@ -155,9 +155,7 @@ def test_a_restart_of_the_broker_loses_nothing(fleet: Fleet, load: Load, broker:
 
 
 @pytest.mark.parametrize("step", ["begin.after", "produce.during", "commit.during", "commit.after"])
-def test_a_worker_that_dies_at_a_step_of_a_round_is_continued_exactly(
-    fleet: Fleet, load: Load, step: str
-) -> None:
+def test_a_worker_that_dies_at_a_step_of_a_round_is_continued_exactly(fleet: Fleet, load: Load, step: str) -> None:
     load.start()
     worker = fleet.start(ALLOCATOR_FAULT_KILL=f"{step}:20")
     assert worker.wait(60) == -signal.SIGKILL
@@ -166,6 +164,16 @@ def test_a_worker_that_dies_at_a_step_of_a_round_is_continued_exactly(
     fleet.start()
     fleet.wait_until_applied()
     assert account(fleet.settings.kafka_bootstrap) == load.sent
+
+
+def test_a_takeover_that_lasts_longer_than_the_session_keeps_its_place_in_the_group(fleet: Fleet) -> None:
+    slow_s = 1.5 * fleet.settings.session_timeout_s
+    worker = fleet.start(COUNTING_RESTORE_S=str(slow_s))
+    assert until(lambda: fleet.owned() == list(range(PARTITIONS)), 40, "all partitions run") > slow_s
+    send(fleet.settings.kafka_bootstrap, TASKS, 0, b"x")
+    fleet.wait_until_applied()
+    assert "Heartbeat failed" not in worker.text()
+    assert worker.text().count("partitions_assigned") == 1
 
 
 def test_a_takeover_that_hangs_is_ended_by_the_watchdog(fleet: Fleet) -> None:
