@@ -275,7 +275,7 @@ class SettingsChanged(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorErased(Event, frozen=True, gc=False, kw_only=True):
-    """Remove this person from state and future outputs."""
+    """Remove this person from the state and from all later outputs; a later event of this id is a new person's."""
 
     annotator: Id
 
@@ -336,7 +336,7 @@ class AssignmentEnded(Output, frozen=True, gc=False, kw_only=True):
     annotator: str
     at: float
     outcome: Literal["submitted", "declined", "expired", "abandoned", "withdrawn"]
-    cause: Literal["cancel", "pause", "absence", "met_need", "override"] | None = None
+    cause: Literal["cancel", "pause", "absence", "met_need", "override", "erased"] | None = None
 
 
 class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
@@ -492,7 +492,7 @@ Result = (
 
 #: Inputs that are part of the contract but whose effect another release brings: dead-lettered until then.
 NOT_SUPPORTED_YET = (
-    TaskReopened, AssignmentPinned, PairForbidden, PairReleased, SettingsChanged, AnnotatorErased,
+    TaskReopened, AssignmentPinned, PairForbidden, PairReleased, SettingsChanged,
 )  # fmt: skip
 
 decode = msgspec.json.Decoder(Input).decode

@@ -32,6 +32,9 @@ REPLAYED = "__streams.replayed.offset"
 #: Header of a replayed input record: the name of the dead letter it was.
 REPLAY_OF = "__streams.replay.of"
 DAY_MS = 86_400_000
+# a row is replaced or removed for good within a day, the tombstone that removes it a day later: that long the id of
+# a person who was erased may stay
+COMPACTION = {"cleanup.policy": "compact", "max.compaction.lag.ms": str(DAY_MS), "delete.retention.ms": str(DAY_MS)}
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +72,7 @@ def topics(settings: Settings) -> list[Topic]:
     def topic(name: str, kind: str, content: str, days: float | None, max_bytes: str) -> Topic:
         config = {"max.message.bytes": max_bytes, "min.insync.replicas": insync}
         if days is None:
-            config |= {"cleanup.policy": "compact"}
+            config |= COMPACTION
         else:
             config |= {"cleanup.policy": "delete", "retention.ms": str(int(days * DAY_MS))}
         return msgspec.convert(

@@ -58,9 +58,18 @@ def _expire(case: Case, pair: object) -> list[Annotator]:
 
 def _go(case: Case, annotator: object) -> None:
     match annotator:
-        case Annotator(is_online=True, present_until=until) if until <= case.round.horizon:
+        case Annotator(watched=at) if at > case.round.horizon:
+            return  # an entry of an earlier session: a later one is due
+        case Annotator(is_online=True, present_until=until):
+            annotator.watched = float("inf")
+            if until > case.round.horizon:
+                annotator.watched = until
+                later(case, until, "presence", annotator)
+                return
             leave(case, annotator, until)
             _return(case, annotator)
+        case Annotator():
+            annotator.watched = float("inf")
 
 
 def _return(case: Case, annotator: object) -> None:

@@ -11,10 +11,12 @@ import msgspec
 
 from stream.audit import people, tasks
 from stream.audit.leases import later
+from stream.audit.market import Pool
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case, DeadLetter, Waiting
 from stream.events import (
     NOT_SUPPORTED_YET,
+    AnnotatorErased,
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
@@ -46,7 +48,8 @@ FORGIVEN = ("internal",)
 def follow(case: Case, record: Record) -> None:
     """Follow one input record."""
     dead = case.round.dead.pop((record.topic, record.offset), None)
-    if dead is not None and (dead.record.key, dead.record.value) != (record.key, record.value):
+    value = None if dead is not None and dead.reason == "erased" else record.value
+    if dead is not None and (dead.record.key, dead.record.value) != (record.key, value):
         case.report(5, "a dead letter with another key or value", record, dead.record)
     if dead is not None and dead.reason in FORGIVEN:
         return
@@ -104,6 +107,9 @@ def _usable(case: Case, record: Record) -> Input | str:
 def _apply(case: Case, record: Record, event: Input) -> str | None:
     """Apply a usable event; return the reason of a dead letter, `WAITS`, or None."""
     pool = case.pool(event.pool)
+    if isinstance(event, AnnotatorErased):
+        _erase(case, pool, record, event)
+        return None
     task = None
     about_task = OF_TASK.get(type(event))
     if about_task is not None:
@@ -124,6 +130,25 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
             if dead is None or dead.reason not in FORGIVEN:
                 _bury(case, waits.record, _apply(case, waits.record, waits.event), dead)
     return reason
+
+
+def _erase(case: Case, pool: Pool, record: Record, event: AnnotatorErased) -> None:
+    """A person is forgotten; events that wait and name them are dead letters."""
+    for place, waiting in list(case.waiting.items()):
+        for waits in [waits for waits in waiting if place[0] == pool.name and _names(waits.event, event.annotator)]:
+            waiting.remove(waits)
+            source = waits.record.topic, waits.record.offset
+            _bury(case, waits.record, "erased", case.round.dead.pop(source, None))
+        if not waiting:
+            del case.waiting[place]
+    people.erased(case, pool, event.annotator, record)
+
+
+def _names(event: Input, person: str) -> bool:
+    lists = (getattr(event, field, ()) for field in ("only", "exclude", "void"))
+    return getattr(event, "annotator", None) == person or any(
+        person in names for names in lists if isinstance(names, tuple)
+    )
 
 
 OF_POOL: dict[type, Callable[..., str | None]] = {

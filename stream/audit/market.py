@@ -113,6 +113,7 @@ class Task:
     announcement: tuple[Record, TaskSettled] | None = None
     posterior: list[float] | None = None
     label: int | None = None
+    watched: float | None = None  # the deadline that the clock is to look at
 
     @property
     def is_work(self) -> bool:
@@ -170,6 +171,7 @@ class Annotator:
     mode: str = "push"
     present_until: float = NEVER
     gone_since: float | None = None
+    watched: float = float("inf")  # when the clock next looks at the presence
     missed: int = 0
     live: dict[str, Pair] = field(default_factory=dict)
 

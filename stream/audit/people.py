@@ -27,6 +27,7 @@ from stream.events import (
 
 COMPLAINTS = ("broken", "unclear")
 NO_TIME = float("inf")
+NOBODY = ""  # no id is empty
 ANSWERED = ("counted", "uncounted", "retracted")
 
 
@@ -49,7 +50,9 @@ def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: 
     annotator.capacity, annotator.mode = event.capacity, event.mode
     annotator.present_until = min(event.at + event.ttl_s, NO_TIME if event.until is None else event.until)
     annotator.gone_since = None
-    later(case, annotator.present_until, "presence", annotator)
+    if annotator.watched > annotator.present_until:  # else an entry is there already, and looks again when it is due
+        annotator.watched = annotator.present_until
+        later(case, annotator.present_until, "presence", annotator)
     for pair in reversed(annotator.offered()):
         if len(annotator.live) > annotator.capacity:
             end(case, pair, "withdrawn:override", because=record)
@@ -79,6 +82,25 @@ def leave(case: Case, annotator: Annotator, since: float, because: Record | None
     if annotator.live:
         annotator.gone_since = since
         later(case, since + case.limits.grace_s, "grace", annotator)
+
+
+def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
+    """Live work ends; whoever has this id later is somebody new, so nothing of the books may point to it."""
+    annotator = pool.annotators.pop(name, None)
+    if annotator is None:
+        return
+    for pair in list(annotator.live.values()):
+        end(case, pair, "withdrawn:erased", because=record)
+    annotator.is_online, annotator.gone_since = False, None
+    case.round.asked.pop((pool.name, name), None)
+    for task in pool.tasks.values():
+        task.pairs.pop(name, None)
+        for listed in ("only", "exclude"):
+            people: frozenset[str] = getattr(task, listed)
+            if name in people:
+                setattr(task, listed, people - {name} | {NOBODY})
+    for project in pool.projects.values():
+        project.used_by.pop(name, None)
 
 
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:

@@ -93,7 +93,8 @@ def _examine(task: Task) -> None:
 
 
 def _watch(case: Case, pool: Pool, task: Task) -> None:
-    if task.due is not None and task.settled is None:
+    if task.due is not None and task.settled is None and task.watched != task.due:
+        task.watched = task.due
         later(case, task.due, "task", (pool, task))
 
 

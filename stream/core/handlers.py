@@ -16,6 +16,7 @@ from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Run, pack_event, pack_task
+from stream.core.erasure import handle_erased
 from stream.core.pools import PoolState, Profile, Waiting
 
 if TYPE_CHECKING:
@@ -411,6 +412,7 @@ HANDLERS: dict[type, Handler] = {
     wire.SkillSeeded: _seeded,
     wire.ProjectSet: _project,
     wire.AnnotatorSet: _annotator,
+    wire.AnnotatorErased: handle_erased,
     wire.PoolPaused: _pool(True),
     wire.PoolResumed: _pool(False),
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),

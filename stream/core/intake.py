@@ -50,6 +50,7 @@ class Intake:
         self.runs: dict[str, Run] = {}
         self.keys: dict[bytes | None, str | None] = {}
         self.events = 0
+        self.erased = 0
         self.resumed: set[str] = set()  # pools that an operator wants to go on
         self.current: Record  # the record at hand
         self.waited: dict[tuple[str, int], Headers] = {}  # of records of earlier rounds

@@ -7,11 +7,15 @@ first: which slot comes next depends on the set of free slots alone, never on th
 import heapq
 from collections.abc import Sequence
 
+#: No id is empty.
+NOBODY = ""
+
 
 class Names:
     """A map between ids and slots.
 
-    ``used`` is one more than the highest slot ever taken; ``ids[slot]`` is None for a free slot.
+    ``used`` is one more than the highest slot ever taken; ``ids[slot]`` is None for a free slot, ``NOBODY`` for one
+    that stays taken although its id is forgotten.
     """
 
     __slots__ = ("free", "ids", "slots")
@@ -52,6 +56,16 @@ class Names:
         for name, slot in zip(names, slots, strict=True):
             ids[slot] = name
         self.slots.update(zip(names, slots, strict=True))
+
+    def disown(self, slot: int) -> None:
+        """The id means nobody from now on; it can still be read from ``ids`` until ``forget``."""
+        del self.slots[self.ids[slot] or ""]
+
+    def forget(self, slot: int) -> None:
+        """Keep a slot taken by nobody."""
+        if slot >= len(self.ids):
+            self.ids.extend([None] * (slot + 1 - len(self.ids)))
+        self.ids[slot] = NOBODY
 
     def close(self, used: int) -> None:
         """After restoring: every slot below ``used`` that no row named is free."""

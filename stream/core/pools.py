@@ -123,6 +123,7 @@ class PoolState:
         self.waiting: dict[str, list[Waiting]] = {}
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
+        self.erased: dict[int, str] = {}  # annotators erased in this round, by slot
         self.asked: dict[int, int] = {}  # annotator -> how much was asked in this round
         self.limited = 0
         self.taught = 0

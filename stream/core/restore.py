@@ -157,6 +157,14 @@ def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
         pool.name_model(m, owner, classes)
 
 
+def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for value in values:
+        slot = SLOT.unpack(value)[1]
+        pool.annotators.forget(slot)
+        pool.reserve_annotators(slot + 1)
+        pool.columns.annotators["profile"][slot] = 0
+
+
 def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for name, value in zip(names, values, strict=True):
         stored = msgspec.json.decode(value[1:], type=list[WaitingRow])
@@ -169,8 +177,8 @@ def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
 
 #: Kinds in the order in which they must be loaded: what is referred to comes first.
 LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
-    ("p", _load_pool), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators), ("m", _load_models),
-    ("e", load_seats), ("t", load_tasks), ("w", _load_waiting), ("g", _load_gone),
+    ("p", _load_pool), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators), ("x", _load_erased),
+    ("m", _load_models), ("e", load_seats), ("t", load_tasks), ("w", _load_waiting), ("g", _load_gone),
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from stream.core.matching import Matched
 from stream.core.pools import Array, PoolState
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
-CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override")
+CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
 

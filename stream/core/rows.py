@@ -9,6 +9,7 @@
 | tasks      | w    | events waiting for this task (JSON)                                                |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
+| annotators | x    | slot of an erased annotator                                                        |
 | annotators | j    | slot, PROJECT, task defaults (JSON)                                                |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
 | annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
@@ -32,6 +33,7 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
+from stream.core.names import NOBODY
 from stream.core.pools import Array, Headers, PoolState
 
 VERSION = 1
@@ -105,6 +107,10 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         rows["tasks"].append(waiting_row(pool, name))
     for name in sorted(pool.dirty_gone):
         rows["tasks"].append(gone_row(pool, name))
+    for slot, name in pool.erased.items():  # before rows of annotators: the same id may be somebody new already
+        rows["annotators"].append((key(b"a", pool, name), None))
+        pool.annotators.forget(slot)
+    pool.erased.clear()
     rows["annotators"] += annotator_rows(pool, _take(c.dirty_annotators))
     rows["annotators"] += project_rows(pool, _take(c.dirty_projects))
     if pool.dirty or len(tasks):
@@ -228,6 +234,9 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
         for name in ("limited", "taught")
     )
     for i, (slot, profile) in enumerate(zip(slots.tolist(), records["profile"].tolist(), strict=True)):
+        if pool.annotators.ids[slot] == NOBODY:
+            rows.append((key(b"x", pool, str(slot)), SLOT.pack(VERSION, slot)))
+            continue
         shares = b"".join(
             SHARE.pack(j, int(c.share[row, slot])) for row, j in limited.items() if c.share[row, slot]
         )

@@ -48,6 +48,7 @@ class RoundResult(NamedTuple):
     wakeup: float | None
     completed: wire.RoundCompleted
     drifts: int = 0
+    erased: int = 0  # persons: copies of rows from before this round should go
 
 
 def no_timer() -> float:
@@ -226,6 +227,7 @@ class Shard:
             wakeup=self.wakeup,
             completed=completed,
             drifts=outbox.drifts,
+            erased=intake.erased,
         )
 
     def _market(

@@ -99,6 +99,7 @@ class Partition:
         self._committed_at = 0.0  # monotonic
         self._apply_s = 0.0
         self.waiting_since: float | None = None  # monotonic; oldest uncommitted input
+        self.erasures = 0  # persons erased here: snapshots from before name them
         self.stalled: dict[str, str] = {}  # pools without offers, and why
 
     # ------------------------------------------------------------------ input
@@ -304,6 +305,7 @@ class Partition:
             if taken
         }
         self._report(result)
+        self.erasures += result.erased
         events = sum(map(len, inputs.values()))
         if not self._suspect:  # what a careful round costs says nothing about others
             self._budget.spent(events, self._apply_s)

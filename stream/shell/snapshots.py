@@ -3,6 +3,7 @@
     every `snapshot_s`, one partition after the other:   portion ─ pause ─ portion ─ … ─ file
     at the end of a drain:                               all partitions that have changed, without pauses
     at a takeover:                                       file ─ check ─ rows, then the changelogs from its offsets
+    when a person was erased:                            the file is removed and written anew, within a second
 
 A portion is made while its partition is between two rounds, and takes about a millisecond; the pause after it is
 several times as long. Writing, checksums and syncing are a thread's business. Whatever fails is logged and counted and
@@ -37,6 +38,7 @@ PORTION = 512  # rows: about a millisecond
 PAUSE = 4.0  # of the time of a portion: what a snapshot leaves to the rounds
 LEAST_PAUSE_S = 0.005
 ASK_AGAIN_S = 60.0
+SWEEP_S = 3600.0  # how often files are looked for that nobody can use any more
 TURN_S = 1.0  # how often somebody looks whether a snapshot is due
 
 
@@ -92,6 +94,7 @@ class Snapshots:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._deployment: Deployment | None = None
         self._asking = asyncio.Lock()
+        self._erased: dict[int, int] = {}  # partition -> erasures that its snapshot knows of
         self._written: dict[int, tuple[float, dict[str, int]]] = {}  # partition -> monotonic time, offsets
 
     def path(self, partition: int) -> Path:
@@ -156,16 +159,23 @@ class Snapshots:
             return
         while await self._known() is None:
             await asyncio.sleep(ASK_AGAIN_S)
-        started = time.monotonic()
+        started = swept = time.monotonic()
         await asyncio.to_thread(self._sweep)
         while True:
             await asyncio.sleep(min(TURN_S, self._settings.snapshot_s))
+            if time.monotonic() - swept > SWEEP_S:
+                swept = time.monotonic()
+                await asyncio.to_thread(self._sweep)
             running = {partition.number: partition for partition in partitions.running()}
             for number in self._written.keys() - running.keys():
                 del self._written[number]
             for number, partition in running.items():
                 written_at, offsets = self._written.get(number, (started, {}))
                 is_due = time.monotonic() - written_at >= self._settings.snapshot_s
+                if partition.erasures != self._erased.get(number, 0):
+                    self._erased[number] = partition.erasures
+                    await asyncio.to_thread(self._remove, self.path(number))
+                    is_due, offsets = True, {}
                 if is_due and offsets != partition.producer.ends:
                     await self._write(partition, partitions)
                 del partition
@@ -173,7 +183,7 @@ class Snapshots:
     async def _write(self, partition: "Partition", partitions: "Partitions") -> None:
         """One snapshot in portions between rounds; given up when the partition is no longer here."""
         began = time.monotonic()
-        shard = partition.shard
+        shard, erasures = partition.shard, partition.erasures
         loop = asyncio.get_running_loop()
 
         def start() -> tuple[Header, Iterator[list[Row]], list[Row] | None]:
@@ -184,7 +194,8 @@ class Snapshots:
         try:
             writer = await loop.run_in_executor(self._thread, Writer, self.path(partition.number), header)
             while rows is not None:
-                if partition not in partitions.running() or partition.shard is not shard:
+                gone = partition not in partitions.running() or partition.shard is not shard
+                if gone or partition.erasures != erasures:
                     await loop.run_in_executor(self._thread, writer.abandon)
                     return
                 await loop.run_in_executor(self._thread, writer.write, rows)
@@ -193,6 +204,9 @@ class Snapshots:
                 took_s = time.perf_counter() - begun
                 await asyncio.sleep(max(LEAST_PAUSE_S, PAUSE * took_s))
             size = await loop.run_in_executor(self._thread, writer.finish)
+            if partition.erasures != erasures:
+                await loop.run_in_executor(self._thread, self._remove, self.path(partition.number))
+                return
         except asyncio.CancelledError:
             if writer is not None:
                 writer.abandon()
@@ -265,7 +279,15 @@ class Snapshots:
         for file in self._folder.glob(f"{self._settings.app_id}-*.snapshot*"):
             limit_s = 3600.0 if file.suffix == ".tmp" else deployment.tombstones_s
             try:
-                if time.time() - file.stat().st_mtime > limit_s:
-                    file.unlink(missing_ok=True)
-            except OSError as error:
-                log.warning("snapshot_not_removed", file=str(file), error=error.strerror or str(error))
+                is_old = time.time() - file.stat().st_mtime > limit_s
+            except FileNotFoundError:
+                continue
+            if is_old:
+                self._remove(file)
+
+    @staticmethod
+    def _remove(file: Path) -> None:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("snapshot_not_removed", file=str(file), error=error.strerror or str(error))

@@ -282,6 +282,7 @@ KINDS = {
     "judgment_submitted": (30, Writer.label),
     "judgment_corrected": (3, Writer.label),
     "judgment_retracted": (2, Writer.pair),
+    "annotator_erased": (0.7, Writer.person),
     "judgment_scored": (3, Writer.scored),
     "skill_seeded": (1.5, Writer.seeded),
     "pair_forbidden": (0.3, Writer.forbidden),

@@ -29,6 +29,7 @@ class Ledger:
         self.taught = 0
         self.given: set[str] = set()  # who got a task of known answer in this round
         self.bars: dict[tuple[str, str, int], float] = {}
+        self.people = 0  # ever known, erased ones included
         self.clear()
 
     def clear(self) -> None:
@@ -48,7 +49,8 @@ class Ledger:
         if name not in self.annotators:
             if len(name.encode()) > wire.ID_BYTES:
                 raise Rejection("malformed")
-            self.annotators[name] = Annotator(name, len(self.annotators))
+            self.annotators[name] = Annotator(name, self.people)
+            self.people += 1
         return self.annotators[name]
 
     def project(self, name: str) -> Project:

@@ -176,6 +176,33 @@ class Book(Offering):
         elif annotator.online:
             self.leave(annotator, self.now)
 
+    def erased(self, name: str) -> None:
+        for task_name, waiting in list(self.waiting.items()):
+            gone = [waits for waits in waiting if name in named(waits.event)]
+            self.oracle.rejected.update({(waits.topic, waits.offset): "erased" for waits in gone})
+            self.waiting[task_name] = [waits for waits in waiting if waits not in gone]
+            if not self.waiting[task_name]:
+                del self.waiting[task_name]
+        annotator = self.annotators.pop(name, None)
+        if annotator is None:
+            return
+        for task, pair in reversed(list(annotator.live)):
+            self.end(task, pair, "withdrawn", "withdrawn", "erased")
+            self.review(task)
+        if annotator in self.asked:
+            self.asked.remove(annotator)
+        nobody = f"\0{annotator.slot}"  # no id has so few letters and a NUL in these histories
+
+        def renamed(people: frozenset[str]) -> frozenset[str]:
+            return frozenset(nobody if person == name else person for person in people)
+
+        for task in self.tasks.values():
+            task.pairs = {nobody if who == name else who: pair for who, pair in task.pairs.items()}
+            task.only, task.exclude = renamed(task.only), renamed(task.exclude)
+        for project in self.projects.values():
+            project.closed.pop(name, None)
+            project.credit.pop(name, None)
+
     def requested(self, annotator: Annotator, event: wire.WorkRequested) -> None:
         annotator.asked += event.count
         annotator.projects = event.projects
@@ -254,8 +281,15 @@ class Book(Offering):
         del self.tasks[task.name]
         self.slots.release(task.slot)
         if task.project.is_limited:
-            task.project.closed.update(pair.annotator.name for pair in task.pairs.values() if pair.counted)
+            task.project.closed.update(name for name, pair in task.pairs.items() if pair.counted)
         self.gone[task.name] = self.now + self.market.settled_retention_s
+
+
+def named(event: Any) -> set[str]:
+    """Annotators that an event speaks of."""
+    lists = (getattr(event, field, ()) for field in ("only", "exclude", "void"))
+    listed = {name for names in lists if names is not UNSET for name in names}
+    return listed | {getattr(event, "annotator", "")}
 
 
 def _beliefs(classes: int) -> tuple[Any, Any]:

@@ -115,6 +115,8 @@ class Oracle:
                 until = self.now + self.market.reference_wait_s
                 book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until))
                 return
+        if isinstance(event, wire.AnnotatorErased):
+            return book.erased(event.annotator)
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
