@@ -1,12 +1,14 @@
 """The command: the large run, the trials, the two runs that must be found guilty, one verdict."""
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from types import FrameType
 
 import click
 import msgspec
@@ -67,6 +69,7 @@ def main(
     Starts brokers and workers of its own. The last line is one JSON object {figures, bars, ok}; exits 1 when a
     judge has found something, a fault of the matrix never had its effect, or the run stays below its bars.
     """
+    signal.signal(signal.SIGTERM, _leave)
     folder = Path(tempfile.mkdtemp(prefix="allocator-chaos-"))
     started = time.monotonic()
 
@@ -93,6 +96,11 @@ def main(
         say(words)
     click.echo(msgspec.json.encode(verdict).decode())
     sys.exit(0 if verdict.ok else 1)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Workers and brokers must not outlive the command."""
+    raise SystemExit(128 + number)
 
 
 def _try(name: str, trial: Trial, folder: Path, say: Callable[[str], None]) -> tuple[str, bool, str]:

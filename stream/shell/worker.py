@@ -161,7 +161,6 @@ def _arm() -> None:
     if wanted != faults.Faults():
         log.warning("faults_armed", faults=msgspec.to_builtins(wanted))
         faults.arm(wanted)
-        planted.plant(wanted)
 
 
 def run(
@@ -193,6 +192,7 @@ def run(
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:
         prepare(settings)
+        planted.plant(faults.armed())  # not sooner: the market of the rehearsal makes offers too
         asyncio.run(_run(settings, shards))
     except Exception as error:
         leave_for(error, "worker_failed")
