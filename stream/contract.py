@@ -35,6 +35,24 @@ input topic accepts every input event; order is kept within one topic and partit
 """
 
 
+READING = """\
+## Reading each output once
+
+With `isolation.level=read_committed` every output is there exactly once. A reader that may see a record again, because
+it keeps its place elsewhere than its results, knows it by its identity: the same identity is the same record. It
+follows from the input and the round, never from chance or from the process that wrote it.
+
+A reader that can't leave out aborted transactions also sees rounds that were never committed: a worker that died
+within round 17 leaves a part of it, and its successor publishes another round 17 behind it, which may say something
+else. For such a reader, of two records with one identity the one with the higher offset counts; a round counts once
+a record of a later round is there; and an `assignment` (`partition-round-index`) whose index is not below the sum of
+`offers` in the last `round_completed` of that round was never made.
+
+| output | identity |
+|---|---|
+"""
+
+
 def tag(event: type) -> str:
     """The value of ``type`` of an event."""
     return str(event.__struct_config__.tag)  # type: ignore[attr-defined]
@@ -127,6 +145,9 @@ def render(samples: Mapping[str, bytes]) -> str:
     for topic in topics(Settings()):
         config = ", ".join(f"{name}={value}" for name, value in sorted(topic.config.items()))
         lines.append(f"| `{topic.name}` | {topic.content} | {config} |")
+    lines += ["", READING.rstrip()]
+    for event, fields in events.IDENTITY.items():
+        lines.append(f"| `{tag(event)}` | " + ", ".join(f"`{field}`" for field in fields) + " |")
     lines += ["", "## Input events", "", "Every input event has these fields, and those of its type.", ""]
     lines += _fields(events.Event)
     for event in get_args(events.Input):
@@ -136,7 +157,7 @@ def render(samples: Mapping[str, bytes]) -> str:
     lines += _fields(events.Output)
     for event in get_args(events.Result):
         lines += _event(event, events.Output if issubclass(event, events.Output) else None, samples)
-    for part in (events.Source, events.PoolRound):
+    for part in (events.Source, events.PoolRound, events.StalledPool):
         lines += [f"### {part.__name__}", "", _sentence(part), "", *_fields(part)]
     return "\n".join(lines).rstrip() + "\n"
 

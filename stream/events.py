@@ -465,7 +465,8 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     ``offsets`` maps each input topic to the half-open range [start, end) it consumed; each start equals the
     previous end. ``complete_until`` is the time up to which the input was known to be complete: leases whose
     deadline is later do not expire in this round; ``caught_up`` says that no input was waiting. ``stalled`` names
-    the pools that get no offers because solving their market has failed.
+    the pools that get no offers because solving their market has failed. ``lost`` names input that retention had
+    removed and an operator has given up before this round: there the previous end is its start, its end this start.
     """
 
     partition: int
@@ -483,12 +484,29 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     software: str
     settings: int
     stalled: list[StalledPool] = []
+    lost: dict[str, tuple[int, int]] = {}
 
 
 Result = (
     AssignmentOffered | AssignmentLeased | AssignmentEnded | WorkUnavailable | DecisionMade | JudgmentSettled
     | ConsensusUpdated | ConsensusRevised | TaskSettled | TaskBlocked | SkillDrifted | RoundCompleted
 )  # fmt: skip
+
+#: Fields that together tell an output from every other one of its type, in whatever attempt at its round.
+IDENTITY: dict[type, tuple[str, ...]] = {
+    AssignmentOffered: ("assignment",),
+    AssignmentLeased: ("assignment", "submit_by"),
+    AssignmentEnded: ("assignment",),
+    WorkUnavailable: ("pool", "annotator", "round"),
+    DecisionMade: ("assignment",),
+    JudgmentSettled: ("source",),
+    ConsensusUpdated: ("pool", "task", "round"),
+    ConsensusRevised: ("pool", "task", "round"),
+    TaskSettled: ("pool", "task", "round"),
+    TaskBlocked: ("pool", "task", "round"),
+    SkillDrifted: ("pool", "annotator", "skill", "round", "judgments"),
+    RoundCompleted: ("partition", "round"),
+}
 
 #: Inputs that are part of the contract but whose effect another release brings: dead-lettered until then.
 NOT_SUPPORTED_YET = (

@@ -197,6 +197,11 @@ class Audit:
             self._report(0, f"a round of partition {now.partition}", this.record)
         for topic, (start, end) in now.offsets.items():
             expected = self._position.get(topic, start)
+            lost = now.lost.get(topic)
+            if lost is not None:  # an operator has given it up
+                if lost[0] != expected or lost[1] < lost[0]:
+                    self._report(0, f"{topic} from {lost[0]} to {lost[1]} is lost, it stood at {expected}", this.record)
+                expected = lost[1]
             if topic not in INPUTS or start != expected or end < start:
                 records = [this.record] if previous is None else [previous.record, this.record]
                 self._report(0, f"{topic} from {start} to {end}, expected from {expected}", *records)

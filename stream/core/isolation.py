@@ -158,6 +158,7 @@ class _Kept:
             self._rows += [(table, row) for row in shard.rows(table)]
         shard.pools = pools
         self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.due)
+        self._lost = dict(shard.lost)
 
     def put_back(self) -> None:
         """Let the shard be as it was."""
@@ -170,7 +171,7 @@ class _Kept:
             shard.pools.pop(name, None)
         shard.pools |= built.pools
         position, shard.round_number, shard.epoch, shard.now, due = self._stood
-        shard.position, shard.due = dict(position), dict(due)
+        shard.position, shard.due, shard.lost = dict(position), dict(due), dict(self._lost)
 
 
 class _Careful(Intake):

@@ -66,13 +66,17 @@ class NewerRow(RowError):
     """A newer version of this software wrote a row: only an upgrade helps."""
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a partition stands: the row that makes a round's input count once."""
+class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a partition stands: the row that makes a round's input count once.
+
+    ``lost`` maps an input topic to the offsets [start, end) that an operator has given up; the next round says so.
+    """
 
     offsets: dict[str, int]
     round: int
     epoch: int
     now: float
+    lost: dict[str, tuple[int, int]] = {}
 
 
 class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

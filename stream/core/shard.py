@@ -83,6 +83,7 @@ class Shard:
         self.pools: dict[str, PoolState] = {}
         self.due: dict[str, float] = {}  # when the clock next concerns each pool
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
+        self.lost: dict[str, tuple[int, int]] = {}  # input given up since the last round
         self.round_number = 0
         self.epoch = 0
         self.now = 0.0
@@ -116,6 +117,7 @@ class Shard:
             position = self._restorer.position
             if position is not None:
                 self.position |= position.offsets
+                self.lost = dict(position.lost)
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
             self.due = {name: pool.earliest for name, pool in self.pools.items()}
@@ -206,6 +208,7 @@ class Shard:
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
+        lost, self.lost = self.lost, {}
         rows["annotators"].append(self._position_row())
         finished = self.timer()
         completed = wire.RoundCompleted(
@@ -218,6 +221,7 @@ class Shard:
                 "rows": (finished - matched) * 1e3,
             },
             software=stream.__version__, settings=self.market.version, stalled=self.stalls.published(),
+            lost=lost,
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
         return RoundResult(
@@ -290,7 +294,9 @@ class Shard:
 
     def _position_row(self) -> Row:
         return position_row(
-            Position(offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now)
+            Position(
+                offsets=self.position, round=self.round_number, epoch=self.epoch, now=self.now, lost=self.lost
+            )
         )
 
     def _dead_letters(self, intake: Intake, ranges: dict[str, Range | None]) -> list[DeadLetter]:

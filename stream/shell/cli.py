@@ -13,6 +13,7 @@ COMMANDS = {
     "kafka": ("stream.shell.admin:kafka", "Start or stop a local development broker."),
     "topics": ("stream.shell.admin:topics", "Create the topics, or check them."),
     "doctor": ("stream.shell.admin:doctor", "Say what is wrong with broker, topics and settings."),
+    "position": ("stream.shell.position:position", "Go on behind input that retention has removed."),
     "why": ("stream.shell.why:why", "Explain an assignment."),
     "import": ("stream.shell.import_command:import_", "Send a CSV file of tasks, people or past judgments."),
     "skills": ("stream.shell.skills:skills", "Print what is known about people's skills."),

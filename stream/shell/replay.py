@@ -160,6 +160,8 @@ class Replay:
 
 
 def _has_home(letter: Letter) -> bool:
-    """Whether it says where it came from, and has a key or a value that could go back."""
+    """Whether it says where it came from, and has a record that could go back; that of an erased person is left out."""
+    if letter.reason == "erased":
+        return False
     came_from_input = letter.source_topic in INPUTS and dead_letters(letter.source_topic) == letter.topic
     return came_from_input and not (letter.key is None and letter.value is None)

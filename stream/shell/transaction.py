@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from stream.core.rows import Row
 from stream.core.shard import RoundResult
 from stream.settings import Settings
 from stream.shell import clients, faults
@@ -84,6 +85,13 @@ class Producer:
             self._pack(batches, letter.topic, [(letter.key, letter.value)], stamp, letter.headers)
             count += 1
         return Encoded(batches, count)
+
+    def encode_rows(self, rows: dict[str, list[Row]], at: float) -> Encoded:
+        """Pack rows of tables alone."""
+        batches: list[tuple[str, Any]] = []
+        for table, changed in rows.items():
+            self._pack(batches, changelog(self._settings, table), changed, int(at * 1000))
+        return Encoded(batches, sum(map(len, rows.values())))
 
     def _pack(
         self,
