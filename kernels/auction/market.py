@@ -13,6 +13,8 @@ import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
 from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.paths import Search
+from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
 from kernels.auction.validation import check_array, check_market, check_targets
@@ -105,6 +107,15 @@ class Market:
             shortlist=np.empty(0, ARC),
             listed=np.empty(0, LISTED),
         )
+        self._search = Search(
+            task=np.full(m, np.inf),
+            annotator=np.full(n, np.inf),
+            task_arc=np.empty(m, np.int32),
+            annotator_arc=np.empty(n, np.int32),
+            annotator_row=np.empty(n, np.int32),
+            key=np.empty(0),
+            node=np.empty(0, np.int32),
+        )
         start = np.flatnonzero(tasks["demand"])
         self._waiting = start.size
         self._desk.queue[: start.size] = start
@@ -121,6 +132,12 @@ class Market:
         longest = max(room.max(initial=0), self._row_room.max(initial=0)) + self._desk.pick.size
         if self._desk.surplus.size < longest + 1:
             self._desk = self._desk._replace(surplus=np.empty(longest + 1))
+            heap = 2 * (longest + 1) + self.book.tasks.size // 4
+            self._search = self._search._replace(key=np.empty(heap), node=np.empty(heap, np.int32))
+        n = self._seen.size
+        entries = self._columns.size // PART + SPARE * n + 1
+        if self._place.size >= LONG * n and self._desk.shortlist.size < entries:
+            self._desk = self._desk._replace(shortlist=np.empty(entries, ARC), listed=np.empty(n, LISTED))
 
     def _check_capacity(self, capacity):
         if capacity.max(initial=0) > self.max_capacity:
@@ -203,7 +220,7 @@ class Market:
         """Re-solve what changed and prove the whole; arguments as for `solve`."""
         check_targets(gap_tol, abs_tol, max_work)
         status, value, bound, eps, self._waiting = round_kernel(
-            self.edges, self._columns, self.book, self._desk, self._memory, self._seen, self._touched,
+            self.edges, self._columns, self.book, self._desk, self._search, self._memory, self._seen, self._touched,
             self._waiting, float(gap_tol), float(abs_tol), int(max_work),
         )  # fmt: skip
         bids, reverse_bids, phases, forward_edges, reverse_edges, audits = self._desk.counters.tolist()
@@ -252,5 +269,6 @@ class Market:
     @property
     def nbytes(self):
         """Bytes of all arrays of the market."""
-        arrays = [*self.edges, *self.book, *self._desk, self._columns, self._place, self._seen, self._touched]
-        return sum(a.nbytes for a in arrays)
+        groups = self.edges, self.book, self._desk, self._search
+        single = self._columns.nbytes + self._place.nbytes + self._seen.nbytes + self._touched.nbytes
+        return single + sum(array.nbytes for group in groups for array in group)

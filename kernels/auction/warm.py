@@ -20,15 +20,26 @@ from kernels.auction.bound import fresh_bound, worth
 from kernels.auction.forward import forward, look
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.paths import settle
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
 from kernels.auction.select import largest
 
 WARM_THETA = 2.0
+RAISE_BELOW, POLISH_ABOVE, LOWER_ABOVE = 0.65, 0.75, 0.85
+"""Shares of the target gap: below the first ε grows, above the second a slice of the tasks is audited, above the
+third ε shrinks; changes may be left unsettled up to the second."""
+
+PATH_PRICE = 1.5
+"""Paths may read 1/1.5 of the arcs that bids read per change: an arc takes longer there, and they may fail."""
+
+PAUSE_AFTER = 128.0
+"""Rounds of bids alone after paths have failed: rare enough that a failure is not among the slowest in a hundred."""
+
 SLICES = 64
 """A polished round audits 1/64 of the tasks."""
 
-EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, SHARE, MEMORY = 0, 1, 2, 3, 4, 5, 6
+EPS, SCALE, FIRST_DONE, CURSOR, LAST_GAP, SHARE, USUAL, PAUSE, SPARE_VALUE, MEMORY = range(10)
 """Positions in the memory that a market keeps between rounds, and its length."""
 
 
@@ -69,8 +80,32 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
     return drop(edges, book, desk, eps, fresh, waiting)
 
 
+@inner
+def by_paths(edges, columns, book, desk, search, memory, waiting, max_edges):
+    """Try to settle all changes by paths, at no more than bids usually cost.
+
+    Returns how many tasks still wait, whether the rest is small enough to leave, what it costs, and the arcs read.
+    """
+    idle = dear_and_idle(book, desk)
+    usual = np.int64(memory[USUAL] * (waiting + idle) / PATH_PRICE)
+    budget = max(memory[SPARE_VALUE], 0.0)
+    waiting, cost, read = settle(edges, columns, book, desk, search, waiting, idle, budget, min(usual, max_edges))
+    if cost > budget:
+        memory[PAUSE] = PAUSE_AFTER
+    return waiting, cost <= budget, cost, read
+
+
+@inner
+def note_usual(memory, units, edges_read):
+    """Remember what bids cost per unsettled task or annotator."""
+    if units > 0:
+        now = edges_read / units
+        memory[USUAL] = now if memory[USUAL] == 0.0 else 0.75 * memory[USUAL] + 0.25 * now
+    memory[PAUSE] = max(memory[PAUSE] - 1.0, 0.0)
+
+
 @entry
-def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap_tol, abs_tol, max_work):
+def round_kernel(edges, columns, book, desk, search, memory, seen, touched, waiting, gap_tol, abs_tol, max_work):
     """Solve and prove; see the module.  Returns status, value, bound, ε and how many tasks still wait."""
     desk.counters[:] = 0
     warm = memory[FIRST_DONE] > 0.0
@@ -93,35 +128,50 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
     unhappy = 0
     first_phase = True
     reverse_first = book.tasks.size <= LONG_COLUMNS * book.annotators.size
-    if warm and memory[LAST_GAP] > 0.6:
-        waiting = polish(edges, book, desk, memory, touched, waiting, eps)
+    calm = tried = False
+    left = 0.0
+    units = np.int64(0)
+    if warm:
+        if memory[LAST_GAP] > POLISH_ABOVE:
+            waiting = polish(edges, book, desk, memory, touched, waiting, eps)
+        units = waiting + dear_and_idle(book, desk)
+        tried = memory[USUAL] > 0.0 and memory[PAUSE] == 0.0
+        if reverse_first or tried:
+            welcome(edges, book, desk, waiting)
+        if tried:
+            waiting, calm, left, work = by_paths(edges, columns, book, desk, search, memory, waiting, max_work)
     while True:
         desk.counters[PHASES] += 1
-        if not first_phase:
-            waiting = drop(edges, book, desk, eps, unhappy, waiting)
-        if first_phase and warm and reverse_first:
-            welcome(edges, book, desk, waiting)
-        elif first_phase or not reverse_first:
-            work += forward(edges, book, desk, waiting, eps, max_work - work)
-        idle = dear_and_idle(book, desk)
-        work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
-        if reverse_first and (warm or not first_phase):
+        if not calm:
             if not first_phase:
-                waiting = unfilled(book, desk)
-            work += forward(edges, book, desk, waiting, eps, max_work - work)
+                waiting = drop(edges, book, desk, eps, unhappy, waiting)
+            if not (reverse_first and (warm or not first_phase)):
+                work += forward(edges, book, desk, waiting, eps, max_work - work)
+            idle = dear_and_idle(book, desk)
+            work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
+            if reverse_first and (warm or not first_phase):
+                if not first_phase:
+                    waiting = unfilled(book, desk)
+                work += forward(edges, book, desk, waiting, eps, max_work - work)
+            if warm and first_phase and not tried:
+                note_usual(memory, units, work)
         now = -1.0
         value = worth(edges, book)
         next_eps = max(eps / theta, floor)
         if warm and first_phase:
             now, memory[SHARE] = fresh_bound(edges, columns, book, desk, seen, touched, memory[SHARE])
         met = now >= 0.0 and now - value <= max(gap_tol * now, abs_tol)
+        if calm and not met:
+            calm = False  # what was left to the next round costs too much after all
+            left = 0.0
+            continue
         if not met:
             now, waiting, unhappy = audit(edges, book, desk, next_eps)
             memory[SHARE] = 1.0  # the audit has left other sums in the desk
         bound = now
         if bound - value <= max(gap_tol * bound, abs_tol):
             status = OPTIMAL
-            waiting = np.int64(0)
+            waiting = waiting if calm else np.int64(0)
             break
         if work >= max_work:
             status = WORK_LIMIT
@@ -132,11 +182,12 @@ def round_kernel(edges, columns, book, desk, memory, seen, touched, waiting, gap
         eps = next_eps
         first_phase = False
     target = max(gap_tol * bound, abs_tol)
-    share = (bound - value) / target if target > 0.0 else 1.0
-    if share < 0.5:
+    share = (bound - value - left) / target if target > 0.0 else 1.0
+    if share < RAISE_BELOW and not calm:
         eps *= 1.05
-    elif share > 0.7:
+    elif share > LOWER_ABOVE:
         eps = max(eps / 1.1, floor)
+    memory[SPARE_VALUE] = (POLISH_ABOVE - share) * target
     memory[EPS] = eps
     memory[SCALE] = scale
     memory[FIRST_DONE] = 1.0
