@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-auction \
+.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-recovery bench-auction \
         bench-auction-large bench-skill check-auction chaos lock clean
 
 # list the targets
@@ -52,7 +52,7 @@ compose-check: setup
 	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
 
 # every benchmark but the largest, one after the other
-bench: bench-demo bench-pipeline bench-latency bench-auction bench-skill
+bench: bench-demo bench-pipeline bench-latency bench-recovery bench-auction bench-skill
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
@@ -65,6 +65,10 @@ bench-pipeline: setup
 # time from an event to the reader of its assignments beside a one-record transaction
 bench-latency: setup
 	@$(BIN)/python -m load.bench_latency $(ARGS)
+
+# recovery, restart and failover with a million rows, beside a plain Faust table
+bench-recovery: setup
+	@$(BIN)/python -m load.bench_recovery $(ARGS)
 
 # the auction beside pinned solvers, every family of markets
 bench-auction: $(VENV)/bench.stamp setup

@@ -73,6 +73,14 @@ class Worker:
         except (urllib.error.URLError, OSError):
             return False
 
+    def page(self, path: str) -> str:
+        """Text of one of the worker's pages; empty while nobody answers."""
+        try:
+            with urllib.request.urlopen(self.ready_url.replace("/readyz", path), timeout=2) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, OSError):
+            return ""
+
     def check(self) -> None:
         """Raise `WorkerFailed` when the process has ended."""
         code = self._process.poll() if self._process else None
