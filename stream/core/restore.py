@@ -15,6 +15,7 @@ from kernels import skill
 from kernels.lifecycle import PROJECT, Rules, codes, relink
 from kernels.lifecycle.layout import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
 from stream.core.bulk import load_annotators, load_seats, load_tasks
+from stream.core.formats import current
 from stream.core.pools import Array, PoolState, Waiting
 from stream.core.rows import (
     MODEL,
@@ -23,7 +24,6 @@ from stream.core.rows import (
     POSITION,
     SLOT,
     UNTIL,
-    VERSION,
     NewerRow,
     Position,
     RowError,
@@ -56,8 +56,7 @@ class Restorer:
         """
         position = self.rows.pop(POSITION, None)
         if position is not None:
-            _check_version({position[0]})
-            self.position = msgspec.json.decode(position[1:], type=Position)
+            self.position = msgspec.json.decode(current("P", [position])[0][1:], type=Position)
         groups = self._grouped()
         kinds = {head[:1].decode() for head in groups}
         pools: dict[str, PoolState] = {}
@@ -65,13 +64,14 @@ class Restorer:
             for head, (names, values) in groups.items():
                 if head[:1].decode() != kind:
                     continue
-                _check_version({value[0] for value in values})
                 name = head[1:].decode()
                 pool = pools.get(name)
                 if pool is None:
                     pool = pools[name] = PoolState(name)
                 try:
-                    load(pool, names, values)
+                    load(pool, names, current(kind, values))
+                except RowError:
+                    raise
                 except (struct.error, msgspec.MsgspecError, IndexError, ValueError, KeyError) as error:
                     raise RowError(f"rows of kind {kind!r} of pool {name!r} are damaged: {error}") from error
         unknown = kinds - {kind for kind, _ in LOADERS}
@@ -96,16 +96,6 @@ class Restorer:
             elif value is not None:
                 raise RowError(f"row {key!r} is damaged: it is empty")
         return groups
-
-
-def _check_version(found: set[int]) -> None:
-    if max(found) > VERSION:
-        raise NewerRow(
-            f"the state holds rows of version {max(found)}, this software reads up to {VERSION}: a newer version has "
-            f"run on this deployment; upgrade this worker"
-        )
-    if min(found) < VERSION:
-        raise RowError(f"the state holds rows of version {min(found)}, which was never in use: they are damaged")
 
 
 def _load_pool(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:

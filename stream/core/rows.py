@@ -18,7 +18,7 @@
 | skills     | e    | model, annotator, SEAT record, its evidence                                        |
 
 Slots in rows are what refers to other entities. Links between pairs are left out: they follow from the order.
-Numbers are little-endian. ``stream/core/restore.py`` reads them.
+Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
 """
 
 import functools
@@ -36,7 +36,7 @@ from kernels.rows import pack_tasks
 from stream.core.names import NOBODY
 from stream.core.pools import Array, Headers, PoolState
 
-VERSION = 1
+VERSION = 2
 NUL = b"\0"
 POSITION = b"P"
 

@@ -4,6 +4,7 @@ Per key it counts records. Every record gives one output that names the record a
 reader can prove from outside that each input was applied exactly once, in order, on the right state.
 A value ``wake:0.5`` asks for a round half a second later, ``bad`` is a dead letter. The variable ``COUNTING_RESTORE_S``
 makes a takeover last that long.
+``newer`` writes a row of a version that isn't known yet.
 
     python -m tests.shell.counting        a worker with this shard, settings from the environment
 """
@@ -15,12 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stream.core.batch import Range
+from stream.core.formats import current
+from stream.core.rows import VERSION
 from stream.core.shard import DeadLetter, RoundResult
 from stream.events import RoundCompleted, encode
 from stream.settings import Settings, load
 from stream.topics import ANNOTATORS, INPUTS, JUDGMENTS, ROUNDS, TASKS, dead_letters
 
 POSITION = b"\0position"
+NEWER = b"\0newer"
 
 
 class CountingShard:
@@ -35,6 +39,8 @@ class CountingShard:
         self.counts: dict[bytes, int] = {}
 
     def restore(self, table: str, key: bytes, value: bytes | None) -> None:
+        if key == NEWER:
+            current("t", [bytes([VERSION + 1])])
         state = json.loads(value or b"null")
         if key == POSITION:
             self.position, self.round_number = state["position"], state["round"]
@@ -117,6 +123,9 @@ class CountingShard:
                 headers = [("reason", b"malformed"), ("__streams.errors.offset", str(record.offset).encode())]
                 letters.append(DeadLetter(dead_letters(topic), record.key, record.value, headers))
                 continue
+            if record.value == b"newer":
+                self.counts[NEWER] = 0
+                dirty.add(NEWER)
             if record.value.startswith(b"wake:"):
                 self.wakeup = self.now + float(record.value[5:])
             count = self.counts[record.key] = self.counts.get(record.key, 0) + 1

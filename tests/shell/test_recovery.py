@@ -14,6 +14,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from stream.core.rows import VERSION
 from stream.local import LocalKafka
 from stream.settings import Settings
 from stream.shell.metrics import Metrics
@@ -274,3 +275,17 @@ def test_rapid_restarts_of_the_broker_lose_nothing(
     # the broker may have kept a record that it had no time to acknowledge and that was sent again
     assert account(settings.kafka_bootstrap) >= load.sent
     assert json.dumps(sorted(rounds(settings.kafka_bootstrap))) == "[0, 1, 2, 3]"
+
+
+def test_rows_of_a_newer_version_are_refused_at_the_takeover(settings: Settings, workers: list[Worker]) -> None:
+    """What an older version does when it is put back behind a newer one: exit code 2, in words, nothing changed."""
+    worker = start(workers, settings)
+    wait_until_all_run(worker)
+    send(settings.kafka_bootstrap, TASKS, 1, b"newer", b"x")
+    until(lambda: is_applied(settings), 20, "input is applied")
+    worker.kill()
+    before = rounds(settings.kafka_bootstrap)
+    older = start(workers, settings)
+    assert older.wait(40) == 2
+    assert f"rows of version {VERSION + 1}" in older.text()
+    assert rounds(settings.kafka_bootstrap) == before
