@@ -230,8 +230,10 @@ class Run:
 
     # ------------------------------------------------------------------ faults
     def _suffer(self, stage: Stage) -> None:
+        stage.sender.allow(1 / (len(self._plan.faults) + 1))
         stage.recovered(time.monotonic(), "the start")
         for number, name in enumerate(self._plan.faults, 1):
+            stage.sender.allow((number + 1) / (len(self._plan.faults) + 1))
             if stage.sender.error is not None:
                 raise stage.sender.error
             began = time.monotonic()

@@ -4,7 +4,7 @@ Clocks that step forward come last: what a partition once took for now, it keeps
 so after a step of an hour nothing expires for an hour, and a step back could no longer be told from that.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from random import Random
 
 from load.chaos.faults import FAULTS
@@ -40,9 +40,3 @@ def schedule(rng: Random, count: int, only: Collection[str] = ()) -> list[str]:
     for name in late:
         early.insert(rng.randint(start, len(early)), name)
     return early
-
-
-def stages(drawn: list[str], events: int) -> Iterator[tuple[str, float]]:
-    """Pair every fault with the share of the events that should be out before it."""
-    for index, name in enumerate(drawn):
-        yield name, events * (index + 1) / (len(drawn) + 1)

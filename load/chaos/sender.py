@@ -1,5 +1,8 @@
 """The thread between the traffic and Kafka: sends at an even pace, reads offers and rounds, keeps the ledger.
 
+The volume is spread over the faults, not over the clock: `allow` says how much of it may be out by now. However
+long a fault takes, there is always a trickle, so that partitions have rounds.
+
 Bad input is asked for from another thread and sent here, between two ordinary batches. A broker that is away
 is waited for: whatever it has not acknowledged is sent again, which may leave a record in the log twice.
 """
@@ -21,6 +24,7 @@ from stream.topics import ASSIGNMENTS, ROUNDS
 
 TICK_S = 0.05
 BATCH = 4000
+TRICKLE_PER_S = 150.0
 PATIENCE_S = 120.0
 
 Answer = TypeVar("Answer")
@@ -64,7 +68,7 @@ class Sender(threading.Thread):
     ledger : Ledger
     events : int
     seconds : float
-        When the last of the usual mix is due.
+        In which the volume is sent at the earliest.
     """
 
     def __init__(self, bootstrap: str, traffic: Traffic, ledger: Ledger, events: int, seconds: float) -> None:
@@ -76,6 +80,7 @@ class Sender(threading.Thread):
         self._asked: queue.Queue[Callable[[], None]] = queue.Queue()
         self._end = threading.Event()
         self._rush = threading.Event()
+        self._allowed = 0.0
         self._producer = self._make_producer()
         self._transactions = 0
 
@@ -103,6 +108,10 @@ class Sender(threading.Thread):
     def ask_refused(self, parcel: Parcel) -> bool:
         """Send what the broker should refuse; returns whether it did."""
         return self._call(lambda: self._refused(parcel))
+
+    def allow(self, share: float) -> None:
+        """Let this share of the volume be sent, no more."""
+        self._allowed = share * self._events
 
     def rush(self) -> None:
         """Send the rest of the volume as fast as it goes."""
@@ -152,16 +161,18 @@ class Sender(threading.Thread):
         reader = Reader(self._address, (ASSIGNMENTS, ROUNDS), self.traffic.partitions, from_end=True)
         started = time.monotonic()
         self._send(self.traffic.opening(time.time()))
+        began = started
         while not self._end.is_set():
-            began = time.monotonic()
+            idle_s, began = time.monotonic() - began, time.monotonic()
             while not self._asked.empty():
                 self._asked.get()()
             now = time.time()
-            due = self._events if self._rush.is_set() else self._events * (began - started) / self._seconds
             self._send(self.traffic.answers(now))
-            missing = int(min(due, self._events)) - len(self.ledger)
+            missing = self._missing(began - started)
             if missing > 0:
                 self._send(self.traffic.volume(min(missing, BATCH), now))
+            elif not self._rush.is_set():
+                self._send(self.traffic.volume(int(TRICKLE_PER_S * idle_s), now))
             for output in reader.poll(0.0 if missing > BATCH else TICK_S):
                 if isinstance(output, AssignmentOffered):
                     self.traffic.offered(output, time.time())
@@ -172,6 +183,10 @@ class Sender(threading.Thread):
         while not self._asked.empty():
             self._asked.get()()
         reader.close()
+
+    def _missing(self, elapsed_s: float) -> int:
+        due = min(self._allowed, self._events * elapsed_s / self._seconds)
+        return int(self._events if self._rush.is_set() else due) - len(self.ledger)
 
     def _send(self, parcels: Iterable[Parcel]) -> int:
         count = 0

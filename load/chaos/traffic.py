@@ -116,7 +116,7 @@ class Traffic:
                 skills = ("*",) if number % 6 == 1 else ("read", "look")
                 said.append(AnnotatorSet(pool=pool, at=at, annotator=f"a{number}", skills=skills))
                 said.append(self._online(pool, at, f"a{number}"))
-        return [parcel(event) for event in said]
+        return self._note([parcel(event) for event in said])
 
     def closing(self, at: float) -> list[Parcel]:
         """Everybody goes home."""

@@ -20,6 +20,7 @@ from load.chaos.ledger import HEADER, Ledger
 from load.chaos.run import Plan, environment_of, make_topics, network
 from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import Parcel, Traffic
+from load.session import command
 from stream.events import RoundCompleted
 from stream.topics import INPUTS, ROUNDS, TASKS
 
@@ -167,8 +168,20 @@ def retention(deployment: Deployment) -> str:
     deployment.work()
     deployment.volume()
     last = judges.ends(deployment.bootstrap, PARTITIONS)
-    deployment.admin.delete_records({TopicPartition(TASKS, 0): last[TASKS, 0] - LEFT})
-    return deployment.refuses("retention has removed")
+    begin = last[TASKS, 0] - LEFT
+    deployment.admin.delete_records({TopicPartition(TASKS, 0): begin})
+    deployment.refuses("retention has removed")
+    wanted = ["position", "accept-loss", f"--topic={TASKS}", "--partition=0", f"--to={begin}", "--yes"]
+    code, said = command(wanted, judges.without_faults(deployment.environment))
+    if code:
+        raise Failed(f"`position accept-loss` ended with {code}: {said}")
+    deployment.work()
+    rounds = Reader(deployment.bootstrap, (ROUNDS,), PARTITIONS)
+    stated = [completed.lost for completed in rounds.rest() if isinstance(completed, RoundCompleted) and completed.lost]
+    rounds.close()
+    if len(stated) != 1 or stated[0][TASKS][1] != begin:
+        raise Failed(f"one round should state the loss up to {begin}, found {stated}")
+    return f"refused, then told to go on: one round states the loss {stated[0]}, and the rest was applied"
 
 
 def made_anew(deployment: Deployment) -> str:

@@ -28,7 +28,7 @@ FAULTS = (
 
 def outcome(folder: Path, faults: tuple[str, ...], events: int, seconds: float, **environment: str) -> Outcome:
     plan = Plan(
-        seed=11, partitions=2, workers=2, events=events, seconds=seconds, faults=faults, environment=environment
+        seed=11, partitions=4, workers=2, events=events, seconds=seconds, faults=faults, environment=environment
     )
     return Run(plan, folder, print).run()
 
