@@ -440,7 +440,7 @@ class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
 
 
 class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One pool's part of a round."""
+    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside."""
 
     pool: str
     open_tasks: int

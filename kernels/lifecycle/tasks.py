@@ -126,9 +126,9 @@ def gather(pool, t, last):
         most -= 1
     n = 0
     p = np.int64(pool.tasks[t].head)
-    while p != NONE:
+    while p != NONE and n < most:
         pair = pool.pairs[p]
-        if pair.counted and p != last and n < most:
+        if pair.counted and p != last:
             pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
             pool.labels[n] = pair.label
             pool.stamps[n] = pair.stamp
