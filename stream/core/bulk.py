@@ -19,7 +19,8 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import PAIRS_USED
 from kernels.rows import scatter
-from stream.core.pools import Array, PoolState, Profile
+from stream.core.fits import Profile
+from stream.core.pools import Array, PoolState
 from stream.core.rows import ANNOTATOR_HEAD, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
 
 _ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])

@@ -1,51 +1,37 @@
 """One handler per kind of event: resolve ids, then add to the pool's run or apply at once.
 
-An event about a task nobody has created waits; it is applied right behind the ``task_created``. A handler raises
-``Invalid`` or ``IdRefused`` before it has changed anything.
+Those of events about tasks are in ``stream/core/task_handlers.py``. An event about a task nobody has created waits; it
+is applied right behind the ``task_created``. A handler raises ``Invalid`` or ``IdRefused`` before it has changed
+anything.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import UNSET
 
-from kernels.lifecycle import TASK, codes, count_share, project_changed, task_changed
+from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.layout import NOW
-from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
-from stream.core.batch import Applied, Invalid, Run, pack_event, pack_task
+from stream.core.batch import Applied, Run, pack_event
 from stream.core.erasure import handle_erased
-from stream.core.pools import PoolState, Profile, Waiting
+from stream.core.fits import Profile
+from stream.core.pools import PoolState
+from stream.core.task_handlers import cancelled, created, truth, updated, wait
 
 if TYPE_CHECKING:
     from stream.core.intake import Intake
 
-NAN, INF = float("nan"), float("inf")
-NONE, CREATED, ONLINE, AMENDED, OPEN = map(
-    int, (codes.NONE, codes.CREATED, codes.ONLINE, codes.AMENDED, codes.OPEN)
-)  # plain ints pack faster
+INF = float("inf")
+NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
 
 REASONS = {"broken": 1, "unclear": 2, "not_my_skill": 3, "conflict": 4, "break": 5, "other": 6}
-PURPOSES = {"work": 1, "gold": 2, "training": 3}
 PROJECT_STATES = {"active": 1, "paused": 2, "closed": 3}
 KINDS = {"human": 0, "model": 1}
 SOURCES = {"agreement": 1, "metric": 2, "reviewer": 3}
 
 Handler = Callable[["Intake", PoolState, Run, Any, str, int, Any], None]
-
-
-def _waits(intake: "Intake", pool: PoolState, task: str, topic: str, offset: int, value: bytes) -> None:
-    """The event's task is unknown: too old, or it waits."""
-    if task in pool.gone:
-        message = f"task {task!r} settled more than {intake.market.settled_retention_s:g} s ago: its books are closed"
-        intake.reject(topic, offset, pool.key, value, "too_old", message)
-        return
-    until = intake.now + intake.market.reference_wait_s
-    headers = tuple((name, content) for name, content in intake.current.headers)
-    pool.waiting.setdefault(task, []).append(Waiting(topic, offset, bytes(value), until, headers))
-    pool.dirty_waiting.add(task)
 
 
 def _judgment(kind: int) -> Handler:
@@ -54,7 +40,7 @@ def _judgment(kind: int) -> Handler:
     ) -> None:
         task = pool.tasks.slots.get(event.task)
         if task is None:
-            _waits(intake, pool, event.task, topic, offset, value)
+            wait(intake, pool, event.task, topic, offset, value)
             return
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
@@ -78,7 +64,7 @@ def _response(kind: int) -> Handler:
     ) -> None:
         task = pool.tasks.slots.get(event.task)
         if task is None:
-            _waits(intake, pool, event.task, topic, offset, value)
+            wait(intake, pool, event.task, topic, offset, value)
             return
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
@@ -126,188 +112,12 @@ def _requested(
     pool.asked_projects[annotator] = event.projects
 
 
-def _created(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskCreated, topic: str, offset: int, value: bytes
-) -> None:
-    name = event.task
-    if name in pool.tasks.slots or name in pool.gone:
-        return
-    j = pool.project(event.project)
-    preset = pool.defaults[j]
-    pick = _pick
-    skill_name = pick(event.skill, preset.skill, None)
-    if skill_name is None:
-        raise Invalid("Expected a skill, got none - at `$.skill`: state it, or preset it in the project's `defaults`")
-    classes = pick(event.classes, preset.classes, None) or 0
-    overlap = pick(event.overlap, preset.overlap, 3)
-    confidence = pick(event.confidence, preset.confidence, None)
-    most = pick(event.max_overlap, preset.max_overlap, None)
-    most = overlap if most is None or confidence is None else most
-    _check_label(event, classes)
-    if event.purpose != "work":
-        overlap, most, confidence = EVERYONE, EVERYONE, None
-    if most < overlap:
-        raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
-    min_skill = pick(event.min_skill, preset.min_skill, None)
-    deadline = pick(event.deadline, preset.deadline, None)
-    requires = frozenset(pick(event.requires, preset.requires, ()))
-    skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes)
-    only = [pool.annotator(a) for a in event.only]
-    exclude = [pool.annotator(a) for a in event.exclude]
-    # stored before the task has a slot: an id that is too long leaves nothing half made
-    slot = pool.add_task(name)
-    if event.purpose != "work" and not pool.is_taught(j):
-        intake.flush(pool, run)  # what was judged before earns nothing
-        pool.teach(j)
-    run.packed.append(
-        pack_event(CREATED, 0, NONE, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
-    )
-    run.created.append(
-        pack_task(
-            OPEN, PURPOSES[event.purpose], 0, 0,
-            classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
-            j, skill_slot, model, pool.demand(skill_name, requires),
-            overlap, most,
-            0, 0, 0,
-            NONE, 0,
-            pool.store_list(only) if only else 0, len(only), pool.store_list(exclude) if exclude else 0, len(exclude),
-            NAN if confidence is None else confidence, pick(event.value, preset.value, 1.0),
-            INF if deadline is None else deadline,
-            pick(event.expected_s, preset.expected_s, None) or intake.market.expected_s,
-            pick(event.lease_s, preset.lease_s, None) or intake.market.lease_s,
-            NAN if min_skill is None else min_skill, event.at, event.at, INF,
-        )
-    )  # fmt: skip
-    waiting = pool.waiting.pop(name, None)
-    if waiting is not None:
-        pool.dirty_waiting.add(name)
-        for w in waiting:
-            intake.waited[w.topic, w.offset] = w.headers
-            intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
-
-
-def _check_label(event: wire.TaskCreated, classes: int) -> None:
-    """Gold and training have a known answer if they have classes; work has none."""
-    if event.purpose == "work" or not classes:
-        if event.label is not None:
-            why = "for work: make its purpose gold, or send truth_set" if classes else "for a task without classes"
-            raise Invalid(f"Expected no label {why} - at `$.label`")
-    elif event.label is None or event.label >= classes:
-        raise Invalid(f"Expected the known label, in [0, {classes}), got {event.label} - at `$.label`")
-
-
-def _pick(stated: Any, preset: Any, default: Any) -> Any:
-    """What the event states, else what the project presets, else the contract's default."""
-    if stated is not UNSET:
-        return stated
-    return default if preset is UNSET else preset
-
-
-def _amend(intake: "Intake", run: Run, slot: int, event: wire.TaskUpdated) -> bool:
-    """Leave an update of simple fields to the kernel; False when it needs checks or lists."""
-    complex_fields = (
-        event.overlap, event.max_overlap, event.confidence, event.requires, event.min_skill, event.only, event.exclude,
-    )  # fmt: skip
-    if any(field is not UNSET for field in complex_fields):
-        return False
-    market = intake.market
-    stated = (event.priority, event.value, event.deadline, event.expected_s, event.lease_s)
-    bits = sum(1 << i for i, field in enumerate(stated) if field is not UNSET)
-    priority, value, deadline, expected_s, lease_s = (None if field is UNSET else field for field in stated)
-    changed = np.zeros(1, TASK)
-    changed["priority"], changed["value"] = priority or 0, value or 0.0
-    changed["deadline"] = INF if deadline is None else deadline
-    changed["expected_s"], changed["lease_s"] = expected_s or market.expected_s, lease_s or market.lease_s
-    run.packed.append(
-        pack_event(AMENDED, 0, bits, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
-    )
-    run.created.append(changed.tobytes())
-    return True
-
-
-def _updated(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskUpdated, topic: str, offset: int, value: bytes
-) -> None:
-    slot = pool.tasks.slots.get(event.task)
-    if slot is None:
-        _waits(intake, pool, event.task, topic, offset, value)
-        return
-    if _amend(intake, run, slot, event):
-        return
-    intake.flush(pool, run)
-    record = pool.columns.tasks[slot : slot + 1]
-    if event.at < record["updated"][0]:
-        return
-    is_work = record["purpose"][0] == codes.WORK  # else it is for everybody, whatever its confidence
-    overlap = int(record["overlap"][0]) if event.overlap is UNSET or not is_work else event.overlap
-    confidence = float(record["confidence"][0])
-    if event.confidence is not UNSET and is_work:
-        confidence = NAN if event.confidence is None else event.confidence
-    most: int | None = int(record["max_overlap"][0]) if event.max_overlap is UNSET else event.max_overlap
-    if most is None or np.isnan(confidence):
-        most = overlap
-    if most < overlap:
-        if event.max_overlap is UNSET or not is_work:
-            most = overlap
-        else:
-            raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
-    only = [pool.annotator(a) for a in event.only] if event.only is not UNSET else None
-    exclude = [pool.annotator(a) for a in event.exclude] if event.exclude is not UNSET else None
-    record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
-    record["updated"] = event.at
-    market = intake.market
-    for name, stated, default in (
-        ("priority", event.priority, 0),
-        ("value", event.value, 1.0),
-        ("deadline", event.deadline, INF),
-        ("expected_s", event.expected_s, market.expected_s),
-        ("lease_s", event.lease_s, market.lease_s),
-        ("min_skill", event.min_skill, NAN),
-    ):
-        if stated is not UNSET:
-            record[name] = default if stated is None else stated
-    if event.requires is not UNSET:
-        skill_name = pool.skills.ids[int(record["skill"][0])] or ""
-        record["demand"] = pool.demand(skill_name, frozenset(event.requires))
-    if only is not None:
-        record["only"], record["only_n"] = pool.store_list(only), len(only)
-    if exclude is not None:
-        record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
-    pool.reserve_emissions(2 * pool.live + 64)
-    pool.columns.clock[NOW] = intake.now
-    task_changed(pool.columns, slot, intake.rules.retention_s)
-    intake.collect(pool)
-
-
-def _cancelled(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskCancelled, topic: str, offset: int, value: bytes
-) -> None:
-    task = pool.tasks.slots.get(event.task)
-    if task is None:
-        _waits(intake, pool, event.task, topic, offset, value)
-        return
-    run.packed.append(pack_event(codes.CANCELLED, 0, NONE, NONE, task, 0, 0, event.at, 0.0, 0.0))
-
-
-def _truth(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TruthSet, topic: str, offset: int, value: bytes
-) -> None:
-    task = pool.tasks.slots.get(event.task)
-    if task is None:
-        _waits(intake, pool, event.task, topic, offset, value)
-        return
-    index = len(intake.applied)
-    intake.applied.append(Applied(event, topic, offset, value))
-    run.packed.append(pack_event(codes.TRUTH, 0, event.label, NONE, task, 0, index, event.at, 0.0, 0.0))
-
-
 def _scored(
     intake: "Intake", pool: PoolState, run: Run, event: wire.JudgmentScored, topic: str, offset: int, value: bytes
 ) -> None:
     task = pool.tasks.slots.get(event.task)
     if task is None:
-        _waits(intake, pool, event.task, topic, offset, value)
+        wait(intake, pool, event.task, topic, offset, value)
         return
     annotator = pool.annotator(event.annotator)
     index = len(intake.applied)
@@ -404,10 +214,10 @@ HANDLERS: dict[type, Handler] = {
     wire.AnnotatorPaused: _presence(int(codes.PAUSED)),
     wire.AnnotatorOffline: _presence(int(codes.OFFLINE)),
     wire.WorkRequested: _requested,
-    wire.TaskCreated: _created,
-    wire.TaskUpdated: _updated,
-    wire.TaskCancelled: _cancelled,
-    wire.TruthSet: _truth,
+    wire.TaskCreated: created,
+    wire.TaskUpdated: updated,
+    wire.TaskCancelled: cancelled,
+    wire.TruthSet: truth,
     wire.JudgmentScored: _scored,
     wire.SkillSeeded: _seeded,
     wire.ProjectSet: _project,

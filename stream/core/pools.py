@@ -1,8 +1,6 @@
 """The state of one pool: columns for the kernels, names for the ids, and the few things that have no columns.
 
-Who may do what is decided by classes: a task's *demand* is (skill, required attributes), an annotator's *profile*
-is (skills, attributes, grants); ``fits[demand, profile]`` says whether one meets the other. Both are numbered as
-they come; the numbers are not part of the state, they follow from it.
+Who may do what is in ``stream/core/fits.py``.
 """
 
 from typing import Any, NamedTuple
@@ -21,33 +19,14 @@ from kernels.lifecycle.layout import (
     PAIRS_FREE,
     PAIRS_USED,
 )
+from stream.core.fits import Fits
 from stream.core.names import Names
 from stream.events import ID_BYTES, TaskDefaults
 
 Array = npt.NDArray[Any]
 
-EVERY_SKILL = "*"
-
 #: Of a Kafka record.
 Headers = tuple[tuple[str, bytes | None], ...]
-
-
-class Demand(NamedTuple):
-    """What a task asks of whoever judges it."""
-
-    skill: str
-    requires: frozenset[str]
-
-
-class Profile(NamedTuple):
-    """What an annotator brings."""
-
-    skills: frozenset[str]
-    attributes: frozenset[str]
-    grants: frozenset[str]
-
-
-NOBODY = Profile(frozenset(), frozenset(), frozenset())
 
 
 class Waiting(NamedTuple):
@@ -62,13 +41,6 @@ class Waiting(NamedTuple):
 
 class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
-
-
-def meets(demand: Demand, profile: Profile) -> bool:
-    """Does this profile meet this demand?"""
-    return (
-        EVERY_SKILL in profile.skills or demand.skill in profile.skills
-    ) and demand.requires <= profile.attributes
 
 
 def longer(column: Array, length: int) -> Array:
@@ -94,10 +66,11 @@ def wider(column: Array, width: int) -> Array:
     return grown
 
 
-class PoolState:
+class PoolState(Fits):
     """One pool of one partition."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         encoded = name.encode()
         if len(encoded) > ID_BYTES:
             raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
@@ -114,12 +87,6 @@ class PoolState:
         self.defaults: list[TaskDefaults] = []
         self.models: dict[tuple[int, int], int] = {}  # (skill, classes) -> model
         self.model_skills: list[int] = []  # model -> skill
-        self.demands: list[Demand] = []
-        self.profiles: list[Profile] = [NOBODY]
-        self.demand_slots: dict[Demand, int] = {}
-        self.profile_slots: dict[Profile, int] = {NOBODY: 0}
-        self.fits = np.zeros((8, 8), np.uint8)
-        self.grants = np.zeros((8, 8), np.uint8)
         self.waiting: dict[str, list[Waiting]] = {}
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
@@ -361,46 +328,6 @@ class PoolState:
         while len(self.model_skills) <= m:
             self.model_skills.append(-1)
         self.model_skills[m] = skill_slot
-
-    # ------------------------------------------------------------------ who may do what
-    def demand(self, skill_name: str, requires: frozenset[str]) -> int:
-        """Number of a demand."""
-        demand = Demand(skill_name, requires)
-        number = self.demand_slots.get(demand)
-        if number is None:
-            number = self.demand_slots[demand] = len(self.demands)
-            self.demands.append(demand)
-            self._widen()
-            for i, profile in enumerate(self.profiles):
-                self._fit(number, i, demand, profile)
-        return number
-
-    def profile(self, profile: Profile) -> int:
-        """Number of a profile."""
-        number = self.profile_slots.get(profile)
-        if number is None:
-            number = self.profile_slots[profile] = len(self.profiles)
-            self.profiles.append(profile)
-            self._widen()
-            for i, demand in enumerate(self.demands):
-                self._fit(i, number, demand, profile)
-        return number
-
-    def _widen(self) -> None:
-        rows, columns = self.fits.shape
-        if len(self.demands) > rows or len(self.profiles) > columns:
-            shape = (
-                rows if len(self.demands) <= rows else 2 * len(self.demands),
-                columns if len(self.profiles) <= columns else 2 * len(self.profiles),
-            )
-            for name in ("fits", "grants"):
-                grown = np.zeros(shape, np.uint8)
-                grown[:rows, :columns] = getattr(self, name)
-                setattr(self, name, grown)
-
-    def _fit(self, i: int, j: int, demand: Demand, profile: Profile) -> None:
-        self.fits[i, j] = meets(demand, profile)
-        self.grants[i, j] = demand.skill in profile.grants
 
     # ------------------------------------------------------------------ lists of annotators on tasks
     def store_list(self, slots: list[int]) -> int:
