@@ -39,4 +39,6 @@ def erase(pool, a, retention_s):
     annotator.gone_at = np.inf
     for row in range(pool.share.shape[0]):
         pool.share[row, a] = 0
+    for row in range(pool.credit.shape[0]):
+        pool.credit[row, a] = 0.0
     pool.dirty_annotators[a] = 1

@@ -100,7 +100,8 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
             if name in people:
                 setattr(task, listed, people - {name} | {NOBODY})
     for project in pool.projects.values():
-        project.used_by.pop(name, None)
+        for books in (project.used_by, project.worked, project.taught):
+            books.pop(name, None)
 
 
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
