@@ -7,7 +7,7 @@ KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/she
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-recovery bench-auction \
-        bench-auction-large bench-skill check-auction chaos lock clean
+        bench-auction-large bench-skill check-auction chaos fuzz lock clean
 
 # list the targets
 help:
@@ -89,6 +89,10 @@ check-auction: setup
 # every fault we can produce against a real Kafka: nothing lost, nothing twice, nobody let in (up to 30 minutes)
 chaos: setup
 	@$(BIN)/python -m load.chaos $(ARGS)
+
+# ten million random and mutated byte strings through every decoder
+fuzz: setup
+	@$(BIN)/python -m load.fuzz $(ARGS)
 
 # write the lock files anew from pyproject.toml (needs uv)
 lock:

@@ -513,6 +513,28 @@ NOT_SUPPORTED_YET = (
     TaskReopened, AssignmentPinned, PairForbidden, PairReleased, SettingsChanged,
 )  # fmt: skip
 
-decode = msgspec.json.Decoder(Input).decode
-decode_result = msgspec.json.Decoder(Result).decode
+_decode = msgspec.json.Decoder(Input).decode
+_decode_result = msgspec.json.Decoder(Result).decode
 encode = msgspec.json.Encoder().encode
+
+
+def decode(value: bytes) -> Input:
+    """Return the event that an input record's value holds.
+
+    Raises
+    ------
+    MsgspecError, UnicodeDecodeError, RecursionError, TypeError
+        It holds none.
+    """
+    event: Input = _decode(value)
+    if not value.isascii():
+        value.decode()  # msgspec does not look into fields that it ignores
+    return event
+
+
+def decode_result(value: bytes) -> Result:
+    """Return the event that an output record's value holds; raises as `decode` does."""
+    event: Result = _decode_result(value)
+    if not value.isascii():
+        value.decode()
+    return event

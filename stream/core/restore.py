@@ -56,7 +56,12 @@ class Restorer:
         """
         position = self.rows.pop(POSITION, None)
         if position is not None:
-            self.position = msgspec.json.decode(current("P", [position])[0][1:], type=Position)
+            if not position:
+                raise RowError("the row of the position is damaged: it is empty")
+            try:
+                self.position = msgspec.json.decode(current("P", [position])[0][1:], type=Position)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise RowError(f"the row of the position is damaged: {error}") from error
         groups = self._grouped()
         kinds = {head[:1].decode() for head in groups}
         pools: dict[str, PoolState] = {}
@@ -72,7 +77,7 @@ class Restorer:
                     load(pool, names, current(kind, values))
                 except RowError:
                     raise
-                except (struct.error, msgspec.MsgspecError, IndexError, ValueError, KeyError) as error:
+                except (struct.error, msgspec.MsgspecError, LookupError, ValueError, RecursionError) as error:
                     raise RowError(f"rows of kind {kind!r} of pool {name!r} are damaged: {error}") from error
         unknown = kinds - {kind for kind, _ in LOADERS}
         if unknown:
@@ -89,9 +94,13 @@ class Restorer:
             if value:
                 head, _, name = key.partition(NUL)
                 group = groups.get(head)
-                if group is None:
-                    group = groups[head] = ([], [])
-                group[0].append(name.decode())
+                try:
+                    if group is None:
+                        head.decode()
+                        group = groups[head] = ([], [])
+                    group[0].append(name.decode())
+                except UnicodeDecodeError as error:
+                    raise RowError(f"row {key!r} is damaged: its key is not UTF-8") from error
                 group[1].append(value)
             elif value is not None:
                 raise RowError(f"row {key!r} is damaged: it is empty")

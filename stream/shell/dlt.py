@@ -16,11 +16,12 @@ import click
 import msgspec
 from kafka.errors import KafkaError, ProducerFencedError
 
+from stream.letters import Letter
 from stream.settings import Settings, SettingsError, load
 from stream.shell import clients
 from stream.shell.clients import AccessRefused, BrokerUnreachable
 from stream.shell.exits import OPERATOR
-from stream.shell.letters import TOPICS, Filter, Letter, Letters, LettersStuck, UnknownLetter
+from stream.shell.letters import TOPICS, Filter, Letters, LettersStuck, UnknownLetter
 from stream.shell.replay import Replay
 
 RUNBOOK = "docs/operations.md"

@@ -24,9 +24,10 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from stream.core.partitioning import partition_of
+from stream.letters import Letter
 from stream.settings import Settings
 from stream.shell import clients
-from stream.shell.letters import Filter, Letter, Letters
+from stream.shell.letters import Filter, Letters
 from stream.topics import INPUTS, REPLAY_OF, REPLAYED, dead_letters
 
 BATCH = 200
