@@ -39,11 +39,12 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
 
-# ruff, mypy --strict, the layers' contracts, the image and the compose file
+# ruff, mypy --strict, the layers' contracts, the image and the compose file, known vulnerabilities
 check: setup compose-check
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python requirements/audit.py
 
 # Dockerfile, docker-compose.yml and, where promtool is installed, the Prometheus configuration
 compose-check: setup
