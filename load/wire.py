@@ -1,7 +1,7 @@
 """Kafka, as an annotation tool sees it: send input events, read committed outputs.
 
 The key of every event is its pool; kafka-python's partitioner is Kafka's default one (murmur2). Outputs are
-read with `read_committed` and without a group, committing nothing.
+read with `read_committed` and without a group, committing nothing. TLS and user are those of the environment.
 
 Deliberately has no retries of its own and hides no error: a lost send raises at `flush`.
 """
@@ -14,6 +14,8 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream.events import Event, Result, decode_result, encode
+from stream.security import client_arguments
+from stream.settings import load
 from stream.topics import ANNOTATORS, INPUTS, TASKS
 
 POLL_RECORDS = 5000
@@ -40,7 +42,7 @@ class Wire:
     """
 
     def __init__(self, bootstrap: str, partitions: int, outputs: Sequence[str]) -> None:
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0)
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0, **client_arguments(load()))
         self._consumer = _consumer(bootstrap, outputs, partitions)
         self._consumer.seek_to_end()
         for place in self._consumer.assignment():
@@ -99,6 +101,7 @@ def _consumer(bootstrap: str, topics: Sequence[str], partitions: int) -> KafkaCo
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
+        **client_arguments(load()),
     )
     places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
     consumer.assign(places)
@@ -130,7 +133,7 @@ def inputs(bootstrap: str, partitions: int) -> Iterator[Sent]:
 
 def records(bootstrap: str, topics: Sequence[str]) -> int:
     """Return how many offsets the existing ones of `topics` hold: 0 means that nobody has written there."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, **client_arguments(load()))
     try:
         places = [
             TopicPartition(topic, number)

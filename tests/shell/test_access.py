@@ -304,6 +304,19 @@ def test_no_command_takes_a_secret_as_a_flag() -> None:
     assert not re.search("password|secret|token", help_texts, re.IGNORECASE)
 
 
+def test_no_client_is_built_without_what_one_place_says_about_access() -> None:
+    built = re.compile(r"\b(?:AIOKafka(?:Consumer|Producer|Client)|Kafka(?:Consumer|Producer|AdminClient))\((.{0,40})")
+    place = ROOT / "stream" / "shell" / "clients.py"
+    calls = {
+        path.name: built.findall(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "stream" / "shell").rglob("*.py")
+        if path != place
+    }
+    assert sum(map(len, calls.values())) >= 5
+    assert [(name, call) for name, found in calls.items() for call in found if not call.startswith("**clients.")] == []
+    assert set(re.findall(r"    return AIOKafka\w+\(\s+(\S+)\(settings", place.read_text())) <= {"**_common"}
+
+
 def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     for name in ("ca.pem", "missing.pem"):
