@@ -1,7 +1,7 @@
 """Auction kernel: sparse b-matching with a proof of quality, cold or warm.
 
 `solve` answers one market, `Market` keeps one alive between rounds, `certificate` judges any answer,
-`explain` says why.  Start reading at `layout`, then `forward`, `reverse`, `audit`, `scaling`, `solver`;
+`explain` says why.  Start reading at `layout`, then `forward`, `reverse`, `audit`, `scaling`, `finish`, `solver`;
 `arena`, `warm` and `market` add persistence."""
 
 from kernels.auction.certificate import certificate

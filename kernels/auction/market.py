@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
-from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, NODE, SLOT, TASK, Book, Desk, Edges
 from kernels.auction.paths import Search
 from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
@@ -106,6 +106,9 @@ class Market:
             counters=np.zeros(COUNTERS, np.int64),
             shortlist=np.empty(0, ARC),
             listed=np.empty(0, LISTED),
+            nodes=np.empty(0, NODE),
+            heap=np.empty(0, np.int32),
+            touched=np.empty(0, np.int32),
         )
         self._search = Search(
             task=np.full(m, np.inf),

@@ -12,9 +12,10 @@ has released is placed best by letting prices fall, so later phases begin with r
 on identical annotators, half on a line).  Not so in a market that is not
 crowded, nor where columns are much longer than rows: there an annotator's bid costs much more than a task's.
 
-It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  On values from an integer grid,
-``abs_tol`` below one grid step proves the optimum: no ε < 1/m is ever needed explicitly.  ε is never taken
-below ``1e-13`` of the largest value, where float64 can no longer tell bids apart.
+It stops as soon as ``bound − primal ≤ max(gap_tol · bound, abs_tol)``.  Where integers are to be solved to the
+proven optimum (``gap_tol=0``, ``abs_tol < 1``), the last phases are left to shortest paths (`finish`), tried once
+at a gap where that is cheap in most markets, and again nearer the optimum where it was not.  ε is never taken below
+``1e-13`` of the largest value, where float64 can no longer tell bids apart.
 
 The coarse ε is relative to the mean over tasks of their best value (not to the maximum: one huge value must
 not coarsen the rest).  Crowded markets (more demand than slots) start at 0.3 of it, balanced ones
@@ -25,6 +26,7 @@ import numpy as np
 
 from kernels.auction.audit import audit, drop, primal
 from kernels.auction.columns import transpose
+from kernels.auction.finish import finish, integral
 from kernels.auction.forward import forward
 from kernels.auction.jit import inner, merged
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
@@ -32,6 +34,11 @@ from kernels.auction.reverse import reverse
 
 THETA = 5.0
 AIM = 0.8
+FINISH_FROM, NEARER = 1e-3, 1e-2
+"""The exact finish is tried when the gap is below `FINISH_FROM`, and again when it is `NEARER` times that."""
+
+LAST_EARLY = FINISH_FROM * NEARER
+
 """The gap shrinks about as ε does: the last ε is chosen to leave this part of the target, not as small as it goes."""
 
 FLOOR = 1e-13
@@ -117,6 +124,9 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     unhappy = 0
     work = 0
     transposed = False
+    exact = gap_tol == 0.0 and abs_tol < 1.0 and integral(edges, largest)
+    finishing = False
+    finish_from = FINISH_FROM if book.tasks.size <= LONG_COLUMNS * book.annotators.size else LAST_EARLY
     if warm:
         _, wanting, unhappy = audit(edges, book, desk, eps)
     else:
@@ -129,15 +139,17 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
         first_phase = desk.counters[PHASES] == 0
         desk.counters[PHASES] += 1
         wanting = drop(edges, book, desk, eps, unhappy, wanting)
-        if first_phase or not reverse_first:
+        if not finishing and (first_phase or not reverse_first):
             work += forward(edges, book, desk, wanting, eps, max_work - work)
         idle = dear_and_idle(book, desk)
-        if idle > 0:
-            if not transposed:
-                transpose(edges, book.annotators, columns)
-                transposed = True
+        if (finishing or idle > 0) and not transposed:
+            transpose(edges, book.annotators, columns)
+            transposed = True
+        if finishing:
+            work += finish(edges, columns, book, desk, finish_from >= LAST_EARLY, max_work - work)
+        elif idle > 0:
             work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
-        if reverse_first and not first_phase:
+        if reverse_first and not first_phase and not finishing:
             work += forward(edges, book, desk, unfilled(book, desk), eps, max_work - work)
         next_eps = max(eps / THETA, floor)
         now, wanting, unhappy = audit(edges, book, desk, next_eps)
@@ -149,6 +161,9 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
             return OPTIMAL, bound, eps
         if work >= max_work:
             return WORK_LIMIT, bound, eps
-        if eps <= floor:
+        finishing = exact and bound - primal(book) <= finish_from * bound
+        if finishing:
+            finish_from *= NEARER
+        elif eps <= floor:
             return EPS_FLOOR, bound, eps
         eps = max(next_eps, min(0.5, AIM * gap_tol * bound / (bound - primal(book))) * eps)

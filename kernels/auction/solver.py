@@ -99,7 +99,7 @@ def open_book(edges, demand, capacity, price, held, book, desk):
 @entry
 def solve_kernel(
     indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work, sizes,
-    tasks, annotators, slots, columns, row_arc, ints, reals, pick, counters, shortlist, listed,
+    tasks, annotators, slots, columns, row_arc, ints, reals, pick, counters, shortlist, listed, nodes,
     held_out, price_out, profit_out,
 ):  # fmt: skip
     """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
@@ -108,20 +108,9 @@ def solve_kernel(
     """
     edges = Edges(indptr, indices, values)
     book, desk = carve(
-        tasks,
-        annotators,
-        slots,
-        row_arc,
-        ints,
-        reals,
-        pick,
-        counters,
-        shortlist,
-        listed,
-        demand.size,
-        capacity.size,
-        sizes,
-    )
+        tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, nodes,
+        demand.size, capacity.size, sizes,
+    )  # fmt: skip
     warm = open_book(edges, demand, capacity, price, held, book, desk)
     status, bound, eps = run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work)
     held_out[:] = 0
@@ -209,7 +198,8 @@ def solve(
         _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
         float(gap_tol), float(abs_tol), int(max_work),
         sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.ints,
-        space.reals, space.pick, space.counters, space.shortlist, space.listed, held_out, price_out, profit_out,
+        space.reals, space.pick, space.counters, space.shortlist, space.listed, space.nodes,
+        held_out, price_out, profit_out,
     )  # fmt: skip
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
+from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, NODE, SLOT, TASK, Book, Desk
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -54,7 +54,7 @@ def measure(indptr, indices, demand, capacity, annotators):
 
 
 @inner
-def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, m, n, sizes):
+def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, nodes, m, n, sizes):
     """Cut a `Book` and a `Desk` out of the buffers.  Nothing is initialised."""
     row_slots, slot_count, longest, widest = sizes
     queue = ints[: 2 * m]
@@ -78,7 +78,7 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortl
     book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], slots[:slot_count], keys)
     desk = Desk(
         queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters,
-        shortlist, listed[:n],
+        shortlist, listed[:n], nodes[: m + n], ints[: m + n], ints[m + n : 2 * (m + n)],
     )  # fmt: skip
     return book, desk
 
@@ -98,6 +98,7 @@ class Workspace(threading.local):
         self.counters = np.zeros(COUNTERS, np.int64)
         self.shortlist = np.empty(64, ARC)
         self.listed = np.empty(64, LISTED)
+        self.nodes = np.empty(64, NODE)
 
     def reserve(self, m, n, nnz, sizes):
         """Grow until a market of these sizes fits (`annotators` must have grown before `measure`)."""
@@ -106,6 +107,8 @@ class Workspace(threading.local):
             self.tasks = np.empty(m, TASK)
         if self.slots.size < slots:
             self.slots = np.empty(slots, SLOT)
+        if self.nodes.size < m + n:
+            self.nodes = np.empty(m + n, NODE)
         if self.listed.size < n:
             self.listed = np.empty(n, LISTED)
         if self.shortlist.size < nnz // PART + SPARE * n + 1:

@@ -122,3 +122,39 @@ def test_exact_solution_is_a_fixed_point_of_a_warm_start():
         a = solve(*case, gap_tol=0.0, abs_tol=0.5)
         b = solve(*case, price=a.price, held=a.held, gap_tol=0.0, abs_tol=0.5)
         assert b.primal == pytest.approx(a.primal)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_of_many_magnitudes_are_solved_to_the_proven_optimum(seed):
+    rng = np.random.default_rng(200 + seed)
+    m, n, k = 400, 100, 12
+    indices = np.sort(np.argsort(rng.random((m, n)), axis=1)[:, :k], axis=1).astype(np.int32)
+    values = np.round(1e6 * (rng.pareto(1.2, m * k) + 0.01) * 10.0 ** rng.integers(0, 3, m * k))
+    demand, capacity = rng.integers(1, 4, m), rng.integers(1, 5, n)
+    case = np.arange(0, m * k + 1, k), indices.ravel(), values, demand, capacity
+    s = solve(*case, gap_tol=0.0, abs_tol=0.5)
+    assert s.status == 0
+    assert s.primal == optimum(*case)
+    assert s.bound == s.primal
+
+
+@pytest.mark.parametrize("grid", [1.0, 100.0, 1e6])
+@pytest.mark.parametrize("kind", ["independent", "rank one", "identical", "balanced"])
+def test_large_integer_markets_end_with_bound_and_value_equal(kind, grid):
+    rng = np.random.default_rng(21)
+    m, n, k = 600, 150, 16
+    demand, capacity = rng.integers(1, 4, m), rng.integers(1, 5, n)
+    if kind == "balanced":
+        n, demand, capacity = m, np.ones(m, np.int64), np.ones(m, np.int64)
+    indices = np.sort(np.argsort(rng.random((m, n)), axis=1)[:, :k], axis=1).astype(np.int32)
+    importance = np.ones(m) if kind in ("independent", "balanced") else rng.random(m)
+    if kind == "identical":
+        values = np.repeat(importance, k).reshape(m, k)
+    else:
+        values = importance[:, None] * (rng.random(n)[indices] if kind == "rank one" else rng.random((m, k)))
+    values = np.round(grid * values.ravel())
+    case = np.arange(0, m * k + 1, k), indices.ravel(), values, demand, capacity
+    s = solve(*case, gap_tol=0.0, abs_tol=0.5)
+    assert s.status == 0
+    assert s.primal == optimum(*case)
+    assert s.bound - s.primal < 1
