@@ -20,6 +20,7 @@ from stream.shell import clients, web
 from stream.shell.exits import leave_for
 from stream.shell.metrics import Metrics
 from stream.shell.partitions import Partitions
+from stream.shell.store import Tables
 from stream.shell.takeover import ShardFactory
 from stream.shell.transport import Batch
 from stream.topics import INPUTS, TABLES
@@ -62,6 +63,7 @@ def create_app(settings: Settings, shards: ShardFactory = make_shard) -> App:
         settings.app_id,
         broker=[f"allocator://{address}" for address in clients.servers(settings)],
         store="allocator://",
+        TableManager=Tables,
         datadir=settings.data_dir,
         agent_supervisor=CrashingSupervisor,
         broker_session_timeout=settings.session_timeout_s,

@@ -12,9 +12,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from faust.stores.base import Store as Base
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from stream.topics import TABLES, TASKS
+
+
+class Tables(TableManager):  # type: ignore[misc]
+    """The application's tables, which are all known before it starts."""
+
+    async def on_start(self) -> None:
+        """Begin at once: the stock answer waits a second for tables that somebody may still declare."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 class Store(Base):  # type: ignore[misc]
