@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-latency bench-recovery bench-auction \
-        bench-auction-large bench-skill check-auction chaos fuzz lock clean
+.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
+        bench-recovery bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
 
 # list the targets
 help:
@@ -53,7 +53,7 @@ compose-check: setup
 	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
 
 # every benchmark but the largest, one after the other
-bench: bench-demo bench-pipeline bench-latency bench-recovery bench-auction bench-skill
+bench: bench-demo bench-pipeline bench-latency bench-recovery bench-fairness bench-auction bench-skill
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
@@ -62,6 +62,10 @@ bench-demo: setup
 # events per second of one worker beside a plain Faust agent on the same broker
 bench-pipeline: setup
 	@$(BIN)/python -m load.bench_pipeline $(ARGS)
+
+# what a flood in one pool costs the others, on the same and on another partition
+bench-fairness: setup
+	@$(BIN)/python -m load.bench_fairness $(ARGS)
 
 # time from an event to the reader of its assignments beside a one-record transaction
 bench-latency: setup

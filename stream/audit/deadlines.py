@@ -15,8 +15,31 @@ from stream.audit.round import Case, Waiting
 ORDER = ("work", "presence", "grace", "task", "wait", "retention", "gone")
 
 
+def sweep(case: Case) -> None:
+    """Throw away due times that no longer hold once they may be half of all: far deadlines of tasks long settled."""
+    if len(case.due) < case.sweep_at:
+        return
+    case.due = [entry for entry in case.due if _holds(entry[0], entry[2], entry[3])]
+    heapq.heapify(case.due)
+    case.sweep_at = 2 * len(case.due) + 64
+
+
+def _holds(at: float, kind: str, what: object) -> bool:
+    match kind, what:
+        case "work", Pair(state="offered", accept_by=by) | Pair(state="leased", submit_by=by):
+            return at == by
+        case "presence", Annotator(watched=by):
+            return at == by
+        case "grace", Annotator(gone_since=since):
+            return since is not None
+        case "task", (Pool(), Task(settled=None, watched=by)):
+            return at == by
+    return kind in ("wait", "retention", "gone")  # each of them ends by itself, after a time that all have in common
+
+
 def lapse(case: Case) -> None:
     """Follow everything that is due in this round."""
+    sweep(case)
     for pool_name, name in list(case.round.settled):
         pool = case.pools.get(pool_name)
         task = None if pool is None else pool.tasks.get(name)

@@ -205,6 +205,7 @@ class Case:
     waiting: dict[tuple[str, str], list[Waiting]] = field(default_factory=dict)
     due: list[tuple[float, int, str, object]] = field(default_factory=list)
     numbered: int = 0
+    sweep_at: int = 64  # entries of `due` at which those that no longer hold are thrown away
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
     terms: frozenset[str] = frozenset()
