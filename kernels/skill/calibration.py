@@ -6,15 +6,18 @@ used (Dawid's prequential principle, 1984). No gold is needed. All engines forec
 engine 0, so that it is their posteriors which compete and not how well a row is shrunk: with its own rows
 engine 2 forecasts better even where it labels worse.
 
-Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike.
-And a single judgment can be worth less than the annotator's record says. The learned posterior of n judgments
-is reported as
+Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. The
+learned posterior of n judgments, v_k of them for class k, is reported as
 
-    q_cal proportional to q^(first / (1 + (n - 1) rho)),
+    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(1 / (1 + (n - 1) rho)).
 
-which leaves the arg-max as it is. Every judgment on a task whose truth is known is one sample of how well
-each candidate for (rho, first) would have done; the one of least log-loss is used, pulled towards (0.4, 1).
-It acts on the reported posterior only: the same exponent inside learning costs accuracy.
+The vote joins as one more witness who has no part in the model's errors: among many classes one that nobody named
+loses to one that somebody did (with two classes it would teach nothing). rho starts at RHO_AT[engine], smaller
+where the engine itself knows which classes mislead everybody.
+Every judgment on a task whose truth is known is one sample of how well each candidate for rho would have done, the
+latest 200 counting most; the candidate of least log-loss is used, pulled towards the start, refined by the
+parabola through it and its neighbours. All this acts on the reported posterior only: the same exponent inside
+learning costs accuracy.
 
 Both records follow the log; a retraction does not rewind them.
 """
@@ -25,7 +28,7 @@ import numpy as np
 
 from kernels.skill.confusion import ROW_WEIGHT, accuracy, loss_at, weight_of
 from kernels.skill.jit import inner, kernel
-from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
+from kernels.skill.layout import ENGINES, RHOS, engine_width
 
 SCALE = 65536.0
 UNIT = 1.0 / SCALE
@@ -36,9 +39,10 @@ LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
 """Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
 
-FIRSTS = (1.0, 0.85, 0.7, 0.55)
-PULL_RHO = 2.0
-PULL_FIRST = 2.0
+RHO_AT = (0.45, 0.25, 0.1)
+PULL = 3.0
+KEEP = 1.0 - 1.0 / 200.0
+"""What a further sample leaves of the earlier ones: the latest 200 speak of the model as it is now."""
 
 
 @inner
@@ -113,40 +117,72 @@ def choose(skills, m):
         engine = 0
     elif model["score2"] > model["score1"] + LEAD:
         engine = 2
-    model["engine"] = engine
+    if engine != model["engine"]:
+        model["engine"] = engine
+        fit(skills, m)
+
+
+@inner
+def heard(q, labels, n, classes, out):
+    """Write q_k (1 + (1 - 2/K) votes for k) to `out`, the largest entry 1."""
+    for k in range(classes):
+        out[k] = 1.0
+    if classes > 2:
+        weight = 1.0 - 2.0 / classes
+        for j in range(n):
+            out[labels[j]] += weight
+    top = 0.0
+    for k in range(classes):
+        out[k] *= q[k]
+        top = max(top, out[k])
+    inverse = 1.0 / top
+    for k in range(classes):
+        out[k] = 1.0 if out[k] == top else out[k] * inverse
 
 
 @kernel
 def sample(skills, m, n, truth, q):
-    """Learn the calibration from `q` (largest entry 1), the posterior of `n` judgments on a known `truth`."""
+    """Learn rho from `q` (`heard`), what `n` judgments said of a task whose `truth` is known."""
     model = skills.models[m]
-    classes = model["classes"]
     loss = loss_at(skills, m)
     model["gold"] += 1
-    best = math.inf
     for r in range(RHOS):
-        rho = LOWEST * math.exp(STEP * r)
-        far = PULL_RHO * math.log(rho / DEFAULT_RHO) ** 2
-        for f in range(len(FIRSTS)):
-            power = FIRSTS[f] / (1.0 + (n - 1) * rho)
-            total = 0.0
-            for k in range(classes):
-                total += q[k] ** power
-            at = loss + r * len(FIRSTS) + f
-            skills.evidence[at] += math.log(total) - power * math.log(max(q[truth], 1e-300))
-            value = skills.evidence[at] + far + PULL_FIRST * (1.0 - FIRSTS[f])
-            if value < best:
-                best = value
-                model["rho"] = rho
-                model["first"] = FIRSTS[f]
+        power = 1.0 / (1.0 + (n - 1) * LOWEST * math.exp(STEP * r))
+        total = 0.0
+        for k in range(model["classes"]):
+            total += q[k] ** power
+        skills.evidence[loss + r] *= KEEP
+        skills.evidence[loss + r] += math.log(total) - power * math.log(max(q[truth], 1e-300))
+    fit(skills, m)
+
+
+@kernel
+def fit(skills, m):
+    """Set rho from the samples and the pull towards where the engine in use starts."""
+    model = skills.models[m]
+    loss = loss_at(skills, m)
+    start = math.log(RHO_AT[model["engine"]] / LOWEST)
+    best = 0
+    least = math.inf
+    for r in range(RHOS):
+        value = skills.evidence[loss + r] + PULL * (STEP * r - start) ** 2
+        if value < least:
+            least = value
+            best = r
+    at = STEP * best
+    if 0 < best < RHOS - 1:
+        before = skills.evidence[loss + best - 1] + PULL * (at - STEP - start) ** 2 - least
+        after = skills.evidence[loss + best + 1] + PULL * (at + STEP - start) ** 2 - least
+        at += 0.5 * STEP * (before - after) / (before + after)
+    model["rho"] = LOWEST * math.exp(at)
 
 
 @inner
 def calibrate(skills, m, n, q, report):
-    """Write the calibrated posterior to `report`, given `q` whose largest entry is 1; rounded, never 0."""
+    """Write the calibrated posterior to `report`, given `q` (`heard`); rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
-    power = model["first"] / (1.0 + max(n - 1, 0) * model["rho"])
+    power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
     for k in range(classes):
         report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, UNIT)
     rounded(report, classes)

@@ -14,7 +14,7 @@ it in place, a row can be saved as bytes, and growing is a plain copy made by th
 Slices of `evidence`, K classes, label l, truth k, engine e (see `update`):
 
     seat     T,  then per engine  N[l, k], S[k], A
-    model    c[l],  P[l, k],  shape[l, k], lift[k],  loss[CANDIDATES]
+    model    c[l],  P[l, k],  shape[l, k], lift[k],  loss[RHOS]
 
 N[l, k] is the (weighted) expected number of times the annotator answered l when the truth was k, S[k] = sum_l
 N[l, k], A = sum_k N[k, k] and T the weight of all judgments. S and A could be derived; they are kept because
@@ -37,8 +37,7 @@ SHARED = 2
 """The engine that shrinks an annotator's confusion rows towards those of the whole model."""
 
 RHOS = 12
-CANDIDATES = RHOS * 4
-"""Candidates for the calibration: rho, and four for the power of a first judgment."""
+"""Candidates for the calibration's rho."""
 
 MAX_CLASSES = 20
 
@@ -57,7 +56,6 @@ MODEL = np.dtype(
         ("chance2", np.float64),
         ("fresh", np.int64),
         ("rho", np.float64),
-        ("first", np.float64),
     ]
 )
 
@@ -123,7 +121,7 @@ def model_width(classes):
     """Floats of evidence one model needs beside its seats."""
     if classes < 2:
         return 0
-    return 2 * classes * classes + 2 * classes + CANDIDATES
+    return 2 * classes * classes + 2 * classes + RHOS
 
 
 @kernel
@@ -204,7 +202,6 @@ def open_model(skills, classes):
     model["classes"] = classes
     model["engine"] = 1
     model["rho"] = DEFAULT_RHO
-    model["first"] = 1.0
     model["chance0"] = 1.0
     model["chance1"] = 1.0
     model["chance2"] = 1.0
@@ -217,8 +214,8 @@ def open_model(skills, classes):
     return m
 
 
-DEFAULT_RHO = 0.4
-"""How strongly the judgments of one task are taken to depend on each other until gold says more."""
+DEFAULT_RHO = 0.25
+"""How strongly the judgments of one task are taken to depend on each other at first (`calibration`)."""
 
 
 @kernel

@@ -31,9 +31,7 @@ LESSONS = 20
 
 
 @njit(cache=True, nogil=True)
-def replay(
-    skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits, state
-):
+def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits, state):
     """Count all judgments in `order`.
 
     Parameters
@@ -104,26 +102,9 @@ def _replay(
 
 
 @kernel
-def reread(skills, m, truth, start, table, belief, reported):
-    """After `replay`, refresh the tasks last visited before another engine was chosen and labelled otherwise by it."""
-    model = skills.models[m]
-    first = model["engine"] * model["classes"]
-    for t in range(len(start) - 1):
-        n = start[t + 1] - start[t]
-        if n > 0 and truth[t] < 0:
-            learned = belief[t, first : first + model["classes"]]
-            if np.argmax(learned) == np.argmax(reported[t]):
-                continue
-            part = table[:, start[t] : start[t + 1]]
-            refresh(skills, m, part[0], part[1], part[2], n, -1, belief[t], reported[t], 0.0)
-
-
-@kernel
 def _next(state):
     """Linear congruential generator (Knuth's MMIX constants), kept non-negative."""
-    return (state * np.int64(6364136223846793005) + np.int64(1442695040888963407)) & np.int64(
-        0x7FFFFFFFFFFFFFFF
-    )
+    return (state * np.int64(6364136223846793005) + np.int64(1442695040888963407)) & np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)

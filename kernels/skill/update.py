@@ -31,7 +31,7 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 import numpy as np
 
 from kernels.skill import binary
-from kernels.skill.calibration import calibrate, choose, forecast, rounded, sample
+from kernels.skill.calibration import calibrate, choose, forecast, heard, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     LOCAL_WEIGHT,
@@ -255,13 +255,15 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
     news = truth + 1 != np.int64(belief[ENGINES * classes])
     if truth >= 0:
         if n > 0 and (fresh > 0 or news):
-            sample(skills, m, n, truth, q[chosen : chosen + classes])
+            heard(q[chosen : chosen + classes], labels, n, classes, under)
+            sample(skills, m, n, truth, under)
         for k in range(classes):
             report[k] = 1.0 if k == truth else 0.0
             for engine in range(ENGINES):
                 q[engine * classes + k] = report[k]
     else:
-        calibrate(skills, m, n, q[chosen : chosen + classes], report)
+        heard(q[chosen : chosen + classes], labels, n, classes, under)
+        calibrate(skills, m, n, under, report)
         for engine in range(ENGINES):
             rounded(q[engine * classes : (engine + 1) * classes], classes)
     change = 0.0

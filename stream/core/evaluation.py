@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import skill
-from kernels.skill.replay import allocate, replay, reread
+from kernels.skill.replay import allocate, replay
 from stream.core import practice, scoring
 from stream.core.practice import Floats, Ints
 
@@ -144,7 +144,6 @@ def one_pass(labels: Labels, order: NDArray[np.int64], gold: Ints, revisits: int
     reported = np.full((tasks, labels.classes), 1.0 / labels.classes, np.float32)
     where = (gold, _starts(labels.task, tasks), table, belief, reported)
     replay(skills, m, order, labels.task, labels.annotator, labels.label, labels.at, *where, revisits, 1)
-    reread(skills, m, *where)
     people = range(labels.annotators)
     seats = [np.int64(skills.seat_of[m, w]) for w in people]
     return Pass(

@@ -121,7 +121,8 @@ def test_posteriors_are_those_of_the_equations(classes):
         q /= q.sum()
         np.testing.assert_allclose(belief[engine * k : (engine + 1) * k], q, atol=k / 65536)
     chosen = belief[model["engine"] * k :][:k].astype(float)
-    tempered = chosen ** (1 / (1 + 2 * model["rho"]))
+    heard = chosen * (1 + (1 - 2 / k) * np.bincount(labels, minlength=k))
+    tempered = heard ** (1 / (1 + 2 * model["rho"]))
     np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
 
 
