@@ -26,9 +26,9 @@ import math
 
 import numpy as np
 
-from kernels.skill.confusion import ROW_WEIGHT, accuracy, loss_at, weight_of
+from kernels.skill.confusion import accuracy, expected, loss_at, row_weight, weight_of
 from kernels.skill.jit import inner, kernel
-from kernels.skill.layout import ENGINES, RHOS, engine_width
+from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 
 SCALE = 65536.0
 UNIT = 1.0 / SCALE
@@ -39,10 +39,14 @@ LOWEST = 0.02
 STEP = 5.3 / (RHOS - 1)
 """Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
 
-RHO_AT = (0.45, 0.25, 0.1)
+RHO = tuple(LOWEST * math.exp(STEP * r) for r in range(RHOS))
+UNRIPE = 8.0
+PULL_START = 1.0
 PULL = 3.0
+RAISE = (1.3, 1.3, 0.4)
 KEEP = 1.0 - 1.0 / 200.0
 """What a further sample leaves of the earlier ones: the latest 200 speak of the model as it is now."""
+KEEP_SURPRISE = 1.0 - 1.0 / 2000.0
 
 
 @inner
@@ -70,7 +74,7 @@ def forecast(skills, m, s, label, belief, truth):
     evidence = skills.evidence
     classes = model["classes"]
     record = skills.seats[s]
-    weight = ROW_WEIGHT * weight_of(record["epoch"] - record["base"])
+    weight = row_weight(classes) * weight_of(record["epoch"] - record["base"])
     start = record["offset"]
     believed = 0.0
     for engine in range(ENGINES):
@@ -117,9 +121,7 @@ def choose(skills, m):
         engine = 0
     elif model["score2"] > model["score1"] + LEAD:
         engine = 2
-    if engine != model["engine"]:
-        model["engine"] = engine
-        fit(skills, m)
+    model["engine"] = engine
 
 
 @inner
@@ -140,14 +142,26 @@ def heard(q, labels, n, classes, out):
         out[k] = 1.0 if out[k] == top else out[k] * inverse
 
 
+@inner
+def ripe(skills, seats, n):
+    """The mean over the task's `n` judgments of T / (T + UNRIPE), T what is known of whoever gave it."""
+    total = 0.0
+    for j in range(n):
+        record = skills.seats[seats[j]]
+        known = skills.evidence[record["offset"]] / weight_of(record["epoch"] - record["base"])
+        known += record["seeded_weight"]
+        total += known / (known + UNRIPE)
+    return total / n if n > 0 else 1.0
+
+
 @kernel
-def sample(skills, m, n, truth, q):
+def sample(skills, m, n, truth, q, ripeness):
     """Learn rho from `q` (`heard`), what `n` judgments said of a task whose `truth` is known."""
     model = skills.models[m]
     loss = loss_at(skills, m)
     model["gold"] += 1
     for r in range(RHOS):
-        power = 1.0 / (1.0 + (n - 1) * LOWEST * math.exp(STEP * r))
+        power = ripeness / (1.0 + (n - 1) * RHO[r])
         total = 0.0
         for k in range(model["classes"]):
             total += q[k] ** power
@@ -157,32 +171,76 @@ def sample(skills, m, n, truth, q):
 
 
 @kernel
-def fit(skills, m):
-    """Set rho from the samples and the pull towards where the engine in use starts."""
+def foresee(skills, m, s, labels, n, q, rest, theta):
+    """Learn where rho starts: how well would the first n - 1 judgments have foretold the last, that of seat `s`?
+
+    `q`, of the engine in use, includes that judgment, which is not in the statistics yet; `rest` and `theta` are
+    scratch.
+    """
     model = skills.models[m]
-    loss = loss_at(skills, m)
-    start = math.log(RHO_AT[model["engine"]] / LOWEST)
-    best = 0
-    least = math.inf
+    evidence = skills.evidence
+    classes = model["classes"]
+    record = skills.seats[s]
+    row = row_weight(classes) * weight_of(record["epoch"] - record["base"])
+    base = record["offset"] + 1 + model["engine"] * engine_width(classes)
+    rows = base + classes * classes
+    mean = accuracy(skills, s, evidence[rows + classes], evidence[record["offset"]])
+    label = labels[n - 1]
+    for k in range(classes):
+        hits = row * expected(skills, m, model["engine"], mean, k, label) + evidence[base + label * classes + k]
+        theta[k] = max(hits / (row + evidence[rows + k]), 1e-12)
+        q[k] /= theta[k]
+    heard(q, labels, n - 1, classes, rest)
+    for k in range(classes):
+        q[k] *= theta[k]
+        rest[k] = math.log(max(rest[k], 1e-300))
+    surprise = loss_at(skills, m) + RHOS
     for r in range(RHOS):
-        value = skills.evidence[loss + r] + PULL * (STEP * r - start) ** 2
-        if value < least:
-            least = value
-            best = r
-    at = STEP * best
-    if 0 < best < RHOS - 1:
-        before = skills.evidence[loss + best - 1] + PULL * (at - STEP - start) ** 2 - least
-        after = skills.evidence[loss + best + 1] + PULL * (at + STEP - start) ** 2 - least
-        at += 0.5 * STEP * (before - after) / (before + after)
-    model["rho"] = LOWEST * math.exp(at)
+        power = 1.0 / (1.0 + (n - 2) * RHO[r])
+        chance = 0.0
+        total = 0.0
+        for k in range(classes):
+            weight = math.exp(power * rest[k])
+            total += weight
+            chance += weight * theta[k]
+        evidence[surprise + r] *= KEEP_SURPRISE
+        evidence[surprise + r] -= math.log(chance / total)
+
+
+@kernel
+def fit(skills, m):
+    """Set rho: what foretells judgments best, and from there on what gold says."""
+    loss = loss_at(skills, m)
+    model = skills.models[m]
+    start = _best(skills, loss + RHOS, PULL_START, DEFAULT_RHO) * RAISE[model["engine"]]
+    model["rho"] = _best(skills, loss, PULL, start)
 
 
 @inner
-def calibrate(skills, m, n, q, report):
+def _best(skills, record, pull, start):
+    """The rho of least recorded loss, pulled towards `start`; the parabola through the best three candidates."""
+    at = math.log(start / LOWEST)
+    best = 0
+    least = math.inf
+    for r in range(RHOS):
+        value = skills.evidence[record + r] + pull * (STEP * r - at) ** 2
+        if value < least:
+            least = value
+            best = r
+    found = STEP * best
+    if 0 < best < RHOS - 1:
+        before = skills.evidence[record + best - 1] + pull * (found - STEP - at) ** 2 - least
+        after = skills.evidence[record + best + 1] + pull * (found + STEP - at) ** 2 - least
+        found += 0.5 * STEP * (before - after) / (before + after)
+    return LOWEST * math.exp(found)
+
+
+@inner
+def calibrate(skills, m, n, q, ripeness, report):
     """Write the calibrated posterior to `report`, given `q` (`heard`); rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
-    power = 1.0 / (1.0 + max(n - 1, 0) * model["rho"])
+    power = ripeness / (1.0 + max(n - 1, 0) * model["rho"])
     for k in range(classes):
         report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, UNIT)
     rounded(report, classes)

@@ -5,7 +5,7 @@ judgments with accuracy m0 (`evidence`):
 
     m     = (w (a mu + n0 m0) + A) / (w (a + n0) + T)          the annotator's own accuracy, a = 6, mu = 0.7
     r_kl  = m if l = k else (1 - m) / (K - 1)                  engines 0 and 1
-    theta = (w s r_kl + N[l, k]) / (w s + S[k])                s = 4
+    theta = (w s r_kl + N[l, k]) / (w s + S[k])                s = 4, and K - 1 from six classes on
 
 Engine `SHARED` shapes r by what the whole model's annotators do: the odds of m are multiplied by lift[k]
 (some classes are harder than others), and the misses of row k are spread as shape[l, k]:
@@ -69,6 +69,12 @@ def share(skills, m):
         hit += LIFT_WEIGHT * LOCAL_MEAN
         miss += LIFT_WEIGHT * (1.0 - LOCAL_MEAN)
         evidence[lift + k] = math.sqrt(hit / miss / odds)
+
+
+@inner
+def row_weight(classes):
+    """s: a row with many places to go needs more judgments before its own counts are believed."""
+    return max(ROW_WEIGHT, classes - 1.0)
 
 
 @inner

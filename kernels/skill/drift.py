@@ -7,7 +7,7 @@ back with what was learned since, and would forecast r with a bias) and m1 = m0 
 
     c <- max(0, c + log (r m1 + (1 - r)(1 - m1)) / (r m0 + (1 - r)(1 - m0)))
 
-raises an alarm at 6, after the first 20 judgments; c / 6 is the drift score. After an alarm all that was
+raises an alarm at 7, after the first 20 judgments; c / 7 is the drift score. After an alarm all that was
 known counts a quarter.
 
 Forgetting. Weights are powers of two, so that statistics stay exact sums: an annotator with a memory of h
@@ -33,7 +33,8 @@ from kernels.skill.jit import inner, kernel
 from kernels.skill.layout import evidence_width
 
 FALL = 0.2
-THRESHOLD = math.exp(6.0)
+THRESHOLD = math.exp(7.0)
+"""exp(c) grows by a likelihood ratio a judgment: without a change it crosses e^7 at most once in e^7 judgments."""
 ALARM_EPOCHS = 2
 SLOW = 400
 FAST = 100

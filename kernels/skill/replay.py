@@ -26,6 +26,10 @@ from kernels.skill.layout import seat
 from kernels.skill.update import learn, refresh
 from kernels.skill.value import gain_prepared, prepare
 
+ONE = np.int64(1)
+UNKNOWN = np.int64(-1)
+"""Not plain numbers, for which numba would compile copies of `learn`."""
+
 EPSILON = 0.3
 LESSONS = 20
 
@@ -81,24 +85,30 @@ def _replay(
     state,
 ):
     """The loop of `replay`; `count` and `seen` are zeros, one per task."""
+    seats, labels, stamps = table[0], table[1], table[2]
     opened = 0
     for i in order:
         t = task[i]
         if count[t] == 0:
             seen[opened] = t
             opened += 1
-        part = table[:, start[t] : start[t + 1]]
+        a, b = start[t], start[t + 1]
         n = count[t]
-        part[0, n] = seat(skills, m, annotator[i])
-        part[1, n] = label[i]
+        seats[a + n] = seat(skills, m, annotator[i])
+        labels[a + n] = label[i]
         count[t] = n + 1
-        learn(skills, m, part[0], part[1], part[2], n + 1, 1, truth[t], belief[t], reported[t], at[i])
+        known = np.int64(truth[t])
+        learn(
+            skills, m, seats[a:b], labels[a:b], stamps[a:b], n + 1, ONE, known, belief[t], reported[t], at[i]
+        )
         for _ in range(revisits):
             state = _next(state)
             t = seen[(state >> 33) % opened]
             if truth[t] < 0:
-                part = table[:, start[t] : start[t + 1]]
-                refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
+                a, b = start[t], start[t + 1]
+                refresh(
+                    skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], UNKNOWN, belief[t], reported[t], at[i]
+                )
 
 
 @kernel
@@ -155,8 +165,10 @@ def allocate(
     queue = np.zeros(len(task), np.int64)
     theta = np.zeros(classes * classes + classes)
     right = 0.0
+    seats, labels, stamps = table[0], table[1], table[2]
     for t in range(tasks):
-        refresh(skills, m, table[0, :0], table[1, :0], table[2, :0], 0, truth[t], belief[t], reported[t], 0.0)
+        told = np.int64(truth[t])
+        refresh(skills, m, seats[:0], labels[:0], stamps[:0], count[t], told, belief[t], reported[t], 0.0)
         credit[t] = _credit(reported[t], known[t])
         right += credit[t]
     curve[0] = right
@@ -201,20 +213,26 @@ def allocate(
             i = queue[counted]
             t = task[i]
             flying[t] -= 1
-            part = table[:, start[t] : start[t + 1]]
-            part[0, count[t]] = seat(skills, m, _owner(own, i))
-            part[1, count[t]] = label[i]
+            a, b = start[t], start[t + 1]
+            seats[a + count[t]] = seat(skills, m, _owner(own, i))
+            labels[a + count[t]] = label[i]
             count[t] += 1
             counted += 1
-            learn(skills, m, part[0], part[1], part[2], count[t], 1, truth[t], belief[t], reported[t], at[i])
+            told = np.int64(truth[t])
+            learn(
+                skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], ONE, told, belief[t], reported[t], at[i]
+            )
             right += _credit(reported[t], known[t]) - credit[t]
             credit[t] = _credit(reported[t], known[t])
             for _ in range(revisits):
                 state = _next(state)
                 t = task[queue[(state >> 33) % counted]]
                 if truth[t] < 0 and _top(reported[t]) < stop:
-                    part = table[:, start[t] : start[t + 1]]
-                    refresh(skills, m, part[0], part[1], part[2], count[t], -1, belief[t], reported[t], at[i])
+                    a, b = start[t], start[t + 1]
+                    refresh(
+                        skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], UNKNOWN, belief[t], reported[t],
+                        at[i],
+                    )  # fmt: skip
                     right += _credit(reported[t], known[t]) - credit[t]
                     credit[t] = _credit(reported[t], known[t])
             curve[counted] = right

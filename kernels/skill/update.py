@@ -31,11 +31,11 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 import numpy as np
 
 from kernels.skill import binary
-from kernels.skill.calibration import calibrate, choose, forecast, heard, rounded, sample
+from kernels.skill.calibration import calibrate, choose, fit, forecast, foresee, heard, ripe, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     LOCAL_WEIGHT,
-    ROW_WEIGHT,
+    row_weight,
     share,
     shared_at,
     weight_of,
@@ -47,6 +47,9 @@ from kernels.skill.layout import ENGINES, SHARED, engine_width
 IDLE = 1e-3
 RENORMALISE = 8
 SHARE_EVERY = 16
+FORESEE_EVERY = 8
+NONE_FRESH = np.int64(0)
+"""Not a plain 0, for which numba would compile a copy of `learn`."""
 
 
 @inner
@@ -98,7 +101,7 @@ def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q,
         start = record["offset"]
         label = labels[j]
         inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + evidence[start] - own)
-        row = scale * ROW_WEIGHT
+        row = scale * row_weight(classes)
         for engine in range(ENGINES):
             e = engine * classes
             base = start + 1 + engine * width
@@ -192,6 +195,7 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
 def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
     """Everything that looks at a new judgment before it is counted."""
     model = skills.models[m]
+    classes = model["classes"]
     for j in range(n - fresh, n):
         s = seats[j]
         label = labels[j]
@@ -199,7 +203,9 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         record["last_at"] = max(record["last_at"], at)
         if truth >= 0 or fresh < n:
             mean = forecast(skills, m, s, label, belief, truth)
+            # a label that says nothing of its own, q = 1/K, must say nothing of the annotator: right = 1/2
             right = np.float64(reported[label])
+            right /= right + (1.0 - right) / (classes - 1)
             if truth >= 0:
                 right = 1.0 if label == truth else 0.0
             watch(skills, s, mean, right)
@@ -211,6 +217,7 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         if model["fresh"] % SHARE_EVERY == 0:
             share(skills, m)
             choose(skills, m)
+            fit(skills, m)
 
 
 @kernel
@@ -256,14 +263,17 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
     if truth >= 0:
         if n > 0 and (fresh > 0 or news):
             heard(q[chosen : chosen + classes], labels, n, classes, under)
-            sample(skills, m, n, truth, under)
+            sample(skills, m, n, truth, under, ripe(skills, seats, n))
         for k in range(classes):
             report[k] = 1.0 if k == truth else 0.0
             for engine in range(ENGINES):
                 q[engine * classes + k] = report[k]
     else:
+        if fresh == 1 and n > 2 and skills.models[m]["fresh"] % FORESEE_EVERY == 0:
+            mine = q[chosen : chosen + classes]
+            foresee(skills, m, seats[n - 1], labels, n, mine, report, under[classes : 2 * classes])
         heard(q[chosen : chosen + classes], labels, n, classes, under)
-        calibrate(skills, m, n, under, report)
+        calibrate(skills, m, n, under, ripe(skills, seats, n), report)
         for engine in range(ENGINES):
             rounded(q[engine * classes : (engine + 1) * classes], classes)
     change = 0.0
@@ -280,7 +290,7 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
 @kernel
 def refresh(skills, m, seats, labels, stamps, n, truth, belief, reported, at):
     """Revisit a task with what has been learned since; also applies a truth set or lifted. See `learn`."""
-    return learn(skills, m, seats, labels, stamps, n, 0, truth, belief, reported, at)
+    return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)
 
 
 @kernel
@@ -327,7 +337,7 @@ def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, a
         seats[j] = seats[j + 1]
         labels[j] = labels[j + 1]
         stamps[j] = stamps[j + 1]
-    return learn(skills, m, seats, labels, stamps, n - 1, 0, truth, belief, reported, at)
+    return learn(skills, m, seats, labels, stamps, n - 1, NONE_FRESH, truth, belief, reported, at)
 
 
 @kernel
@@ -336,4 +346,4 @@ def correct(skills, m, seats, labels, stamps, n, which, label, truth, belief, re
     _move(skills, m, seats[which], labels[which], stamps[which], -1, belief, reported)
     labels[which] = label
     _move(skills, m, seats[which], label, stamps[which], 1, belief, reported)
-    return learn(skills, m, seats, labels, stamps, n, 0, truth, belief, reported, at)
+    return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)

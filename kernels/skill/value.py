@@ -18,7 +18,7 @@ Quantiles invert the regularised incomplete beta function (continued fraction, L
 
 import math
 
-from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT, accuracy, expected, weight_of
+from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, accuracy, expected, row_weight, weight_of
 from kernels.skill.jit import kernel
 from kernels.skill.layout import ENGINES, MAX_CLASSES, engine_width
 
@@ -176,7 +176,7 @@ def prepare(skills, m, s, theta):
     engine = model["engine"]
     centre = mean(skills, m, s)
     base = 0
-    row = ROW_WEIGHT
+    row = row_weight(classes)
     if s >= 0:
         record = skills.seats[s]
         base = record["offset"] + 1 + engine * engine_width(classes)

@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 
 from kernels import skill
-from kernels.skill import layout, value
+from kernels.skill import calibration, layout, value
 from tests.kernels.skill.crowd import Crowd, coin
 
 
@@ -102,6 +102,7 @@ def test_posteriors_are_those_of_the_equations(classes):
     shape_at = model["offset"] + k + k * k
     shape = skills.evidence[shape_at : shape_at + k * k].reshape(k, k)
     lift = skills.evidence[shape_at + k * k :][:k]
+    weight = max(4, k - 1)
     for engine in range(layout.ENGINES):
         q = (1 + counts) if engine == 0 else np.ones(k)
         for s, label in zip(seats, labels, strict=True):
@@ -117,12 +118,14 @@ def test_posteriors_are_those_of_the_equations(classes):
                 raised = mean * lift / (mean * lift + 1 - mean)
                 r = (1 - raised) * shape[label]
                 r[label] = raised[label]
-            q = q * (4 * scale * r + n) / (4 * scale + rows)
+            q = q * (weight * scale * r + n) / (weight * scale + rows)
         q /= q.sum()
         np.testing.assert_allclose(belief[engine * k : (engine + 1) * k], q, atol=k / 65536)
     chosen = belief[model["engine"] * k :][:k].astype(float)
     heard = chosen * (1 + (1 - 2 / k) * np.bincount(labels, minlength=k))
-    tempered = heard ** (1 / (1 + 2 * model["rho"]))
+    known = np.array([stats_before[skills.seats[s]["offset"]] for s in seats])
+    ripe = np.mean(known / (known + calibration.UNRIPE))
+    tempered = heard ** (ripe / (1 + 2 * model["rho"]))
     np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
 
 
