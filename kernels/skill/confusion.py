@@ -13,6 +13,9 @@ Engine `SHARED` shapes r by what the whole model's annotators do: the odds of m 
     lift[k]     = sqrt(odds of being right on class k / odds of being right)
     shape[l, k] = (P[l, k] + 3) / sum over the other l' of (P[l', k] + 3)
 
+The share of a class among the labels is that among the tasks and what strays there: c_k = pi_k m + (1 - pi_k)
+(1 - m)/(K - 1). `prior` is the pi_k that follows from it, at least half of c_k: so bounded, it can't feed on itself.
+
 The square root is half of the way: the full lift lets a class nobody recognises vanish.
 """
 
@@ -38,12 +41,12 @@ def shared_at(skills, m):
 def loss_at(skills, m):
     """Where the calibration record of model `m` starts."""
     classes = skills.models[m]["classes"]
-    return skills.models[m]["offset"] + 2 * classes * classes + 2 * classes
+    return skills.models[m]["offset"] + 2 * classes * classes + 3 * classes
 
 
 @kernel
 def share(skills, m):
-    """Derive `shape` and `lift` of model `m` from P."""
+    """Derive `shape`, `lift` and `prior` of model `m` from P and the raw counts c."""
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     p = shared_at(skills, m)
@@ -69,6 +72,15 @@ def share(skills, m):
         hit += LIFT_WEIGHT * LOCAL_MEAN
         miss += LIFT_WEIGHT * (1.0 - LOCAL_MEAN)
         evidence[lift + k] = math.sqrt(hit / miss / odds)
+    mean = right / total
+    stray = (1.0 - mean) / (classes - 1)
+    c = skills.models[m]["offset"]
+    given = 0.0
+    for k in range(classes):
+        given += 1.0 + evidence[c + k]
+    for k in range(classes):
+        named = (1.0 + evidence[c + k]) / given
+        evidence[lift + classes + k] = max(named - stray, 0.5 * named * (mean - stray)) if mean > stray else named
 
 
 @inner

@@ -14,12 +14,13 @@ it in place, a row can be saved as bytes, and growing is a plain copy made by th
 Slices of `evidence`, K classes, label l, truth k, engine e (see `update`):
 
     seat     T,  then per engine  N[l, k], S[k], A
-    model    c[l],  P[l, k],  shape[l, k], lift[k],  loss[RHOS],  surprise[RHOS]
+    model    c[l],  P[l, k],  shape[l, k], lift[k],  prior[k],  loss[RHOS],  surprise[RHOS]
 
 N[l, k] is the (weighted) expected number of times the annotator answered l when the truth was k, S[k] = sum_l
 N[l, k], A = sum_k N[k, k] and T the weight of all judgments. S and A could be derived; they are kept because
 the update reads them once per judgment. c counts raw labels, P = sum of N over the annotators (engine
-`SHARED`); `shape` and `lift` are the rows derived from P, `loss` and `surprise` the calibration record.
+`SHARED`); `shape` and `lift` are the rows derived from P, `prior` the shares of the classes derived from P and c,
+`loss` and `surprise` the calibration records.
 
 The row of a seat is its record and its slice; the row of a model likewise (`rows`).
 """
@@ -121,7 +122,7 @@ def model_width(classes):
     """Floats of evidence one model needs beside its seats."""
     if classes < 2:
         return 0
-    return 2 * classes * classes + 2 * classes + 2 * RHOS
+    return 2 * classes * classes + 3 * classes + 2 * RHOS
 
 
 @kernel
@@ -209,7 +210,7 @@ def open_model(skills, classes):
         shape = model["offset"] + classes + classes * classes
         lift = shape + classes * classes
         skills.evidence[shape:lift] = 1.0 / (classes - 1)
-        skills.evidence[lift : lift + classes] = 1.0
+        skills.evidence[lift : lift + 2 * classes] = 1.0
     skills.used[2] += model_width(classes)
     return m
 

@@ -61,8 +61,9 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
     """
     model = skills.models[m]
     classes = model["classes"]
+    prior = model["offset"] + 2 * classes * classes + 2 * classes
     for k in range(classes):
-        q[k] = 1.0 + skills.evidence[model["offset"] + k]
+        q[k] = skills.evidence[prior + k]
     for i in range(classes, ENGINES * classes):
         q[i] = 1.0
     for i in range(ENGINES * classes):

@@ -98,13 +98,15 @@ def test_posteriors_are_those_of_the_equations(classes):
     belief = np.zeros(skill.belief_width(k), np.float32)
     reported = np.zeros(k, np.float32)
     skill.learn(skills, m, seats, labels, np.zeros(3, np.int32), 3, 3, -1, belief, reported, 0.0)
-    counts = skills.evidence[model["offset"] :][:k]
+    counts = 1 + skills.evidence[model["offset"] :][:k]
     shape_at = model["offset"] + k + k * k
     shape = skills.evidence[shape_at : shape_at + k * k].reshape(k, k)
     lift = skills.evidence[shape_at + k * k :][:k]
+    prior = skills.evidence[shape_at + k * k + k :][:k]
+    assert (prior / prior.sum() >= 0.4 * counts / counts.sum()).all()
     weight = max(4, k - 1)
     for engine in range(layout.ENGINES):
-        q = (1 + counts) if engine == 0 else np.ones(k)
+        q = prior if engine == 0 else np.ones(k)
         for s, label in zip(seats, labels, strict=True):
             start = skills.seats[s]["offset"]
             base = start + 1 + engine * (k * k + k + 1)
