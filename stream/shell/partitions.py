@@ -81,6 +81,7 @@ class Partitions:
         kept = list(self._running.values())
         await asyncio.gather(*(partition.stop() for partition in kept))
         await asyncio.gather(*(self._take_over(number) for number in sorted(owned - self._running.keys())))
+        self.snapshots.forget()
         for partition in self._running.values():
             partition.start()
         self._is_assigned = True

@@ -2,6 +2,7 @@
 
     every `snapshot_s`, one partition after the other:   portion ─ pause ─ portion ─ … ─ file
     at the end of a drain:                               all partitions that have changed, without pauses
+    at a start:                                          files are read while the group is joined
     at a takeover:                                       file ─ check ─ rows, then the changelogs from its offsets
     when a person was erased:                            the file is removed and written anew, within a second
 
@@ -95,6 +96,7 @@ class Snapshots:
         self._deployment: Deployment | None = None
         self._asking = asyncio.Lock()
         self._erased: dict[int, int] = {}  # partition -> erasures that its snapshot knows of
+        self._early: dict[int, asyncio.Task[tuple[Header, dict[bytes, bytes]]]] = {}
         self._written: dict[int, tuple[float, dict[str, int]]] = {}  # partition -> monotonic time, offsets
 
     def path(self, partition: int) -> Path:
@@ -115,12 +117,27 @@ class Snapshots:
 
     # ------------------------------------------------------------------ reading
 
+    def preload(self) -> None:
+        """Begin to read the snapshots that are here, while the group is joined: most likely they will be wanted."""
+        if self._settings.snapshot_s:
+            for partition in range(self._settings.partitions):
+                if self.path(partition).exists():
+                    reading = asyncio.to_thread(read, self.path(partition))
+                    self._early[partition] = asyncio.create_task(reading, name=f"snapshot-{partition}")
+
+    def forget(self) -> None:
+        """Drop what was read early and is not wanted: other workers own these partitions."""
+        for reading in self._early.values():
+            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._early.clear()
+
     async def load(self, partition: int) -> tuple[Header, dict[bytes, bytes]] | None:
         """Read the snapshot of a partition, if there is one that is whole."""
         if await self._known() is None:
             return None
         try:
-            return await asyncio.to_thread(read, self.path(partition))
+            early = self._early.pop(partition, None)
+            return await (early or asyncio.to_thread(read, self.path(partition)))
         except FileNotFoundError:
             return None
         except Unusable as unusable:

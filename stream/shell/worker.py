@@ -124,6 +124,7 @@ async def _run(settings: Settings, shards: ShardFactory) -> None:
     watchdog.start()
     app.finalize()
     log.info("worker_started", app_id=settings.app_id, bootstrap=settings.kafka_bootstrap)
+    app.partitions.snapshots.preload()
     snapshots = asyncio.ensure_future(app.partitions.snapshots.run(app.partitions))
     start = asyncio.ensure_future(app.start())
     await asyncio.wait({start, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
