@@ -13,7 +13,7 @@ from load.chaos import ledger as books
 from load.worker import allocator
 from stream.topics import INPUTS
 
-AUDIT_LIMIT_S = 900.0
+AUDIT_LIMIT_S = 1500.0
 PROCESSES = 2
 
 
@@ -52,7 +52,13 @@ def audit(environment: Mapping[str, str]) -> Audited:
     rounds = records = 0
     violations: list[str] = []
     for process in running:
-        out, err = process.communicate(timeout=AUDIT_LIMIT_S)
+        try:
+            out, err = process.communicate(timeout=AUDIT_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            violations.append(f"`allocator audit` did not end within {AUDIT_LIMIT_S:.0f} s")
+            continue
         if process.returncode not in (0, 1):
             violations.append(f"`allocator audit` ended with code {process.returncode}: {err.strip()[-600:]}")
             continue
