@@ -176,6 +176,23 @@ def test_a_fall_raises_an_alarm_soon_and_steadiness_seldom_does():
     assert np.mean(false) <= 0.06
 
 
+@pytest.mark.parametrize("classes", [2, 5, 20])
+def test_steady_annotators_judged_by_each_other_raise_hardly_an_alarm(classes):
+    confusion = [coin(classes, a) for a in (0.95, 0.9, 0.85, 0.8, 0.7, 0.65, 0.6)]
+    crowds = [Crowd(classes, confusion, tasks=400, overlap=5, seed=seed) for seed in range(5)]
+    alarms = sum(int(skill.alarms(crowd.skills, crowd.seat(w))) for crowd in crowds for w in range(7))
+    assert alarms <= 5  # in 10,000 judgments
+
+
+def test_rare_classes_are_told_better_than_by_a_vote():
+    for seed, rare in enumerate((0.07, 0.2)):
+        random = np.random.default_rng(seed)
+        truth = (random.random(600) < rare).astype(np.int32)
+        confusion = [coin(2, a) for a in random.uniform(0.65, 0.9, 30)]
+        crowd = Crowd(2, confusion, tasks=600, overlap=5, seed=seed, truth=truth)
+        assert crowd.accuracy() >= crowd.vote() + 0.01
+
+
 def test_after_a_change_the_estimate_follows_within_150_judgments():
     means = [changing(seed, 0.9, 0.6, 300, 450)[1] for seed in range(20)]
     assert abs(np.mean(means) - 0.6) < 0.08
