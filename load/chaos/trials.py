@@ -29,7 +29,7 @@ LIMIT_S = 120.0
 VOLUME = 3000
 WAVES = 4
 LEFT = 100
-QUIET_S = 2.0
+QUIET_S = 12.0  # longer than an event waits for its task
 COMPACTION = {
     "cleanup.policy": "compact", "segment.ms": "200", "min.cleanable.dirty.ratio": "0.01", "min.compaction.lag.ms": "0",
     "max.compaction.lag.ms": "500",
