@@ -191,7 +191,8 @@ def large(name: str, m: int, k: int) -> Figures:
     warm_reads = float(np.median(seconds)) / one_read
     required = name == "skill"
     met = (
-        theirs / ours >= LARGE_COLD_BAR
+        max(s.gap, *gaps) <= GAP
+        and theirs / ours >= LARGE_COLD_BAR
         and ours / one_read <= LARGE_READS_BAR
         and warm_reads <= LARGE_WARM_BAR
         and per_arc <= BYTES_BAR

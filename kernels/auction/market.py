@@ -135,7 +135,7 @@ class Market:
         longest = max(room.max(initial=0), self._row_room.max(initial=0)) + self._desk.pick.size
         if self._desk.surplus.size < longest + 1:
             self._desk = self._desk._replace(surplus=np.empty(longest + 1))
-            heap = 2 * (longest + 1) + self.book.tasks.size // 4
+            heap = 2 * (longest + 1) + self.book.tasks.size + 1024
             self._search = self._search._replace(key=np.empty(heap), node=np.empty(heap, np.int32))
         n = self._seen.size
         entries = self._columns.size // PART + SPARE * n + 1

@@ -339,6 +339,8 @@ def settle(edges, columns, book, desk, search, waiting, idle, budget, max_edges)
     waiting : how many tasks are left in ``desk.queue``
     cost : what all the unsettled keep the bound above the value, at most `budget` on success
     read : arcs read
+
+    Where the heap has no room for a plateau, a search never ends however large its limit: such a rest stays.
     """
     invite(columns, book, desk, idle)
     read = np.int64(0)
@@ -348,6 +350,6 @@ def settle(edges, columns, book, desk, search, waiting, idle, budget, max_edges)
         read += more
         idle, cost, more = fill_all(edges, columns, book, desk, search, idle, limit, max_edges - read)
         read += more
-        if gain + cost <= budget or read >= max_edges:
+        if gain + cost <= budget or read >= max_edges or limit > book.tasks.size + book.price.size:
             return waiting, gain + cost, read
         limit *= 2

@@ -5,6 +5,7 @@ import pytest
 
 from kernels.auction import Market, certificate
 from kernels.auction.warm import SHARE
+from load.auction_families import family
 from load.auction_random import changes, optimum
 
 
@@ -99,6 +100,42 @@ def test_a_round_without_changes_keeps_every_pair():
     r = market.solve()
     assert (market.held == before).all()
     assert (r.bids, r.reverse_bids, r.audits) == (0, 0, 0)
+
+
+def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_of_bids():
+    rng = np.random.default_rng(3)
+    f = family("balanced", 4000, 16, seed=1)
+    indptr, indices, values, demand = f.tasks(rng, f.m)
+    market = Market(indptr, indices, values, demand, f.capacities(rng, f.n))
+    market.solve()
+    for turn in range(12):
+        tasks = rng.choice(f.m, 10, replace=False)
+        market.set_tasks(tasks, *f.tasks(rng, tasks.size))
+        r = market.solve()
+        case, held, price = state(market)
+        assert certificate(*case, held, price)[2] <= 1e-3
+        if turn > 2:  # paths are tried once it is known what bids cost
+            assert r.bids + r.reverse_bids <= 3 * tasks.size
+            assert r.audits == 0
+
+
+def test_what_a_round_leaves_unsettled_is_settled_later():
+    rng = np.random.default_rng(4)
+    f = family("balanced", 4000, 16, seed=1)
+    indptr, indices, values, demand = f.tasks(rng, f.m)
+    market = Market(indptr, indices, values, demand, f.capacities(rng, f.n))
+    market.solve()
+    for _ in range(8):
+        tasks = rng.choice(f.m, 5, replace=False)
+        market.set_tasks(tasks, *f.tasks(rng, tasks.size))
+        market.solve()
+    loose = market.solve()
+    exact = market.solve(gap_tol=1e-9)
+    case, held, price = state(market)
+    primal, bound, gap = certificate(*case, held, price)
+    assert gap <= 1e-9
+    assert loose.primal <= exact.primal * (1 + 1e-9)
+    assert (primal, bound) == (pytest.approx(exact.primal), pytest.approx(exact.bound))
 
 
 def test_two_markets_with_one_history_are_equal_in_every_bit():
