@@ -28,6 +28,7 @@ PARTITIONS = 2
 LIMIT_S = 120.0
 VOLUME = 3000
 WAVES = 4
+STILL_S = 5.0
 LEFT = 100
 QUIET_S = 12.0  # longer than an event waits for its task
 COMPACTION = {
@@ -120,7 +121,9 @@ class Deployment:
 
     def configure(self, topic: str, config: dict[str, str]) -> None:
         """Change settings of a topic."""
-        self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+        done = self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+        if any(said != "OK" for said in done["topic"].values()):
+            raise Failed(f"the broker refused {config}: {done}")
 
     def make_anew(self, topic: str, partitions: int) -> None:
         """Delete a topic and make it again."""
@@ -129,6 +132,14 @@ class Deployment:
             raise Failed(f"{topic} was not deleted")
         self.admin.create_topics([NewTopic(topic, partitions, 1)])
         self.fleet.wait(lambda: topic in self.admin.list_topics(), LIMIT_S)
+
+    def settled(self) -> int:
+        """How many input records the broker has when it no longer removes any."""
+        before, count = -1, self.stored()
+        while count != before:
+            time.sleep(STILL_S)
+            before, count = count, self.stored()
+        return count
 
     def stored(self) -> int:
         """How many input records the broker still has."""
@@ -156,7 +167,7 @@ def compacted(deployment: Deployment) -> str:
         raise Failed(f"nothing was compacted: {deployment.stored()} of {sent} records are there")
     for topic in INPUTS:
         deployment.configure(topic, NO_COMPACTION)
-    left = deployment.stored()
+    left = deployment.settled()
     deployment.work()
     return f"{left} of {sent} records were left; {deployment.judge(is_whole=False)}"
 
