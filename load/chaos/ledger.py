@@ -217,6 +217,7 @@ async def check(bootstrap: str, partitions: int, ledger: Ledger, is_whole: bool 
             bootstrap_servers=bootstrap,
             group_id=None,
             enable_auto_commit=False,
+            auto_offset_reset="earliest",  # the latest, by default, may win over the seek
             isolation_level="read_committed",
             max_partition_fetch_bytes=4 << 20,
         )
