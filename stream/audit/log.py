@@ -138,14 +138,14 @@ class Audit:
             if record.topic in LETTERS:
                 return dead_letter(record).round
             return _number(record.value or b"").round
-        except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        except (msgspec.MsgspecError, ValueError, KeyError, RecursionError) as error:
             self._report(0, f"an output whose round nobody can tell: {error!r}", record)
             return -1
 
     def _open(self, record: Record) -> None:
         try:
             event = decode_result(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._report(0, f"a round record that nobody can read: {error}", record)
             return
         if isinstance(event, Output):

@@ -105,7 +105,7 @@ class Round:
         """Index one output record of this round."""
         try:
             event = decode_result(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             report(0, f"an output that nobody can read: {error}", record)
             return
         if not isinstance(event, Output):

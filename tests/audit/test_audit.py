@@ -43,6 +43,12 @@ def test_a_mark_that_a_letter_was_replayed_is_no_letter():
     assert audit([*log, mark._replace(headers=[])]) != []
 
 
+@pytest.mark.parametrize("topic", [topics.ASSIGNMENTS, topics.ROUNDS])
+def test_an_output_nested_too_deeply_is_a_violation_and_no_crash(topic: str):
+    deep = b'{"type":"task_blocked","round":1,"x":' + b"[" * 100_000
+    assert audit([*records(correct()), Record(topic, 0, 10_000, b"p", deep)]) != []
+
+
 @given(st.randoms(use_true_random=False))
 def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random):
     streams = {topic: [record for record in records(correct()) if record.topic == topic] for topic in TOPICS}
