@@ -33,8 +33,13 @@ REPLAYED = "__streams.replayed.offset"
 REPLAY_OF = "__streams.replay.of"
 DAY_MS = 86_400_000
 # a row is replaced or removed for good within a day, the tombstone that removes it a day later: that long the id of
-# a person who was erased may stay
-COMPACTION = {"cleanup.policy": "compact", "max.compaction.lag.ms": str(DAY_MS), "delete.retention.ms": str(DAY_MS)}
+# a person who was erased may stay; what is still being written to is not compacted, so segments end early
+COMPACTION = {
+    "cleanup.policy": "compact",
+    "max.compaction.lag.ms": str(DAY_MS),
+    "delete.retention.ms": str(DAY_MS),
+    "segment.bytes": str(128 << 20),
+}
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
