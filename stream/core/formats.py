@@ -4,7 +4,8 @@
     ────────┼─────────────────────────────────────────────────────────────────────────────────────────
        1    │ the first
        2    │ pairs hold scores and what a task of known answer has cost; annotators hold credits; projects have
-            │ a row of credits; seats know when they were seeded
+            │ a row of credits; seats know when they were seeded; models know the shares of their classes and
+            │ keep one exponent of the calibration, not two
 
 A deployment is upgraded worker by worker, so one changelog holds rows of two versions, and rows of entities that never
 change stay old for years. They are brought up to date when they are read, one step (`STEPS`) a version, and written in
@@ -21,7 +22,7 @@ import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import PAIR, PROJECT, TASK, blank
-from stream.core.rows import ANNOTATOR_HEAD, SEAT, SLOT, TASK_HEAD, VERSION, NewerRow, RowError, skill_width
+from stream.core.rows import ANNOTATOR_HEAD, MODEL, SEAT, SLOT, TASK_HEAD, VERSION, NewerRow, RowError, skill_width
 
 PAIR_1 = np.dtype(
     [
@@ -47,6 +48,16 @@ SEAT_1 = np.dtype(
         ("whole", "<f8"), ("fast", "<f8"), ("slow", "<f8"), ("fast_score", "<f8"), ("slow_score", "<f8"),
     ]
 )  # fmt: skip
+MODEL_1 = np.dtype(
+    [
+        ("offset", "<i8"), ("classes", "<i4"), ("engine", "<i4"), ("judgments", "<i8"), ("gold", "<i8"),
+        ("score0", "<f8"), ("score1", "<f8"), ("score2", "<f8"),
+        ("chance0", "<f8"), ("chance1", "<f8"), ("chance2", "<f8"),
+        ("fresh", "<i8"), ("rho", "<f8"), ("first", "<f8"),
+    ]
+)  # fmt: skip
+#: floats behind the counts of a model with classes: its calibration record, about an exponent that is gone
+LOSS_1 = 48
 ANNOTATOR_HEAD_1 = struct.Struct("<BiI")
 
 
@@ -101,7 +112,24 @@ def _from_1(kind: str, value: bytes) -> bytes:
         return ANNOTATOR_HEAD.pack(*ANNOTATOR_HEAD_1.unpack_from(value), 0) + value[ANNOTATOR_HEAD_1.size :]
     elif kind == "e":
         return _replaced(value, SEAT.size, SEAT_1, skill.SEAT)
+    elif kind == "m":
+        return _model_from_1(value)
     return value
+
+
+def _model_from_1(value: bytes) -> bytes:
+    """Counts stay; the shares of the classes begin alike, and the calibration begins anew."""
+    value = _replaced(value, MODEL.size, MODEL_1, skill.MODEL)
+    at = MODEL.size + skill.MODEL.itemsize
+    classes = int(np.frombuffer(value, skill.MODEL, 1, MODEL.size)["classes"][0])
+    if classes < 2:
+        return value
+    counts = np.frombuffer(value, np.float64, 2 * classes * (classes + 1), at)
+    if len(value) != at + counts.nbytes + 8 * LOSS_1:
+        raise ValueError(f"expected {at + counts.nbytes + 8 * LOSS_1} bytes, got {len(value)}")
+    rest = np.zeros(int(skill.model_width(classes)) - len(counts))
+    rest[:classes] = 1.0
+    return value[:at] + counts.tobytes() + rest.tobytes()
 
 
 def _replaced(value: bytes, at: int, old: np.dtype[np.void], new: np.dtype[np.void], n: int = 1) -> bytes:

@@ -8,13 +8,13 @@ import pytest
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
 from stream.core import rows
-from stream.core.formats import ANNOTATOR_HEAD_1, PAIR_1, PROJECT_1, SEAT_1, STEPS
+from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS
 from stream.core.rows import POSITION, VERSION, NewerRow, RowError, skill_width
 from stream.core.shard import Shard
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUT_2 = "a443b49ba848e586"
+LAYOUT_2 = "506f2d460396f276"
 
 
 def records(value: bytes, at: int, dtype: np.dtype, n: int = 1) -> np.ndarray:
@@ -56,6 +56,19 @@ def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
         at = rows.SEAT.size
         seat, rest = records(value, at, skill.SEAT), value[at + skill.SEAT.itemsize :]
         return b"\1" + value[1:at] + old(seat, SEAT_1) + rest, value[:at] + known(seat, SEAT_1) + rest
+    if kind == b"m":
+        at, end = rows.MODEL.size, rows.MODEL.size + skill.MODEL.itemsize
+        model = records(value, at, skill.MODEL)
+        classes = int(model["classes"][0])
+        if classes < 2:
+            return b"\1" + value[1:at] + old(model, MODEL_1), value
+        counts = records(value, end, np.dtype("f8"), 2 * classes * (classes + 1)).tobytes()
+        begun = np.zeros(int(skill.model_width(classes)) - len(counts) // 8)
+        begun[:classes] = 1.0
+        return (
+            b"\1" + value[1:at] + old(model, MODEL_1) + counts + np.ones(LOSS_1).tobytes(),
+            value[:end] + counts + begun.tobytes(),
+        )
     if kind == b"a":
         _, slot, shares, credits = rows.ANNOTATOR_HEAD.unpack_from(value)
         at = rows.ANNOTATOR_HEAD.size + ANNOTATOR.itemsize + shares
@@ -117,7 +130,7 @@ def test_a_kind_of_row_that_is_unknown_here_is_refused(written: dict[bytes, byte
 
 @pytest.mark.parametrize("version", [0, *STEPS, VERSION])
 def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, bytes], version: int) -> None:
-    for kind in (b"t", b"a", b"e", b"j"):
+    for kind in (b"t", b"a", b"e", b"j", b"m"):
         key = max((key for key in written if key[:1] == kind), key=lambda key: len(written[key]))
         value = as_of_1(key, written[key])[0] if version == 1 else bytes([version]) + written[key][1:]
         successor = Shard(PARTITION, MARKET, PARTITIONS)
