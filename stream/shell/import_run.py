@@ -179,6 +179,7 @@ class Sender:
         self._settings, self._table, self._progress = settings, table, progress
         self._most_lag, self._tell = most_lag, tell
         self._looked = -LAG_EVERY_S
+        self._sure_until = 0  # rows sent, before which the lag can't be above the limit by this import alone
         self.waited_s = 0.0
 
     def run(self) -> None:
@@ -226,8 +227,8 @@ class Sender:
         self._tell(self._progress.sent, None)
 
     def _wait(self, lag: Lag) -> None:
-        """Return when the lag is at most the limit."""
-        if time.monotonic() - self._looked < LAG_EVERY_S:
+        """Return when the lag is at most the limit; it is looked at once a second, or when it may be above."""
+        if time.monotonic() - self._looked < LAG_EVERY_S and self._progress.sent < self._sure_until:
             return
         began = moved = time.monotonic()
         lowest = waiting = lag.now()
@@ -244,3 +245,4 @@ class Sender:
             waiting = lag.now()
         self.waited_s += time.monotonic() - began
         self._looked = time.monotonic()
+        self._sure_until = self._progress.sent + self._most_lag - waiting
