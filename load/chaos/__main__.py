@@ -32,7 +32,7 @@ Examples:
 
 PARTITIONS, WORKERS = 4, 2
 CONTROL_EVENTS, CONTROL_S = 15_000, 25.0
-DOUBLED = 30
+DOUBLED = 3
 
 
 def controls(seed: int, folder: Path, say: Callable[[str], None]) -> dict[str, Outcome]:

@@ -236,16 +236,23 @@ class Run:
             stage.sender.allow((number + 1) / (len(self._plan.faults) + 1))
             if stage.sender.error is not None:
                 raise stage.sender.error
-            began = time.monotonic()
-            try:
-                bit, words = True, self._faults[name](stage)
-            except Missed as missed:
-                bit, words = False, str(missed)
-            stage.fleet.keep()
-            seconds = time.monotonic() - began
-            self._fated.append(Fated(fault=name, bit=bit, words=words, seconds=seconds))
-            mark = "+" if bit else "-"
-            self._say(f"{mark} {number}/{len(self._plan.faults)} {name} ({seconds:.1f} s): {words[:300]}")
+            # what depends on who takes over which partition may miss once
+            if not self._inflict(stage, number, name):
+                self._inflict(stage, number, name)
+
+    def _inflict(self, stage: Stage, number: int, name: str) -> bool:
+        """Try a fault; whether it had its effect."""
+        began = time.monotonic()
+        try:
+            bit, words = True, self._faults[name](stage)
+        except Missed as missed:
+            bit, words = False, str(missed)
+        stage.fleet.keep()
+        seconds = time.monotonic() - began
+        self._fated.append(Fated(fault=name, bit=bit, words=words, seconds=seconds))
+        mark = "+" if bit else "-"
+        self._say(f"{mark} {number}/{len(self._plan.faults)} {name} ({seconds:.1f} s): {words[:300]}")
+        return bit
 
     # ------------------------------------------------------------------ rest
     def _come_to_rest(self, stage: Stage, bootstrap: str) -> None:
