@@ -16,8 +16,8 @@ The check reads the input, judgment and dead-letter topics and nothing else; it 
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -204,6 +204,17 @@ class Check:
         )
 
 
+class Read(NamedTuple):
+    """A record and its place: what a client of this process yields need not say where it was."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
 async def check(bootstrap: str, partitions: int, ledger: Ledger, is_whole: bool = True) -> Verdict:
     """Read the topics of a run that has come to rest and judge them."""
     found = Check(ledger)
@@ -229,9 +240,9 @@ async def check(bootstrap: str, partitions: int, ledger: Ledger, is_whole: bool 
             await consumer.seek_to_beginning(*places)
             left = set(places)
             while left := {place for place in left if await consumer.position(place) < ends[place]}:
-                for batch in (await consumer.getmany(*left, timeout_ms=200)).values():
-                    for record in batch:
-                        take(record)
+                for at, batch in (await consumer.getmany(*left, timeout_ms=200)).items():
+                    for r in batch:
+                        take(Read(at.topic, at.partition, r.offset, r.key, r.value, r.headers))
         finally:
             await consumer.stop()
     return found.verdict(is_whole)
