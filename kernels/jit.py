@@ -65,3 +65,6 @@ entry = njit(cache=True, **OPTIONS)
 
 inner = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, **OPTIONS)
 """For kernels that only kernels call: cached as part of their callers."""
+
+inlined = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, forceinline=True, **OPTIONS)
+"""For small kernels in the loops of others: a call would pass every array of a tuple as seven numbers on the stack."""

@@ -107,7 +107,7 @@ def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, in
         task = book.tasks[i]
         while task.need < task.demand:
             k = np.int64(book.row_arc[task.first])
-            release_slot(book, np.int64(edges.indices[k]), k)
+            release_slot(book, np.int64(book.row_column[task.first]), k)
             release_row(book, i, k)
         first = edges.indptr[i]
         for k in range(first, edges.indptr[i + 1]):

@@ -18,11 +18,11 @@ best, and no search is needed.
 
 import numpy as np
 
-from kernels.auction.forward import look
-from kernels.auction.jit import inner
+from kernels.auction.forward import best_of_row, look
+from kernels.auction.jit import inlined, inner
 from kernels.auction.layout import AUDITS
-from kernels.auction.select import best, largest
-from kernels.auction.slots import release_slot
+from kernels.auction.select import best
+from kernels.auction.slots import clear_slot, release_slot
 
 
 @inner
@@ -46,16 +46,15 @@ def slot_cost(book):
     return total
 
 
-@inner
-def look_at_held(edges, book, desk, i):
+@inlined
+def look_at_held(book, desk, i):
     """Surpluses of what task `i` holds, into ``desk.saved``; returns number, sum of positives, least."""
     task = book.tasks[i]
     held = task.demand - task.need
     total = 0.0
     worst = np.inf
     for t in range(held):
-        k = book.row_arc[task.first + t]
-        s = edges.values[k] - book.price[edges.indices[k]]
+        s = book.row_value[task.first + t] - book.price[book.row_column[task.first + t]]
         desk.saved[t] = s
         total += max(s, 0.0)
         worst = min(worst, s)
@@ -76,7 +75,7 @@ def merge(desk, held, size, d):
     return total, least if found == d else 0.0
 
 
-@inner
+@inlined
 def look_around(edges, book, desk, i):
     """Write what task `i` keeps at the present prices, and find the profits that justify what it holds.
 
@@ -87,13 +86,11 @@ def look_around(edges, book, desk, i):
     outside : best surplus it does not hold, or 0.0
     worst : least surplus it holds, or +inf
     """
-    size = look(edges, book, desk, i)
-    held, kept, worst = look_at_held(edges, book, desk, i)
-    bits = desk.surplus[: size + 1].view(np.int64)
-    bits[size] = largest(bits[:size])
-    outside = desk.surplus[size]
+    _, outside = best_of_row(edges, book, desk, i, np.int64(0))
+    held, kept, worst = look_at_held(book, desk, i)
     least = max(worst, 0.0) if book.tasks[i].need == 0 else 0.0
     if outside > 0.0 and (book.tasks[i].need > 0 or outside > worst):
+        size = look(edges, book, desk, i)
         kept, least = merge(desk, held, size, np.int64(book.tasks[i].demand))
     desk.kept[i] = kept
     desk.least[i] = least
@@ -141,7 +138,7 @@ def audit(edges, book, desk, eps):
 
 
 @inner
-def drop(edges, book, desk, eps, unhappy, wanting):
+def drop(book, desk, eps, unhappy, wanting):
     """Release the arcs that break (2) at `eps`; their tasks join the `wanting` first of ``desk.queue``."""
     for u in range(unhappy):
         i = desk.unhappy[u]
@@ -149,12 +146,10 @@ def drop(edges, book, desk, eps, unhappy, wanting):
         task = book.tasks[i]
         t = task.first
         while t < task.first + task.demand - task.need:
-            k = book.row_arc[t]
-            j = edges.indices[k]
-            if edges.values[k] - book.price[j] < least:
-                release_slot(book, j, k)
-                book.row_arc[t] = book.row_arc[task.first + task.demand - task.need - 1]
-                task.need += 1
+            j = np.int64(book.row_column[t])
+            if book.row_value[t] - book.price[j] < least:
+                release_slot(book, j, np.int64(book.row_arc[t]))
+                clear_slot(book, task, t)
             else:
                 t += 1
         desk.queue[wanting] = i

@@ -13,7 +13,8 @@ The bound never looks at profits or held arcs: no slip in the auction's bookkeep
 import numpy as np
 
 from kernels.auction.audit import primal
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
+from kernels.auction.lanes import FEW, row_top_1, row_top_2, row_top_3
 from kernels.auction.select import best
 
 MOST_ARCS = 3
@@ -39,26 +40,24 @@ def keep_many(value, column, price, desk, d):
     return total, least if found == d else 0.0
 
 
-@inner
+@inlined
 def keep(edges, price, desk, i, d):
     """What row `i` keeps at `price` with demand `d`: the sum of its best surpluses, and the smallest that counted."""
-    value = edges.values[edges.indptr[i] : edges.indptr[i + 1]]
-    column = edges.indices[edges.indptr[i] : edges.indptr[i + 1]]
-    if d > 3:
-        return keep_many(value, column, price, desk, d)
-    first = second = third = 0.0  # registers, and no branch: a third faster than maxima over an array
-    for c in range(value.size):
-        s = value[c] - price[column[c]]
-        low = s if s < second else second
-        third = low if low > third else third
-        low = s if s < first else first
-        second = low if low > second else second
-        first = s if s > first else first
-    if d == 3:
-        return first + second + third, third
-    if d == 2:
-        return first + second, second
-    return (first, first) if d == 1 else (0.0, np.inf)
+    low, high = edges.indptr[i], edges.indptr[i + 1]
+    if d > FEW:
+        return keep_many(edges.values[low:high], edges.indices[low:high], price, desk, d)
+    if d == 0:
+        return 0.0, np.inf
+    if d == 1:
+        row_top_1(edges.values, edges.indices, price, low, high, desk.pick, desk.pick_key)
+    elif d == 2:
+        row_top_2(edges.values, edges.indices, price, low, high, desk.pick, desk.pick_key)
+    else:
+        row_top_3(edges.values, edges.indices, price, low, high, desk.pick, desk.pick_key)
+    kept = 0.0
+    for t in range(d):
+        kept += desk.pick_key[t]
+    return kept, desk.pick_key[d - 1]
 
 
 @inner
@@ -123,7 +122,7 @@ def fresh_bound(edges, columns, book, desk, seen, touched, share):
 
 
 @inner
-def worth(edges, book):
+def worth(book):
     """Value of the held arcs, read on the side that has fewer records."""
     if book.annotators.size <= book.tasks.size:
         return primal(book)
@@ -131,5 +130,5 @@ def worth(edges, book):
     for i in range(book.tasks.size):
         task = book.tasks[i]
         for t in range(task.first, task.first + task.demand - task.need):
-            total += edges.values[book.row_arc[t]]
+            total += book.row_value[t]
     return total

@@ -26,9 +26,8 @@ auction.  Ties go to the node found first: tasks and arcs are read in their orde
 
 import numpy as np
 
-from kernels.auction.forward import look
+from kernels.auction.forward import best_of_row
 from kernels.auction.jit import inner
-from kernels.auction.select import largest
 from kernels.auction.slots import attach, release_row, release_slot
 
 UNSEEN, DONE = -1, -2
@@ -204,9 +203,8 @@ def to_annotator(edges, columns, book, desk, target):
             near -= profit[v]
             task = book.tasks[v]
             for t in range(task.first, task.first + task.demand - task.need):
-                k = np.int64(book.row_arc[t])
-                j = np.int64(edges.indices[k])
-                distance = near + edges.values[k] - price[j]
+                k, j = np.int64(book.row_arc[t]), np.int64(book.row_column[t])
+                distance = near + book.row_value[t] - price[j]
                 if distance < best:
                     size, seen = relax(desk, m + j, distance, v, k, size, seen)
     return end, best, seen, read
@@ -273,16 +271,12 @@ def round_down(edges, book, desk):
     for i in range(book.tasks.size):
         task = book.tasks[i]
         if task.demand > 0:
-            size = look(edges, book, desk, np.int64(i))
-            bits = desk.surplus[: size + 1].view(np.int64)
-            bits[size] = largest(bits[:size])
-            outside = desk.surplus[size]
+            _, outside = best_of_row(edges, book, desk, np.int64(i), np.int64(0))
             book.profit[i] = outside
             t = task.first
             while t < task.first + task.demand - task.need:
-                k = np.int64(book.row_arc[t])
-                j = np.int64(edges.indices[k])
-                if edges.values[k] - book.price[j] < outside:
+                k, j = np.int64(book.row_arc[t]), np.int64(book.row_column[t])
+                if book.row_value[t] - book.price[j] < outside:
                     release_slot(book, j, k)
                     release_row(book, np.int64(i), k)
                 else:

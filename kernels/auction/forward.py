@@ -26,7 +26,8 @@ transportation problem", Annals of Operations Research 20 (1989), for many equal
 
 import numpy as np
 
-from kernels.auction.jit import inner, prefetch
+from kernels.auction.jit import inlined, inner, prefetch
+from kernels.auction.lanes import FEW, row_top_1, row_top_2, row_top_3, row_top_4
 from kernels.auction.layout import BIDS, FORWARD_EDGES
 from kernels.auction.select import best
 from kernels.auction.slots import attach, release_row, replace, weakest
@@ -49,7 +50,7 @@ def next_epoch(tasks, queue, base, count):
                 t += 1
 
 
-@inner
+@inlined
 def fetch_row(edges, low, high):
     """Ask for the cache lines of a row."""
     for k in range(low, high, 8):
@@ -58,7 +59,7 @@ def fetch_row(edges, low, high):
         prefetch(edges.indices, k)
 
 
-@inner
+@inlined
 def look(edges, book, desk, i):
     """Write the candidates' surpluses into ``desk.surplus``, 0 for those task `i` has or does not want."""
     low = edges.indptr[i]
@@ -75,7 +76,42 @@ def look(edges, book, desk, i):
     return surplus.size
 
 
-@inner
+@inlined
+def best_of_row(edges, book, desk, i, q):
+    """The `q` best arcs that task `i` does not hold, `q` ≥ 0: see `select.best`."""
+    low, high = edges.indptr[i], edges.indptr[i + 1]
+    if q > FEW:
+        size = look(edges, book, desk, i)
+        return best(desk.surplus, size, q, desk.pick, desk.pick_key)
+    task = book.tasks[i]
+    held = task.demand - task.need
+    for t in range(held):
+        j = book.row_column[task.first + t]
+        desk.saved[t] = book.price[j]
+        book.price[j] = np.inf
+    if q == 0:
+        row_top_1(edges.values, edges.indices, book.price, low, high, desk.pick, desk.pick_key)
+    elif q == 1:
+        row_top_2(edges.values, edges.indices, book.price, low, high, desk.pick, desk.pick_key)
+    elif q == 2:
+        row_top_3(edges.values, edges.indices, book.price, low, high, desk.pick, desk.pick_key)
+    else:
+        row_top_4(edges.values, edges.indices, book.price, low, high, desk.pick, desk.pick_key)
+    for t in range(held):
+        book.price[book.row_column[task.first + t]] = desk.saved[t]
+    return found_of(desk, q)
+
+
+@inlined
+def found_of(desk, q):
+    """How many of the `q` best there are, and the best one left."""
+    found = np.int64(0)
+    for t in range(q):
+        found += desk.pick_key[t] > 0.0
+    return found, desk.pick_key[q]
+
+
+@inlined
 def bid_for(edges, book, i, k, left_out, eps):
     """One bid of task `i` by arc `k`.  Returns who lost a slot, `i` if the bid failed, −1 if nobody."""
     j = np.int64(edges.indices[k])
@@ -98,13 +134,13 @@ def bid_for(edges, book, i, k, left_out, eps):
     return loser
 
 
-@inner
-def set_profit(edges, book, i, profit):
+@inlined
+def set_profit(book, i, profit):
     """Set π of task `i`.  A rise lowers the tolerance of what it holds, which heaps do not expect."""
     if profit > book.profit[i]:
         task = book.tasks[i]
         for t in range(task.first, task.first + task.demand - task.need):
-            book.annotators[edges.indices[book.row_arc[t]]].heaped = 0
+            book.annotators[book.row_column[t]].heaped = 0
     book.profit[i] = profit
 
 
@@ -140,11 +176,10 @@ def forward(edges, book, desk, count, eps, max_edges):
             need = np.int64(tasks[i].need)
             if need > 0 and read < max_edges:
                 tasks[i].queued = 0
-                size = look(edges, book, desk, i)
-                read += size
-                found, left_out = best(desk.surplus, size, need, desk.pick, desk.pick_key)
+                found, left_out = best_of_row(edges, book, desk, i, need)
+                read += indptr[i + 1] - indptr[i]
                 bids += found
-                set_profit(edges, book, i, left_out)
+                set_profit(book, i, left_out)
                 for t in range(found):
                     loser = bid_for(edges, book, i, indptr[i] + desk.pick[t], left_out, eps)
                     if loser >= 0 and tasks[loser].queued == 0:

@@ -5,9 +5,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.jit import entry, inner
+from kernels.jit import entry, inlined, inner
 
-__all__ = ["entry", "inner", "merged", "prefetch"]
+__all__ = ["entry", "inlined", "inner", "merged", "prefetch"]
 
 merged = njit(inline="always", _nrt=False, error_model="numpy")
 """For large kernels with a single caller: compiled as part of it, not twice."""

@@ -81,6 +81,8 @@ class Book(NamedTuple):
     tasks: np.ndarray  # TASK[m]
     annotators: np.ndarray  # ANNOTATOR[n]
     row_arc: np.ndarray  # int32, the arcs that tasks hold
+    row_column: np.ndarray  # int32, their annotators
+    row_value: np.ndarray  # float64, their values
     slots: np.ndarray  # SLOT, the arcs that annotators hold
     keys: np.ndarray  # float64, heap keys beside `slots`
 

@@ -81,6 +81,8 @@ class Market:
             tasks=tasks,
             annotators=annotators,
             row_arc=np.empty(m * max_demand, np.int32),
+            row_column=np.empty(m * max_demand, np.int32),
+            row_value=np.empty(m * max_demand, np.float64),
             slots=np.empty(n * max_capacity, SLOT),
             keys=np.empty(n * max_capacity if max_capacity > HEAP_FROM else 0, np.float64),
         )

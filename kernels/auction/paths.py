@@ -236,9 +236,8 @@ def fill(edges, columns, book, desk, search, source, limit):
             visits += 1
             task = book.tasks[node]
             for t in range(task.first, task.first + task.demand - task.need):
-                k = np.int64(book.row_arc[t])
-                j = np.int64(edges.indices[k])
-                distance = near + max(edges.values[k] - book.price[j] - book.profit[node], 0.0)
+                k, j = np.int64(book.row_arc[t]), np.int64(book.row_column[t])
+                distance = near + max(book.row_value[t] - book.price[j] - book.profit[node], 0.0)
                 if distance < end and distance < search.annotator[j]:
                     annotators = reach_annotator(search, desk, j, distance, k, node, annotators)
                     size = push(search, size, distance, m + j)

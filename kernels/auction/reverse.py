@@ -21,12 +21,16 @@ Applications 1 (1992).
 
 import numpy as np
 
-from kernels.auction.forward import IN_ORDER_FROM
-from kernels.auction.jit import inner
+from kernels.auction.forward import IN_ORDER_FROM, found_of
+from kernels.auction.jit import inlined, inner, prefetch
+from kernels.auction.lanes import FEW, column_top_2, column_top_3, column_top_4
 from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
 from kernels.auction.shortlist import LONG, UNLISTED, come_back, forget_lists, look_at_list, note, place_of, strike_off
-from kernels.auction.slots import attach, release_slot
+from kernels.auction.slots import attach, clear_slot, release_slot
+
+FAR, NEAR = 4, 1
+"""How many bids ahead an annotator's record, and its column, are fetched."""
 
 
 @inner
@@ -40,16 +44,22 @@ def next_epoch(annotators, offers, base, count):
                 t += 1
 
 
-@inner
-def least_attractive(edges, book, i):
+@inlined
+def fetch_column(columns, annotator):
+    """Ask for the cache lines of a column."""
+    for t in range(annotator.start, annotator.stop, 4):
+        prefetch(columns, t)
+
+
+@inlined
+def least_attractive(book, i):
     """Of the arcs that task `i` holds: place of the worst, its tolerance ``w − p``, the second worst."""
     low = np.inf
     second = np.inf
     task = book.tasks[i]
     place = np.int64(task.first)
     for t in range(task.first, task.first + task.demand - task.need):
-        k = book.row_arc[t]
-        tolerance = edges.values[k] - book.price[edges.indices[k]]
+        tolerance = book.row_value[t] - book.price[np.uint32(book.row_column[t])]
         if tolerance < low:
             second = low
             low = tolerance
@@ -59,7 +69,7 @@ def least_attractive(edges, book, i):
     return place, low, second
 
 
-@inner
+@inlined
 def rank(columns, book, desk, j):
     """Write ``w − π`` of every task that annotator `j` may take into ``desk.surplus``, 0 for those it has."""
     profit = book.profit
@@ -81,8 +91,35 @@ def rank(columns, book, desk, j):
     return surplus.size
 
 
-@inner
-def offer_to(edges, book, desk, j, i, k, value, eps):
+@inlined
+def best_of_column(columns, book, desk, j, q):
+    """The `q` best arcs that annotator `j` does not hold: see `select.best`."""
+    if q > FEW:
+        size = rank(columns, book, desk, j)
+        return best(desk.surplus, size, q, desk.pick, desk.pick_key)
+    profit = book.profit
+    slots = book.slots
+    annotator = book.annotators[j]
+    first = annotator.first
+    held = annotator.fill
+    for t in range(held):
+        i = slots[first + t].row
+        desk.saved[t] = profit[i]
+        profit[i] = np.inf
+    start, stop = np.int64(annotator.start), np.int64(annotator.stop)
+    if q == 1:
+        column_top_2(columns, profit, start, stop, desk.pick, desk.pick_key)
+    elif q == 2:
+        column_top_3(columns, profit, start, stop, desk.pick, desk.pick_key)
+    else:
+        column_top_4(columns, profit, start, stop, desk.pick, desk.pick_key)
+    for t in range(held):
+        profit[slots[first + t].row] = desk.saved[t]
+    return found_of(desk, q)
+
+
+@inlined
+def offer_to(book, desk, j, i, k, value, eps):
     """One offer of annotator `j` to task `i` by arc `k`.
 
     Returns the annotator dropped for it, `j` if the offer was refused, −1 if nobody had to go.
@@ -90,28 +127,25 @@ def offer_to(edges, book, desk, j, i, k, value, eps):
     if book.tasks[i].need > 0:
         attach(book, i, j, k, value)
         if book.tasks[i].need == 0:
-            _, tolerance, _ = least_attractive(edges, book, i)
+            _, tolerance, _ = least_attractive(book, i)
             book.profit[i] = max(book.profit[i], tolerance + eps)
         return np.int64(-1)
-    place, tolerance, second = least_attractive(edges, book, i)
+    place, tolerance, second = least_attractive(book, i)
     offer = value - book.price[j]
     if offer <= tolerance:
         book.profit[i] = offer + eps
         return j
-    lost = np.int64(book.row_arc[place])
-    dropped = np.int64(edges.indices[lost])
+    dropped, lost, worth = np.int64(book.row_column[place]), np.int64(book.row_arc[place]), book.row_value[place]
     release_slot(book, dropped, lost)
-    task = book.tasks[i]
-    book.row_arc[place] = book.row_arc[task.first + task.demand - 1]
-    task.need = 1
+    clear_slot(book, book.tasks[i], place)
     attach(book, i, j, k, value)
     book.profit[i] = max(min(second, offer) + eps, 0.0)  # rounding may take it below
     if desk.listed.size > 0:
-        come_back(book, desk, dropped, i, lost, edges.values[lost])
+        come_back(book, desk, dropped, i, lost, worth)
     return dropped
 
 
-@inner
+@inlined
 def call(book, desk, j, other, waiting):
     """Let annotator `j` bid in the next epoch if it has reason to; returns the number of waiting ones."""
     annotator = book.annotators[j]
@@ -122,8 +156,8 @@ def call(book, desk, j, other, waiting):
     return waiting
 
 
-@inner
-def bid(edges, book, desk, j, arcs, found, eps, mark, other, waiting):
+@inlined
+def bid(book, desk, j, arcs, found, eps, mark, other, waiting):
     """Annotator `j` makes the first `found` offers of ``desk.pick``, places in `arcs`.
 
     Returns the number of waiting annotators, and of offers that were taken; with `mark`, −1 is written over the
@@ -132,7 +166,7 @@ def bid(edges, book, desk, j, arcs, found, eps, mark, other, waiting):
     taken = np.int64(0)
     for t in range(found):
         arc = arcs[desk.pick[t]]
-        dropped = offer_to(edges, book, desk, j, np.int64(arc.row), np.int64(arc.arc), arc.value, eps)
+        dropped = offer_to(book, desk, j, np.int64(arc.row), np.int64(arc.arc), arc.value, eps)
         if dropped != j:
             taken += 1
             if mark:
@@ -143,7 +177,7 @@ def bid(edges, book, desk, j, arcs, found, eps, mark, other, waiting):
 
 
 @inner
-def reverse(edges, columns, book, desk, count, eps, max_edges):
+def reverse(columns, book, desk, count, eps, max_edges):
     """Let the first `count` annotators of ``desk.offers`` bid until no price stands on a free slot.
 
     Stops early once more than `max_edges` arcs have been read; the state is then still feasible.  Returns the
@@ -164,6 +198,10 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
         other = annotators.size - base
         waiting = np.int64(0)
         for turn in range(base, base + count):
+            if turn + FAR < base + count:
+                prefetch(annotators, offers[turn + FAR])
+                if not lists:
+                    fetch_column(columns, annotators[offers[turn + NEAR]])
             j = np.int64(offers[turn])
             annotator = annotators[j]
             annotator.offered = 0
@@ -180,18 +218,18 @@ def reverse(edges, columns, book, desk, count, eps, max_edges):
                 if listed:
                     price[j] = min(price[j], left_out)
                     arcs = desk.shortlist[place_of(annotator, j) :]
-                    waiting, taken = bid(edges, book, desk, j, arcs, found, eps, True, other, waiting)
+                    waiting, taken = bid(book, desk, j, arcs, found, eps, True, other, waiting)
                     if taken > 0:
                         strike_off(book, desk, j)
                 else:
-                    size = rank(columns, book, desk, j)
+                    found, left_out = best_of_column(columns, book, desk, j, free)
+                    size = annotator.stop - annotator.start
                     read += size
-                    found, left_out = best(desk.surplus, size, free, desk.pick, desk.pick_key)
                     price[j] = min(price[j], left_out)
                     if lists:
                         desk.listed[j].size = UNLISTED
                     arcs = columns[annotator.start :]
-                    waiting, _ = bid(edges, book, desk, j, arcs, found, eps, False, other, waiting)
+                    waiting, _ = bid(book, desk, j, arcs, found, eps, False, other, waiting)
                     if lists and size >= LONG:
                         note(columns, book, desk, j, left_out, eps)
                 bids += found

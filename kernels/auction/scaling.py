@@ -138,17 +138,17 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     while True:
         first_phase = desk.counters[PHASES] == 0
         desk.counters[PHASES] += 1
-        wanting = drop(edges, book, desk, eps, unhappy, wanting)
+        wanting = drop(book, desk, eps, unhappy, wanting)
         if not finishing and (first_phase or not reverse_first):
             work += forward(edges, book, desk, wanting, eps, max_work - work)
         idle = dear_and_idle(book, desk)
         if (finishing or idle > 0) and not transposed:
-            transpose(edges, book.annotators, columns)
+            transpose(edges, book.annotators, columns, desk.offers[book.price.size :])
             transposed = True
         if finishing:
             work += finish(edges, columns, book, desk, finish_from >= LAST_EARLY, max_work - work)
         elif idle > 0:
-            work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
+            work += reverse(columns, book, desk, idle, eps, max_work - work)
         if reverse_first and not first_phase and not finishing:
             work += forward(edges, book, desk, unfilled(book, desk), eps, max_work - work)
         next_eps = max(eps / THETA, floor)

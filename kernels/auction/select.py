@@ -11,12 +11,12 @@ compiler may vectorise (over floats it may not without ``fastmath``).  From `MAN
 
 import numpy as np
 
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
 
 MANY = 7
 
 
-@inner
+@inlined
 def largest(bits):
     """Largest of non-negative integers, 0 if there are none."""
     top = np.int64(0)
@@ -25,7 +25,7 @@ def largest(bits):
     return top
 
 
-@inner
+@inlined
 def first_of(bits, wanted):
     """First position of `wanted`."""
     place = np.int64(bits.size)
@@ -81,7 +81,7 @@ def best_many(surplus, size, q, pick, pick_key):
     return q, pick_key[q]
 
 
-@inner
+@inlined
 def best(surplus, size, q, pick, pick_key):
     """Positions of the `q` best of ``surplus[:size]`` and the best one left.
 

@@ -12,17 +12,26 @@ to a holder (a release, a profit that rose) clears ``heaped``, and the heap is r
 
 import numpy as np
 
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
 
 HEAP_FROM = 64
 
 
-@inner
+@inlined
+def take_slot(book, task, j, k, value):
+    """Note arc `k` to annotator `j` on the side of its task."""
+    t = task.first + task.demand - task.need
+    book.row_arc[t] = k
+    book.row_column[t] = j
+    book.row_value[t] = value
+    task.need -= 1
+
+
+@inlined
 def attach(book, i, j, k, value):
     """Task `i` takes a free slot of annotator `j` by arc `k`."""
     task = book.tasks[i]
-    book.row_arc[task.first + task.demand - task.need] = k
-    task.need -= 1
+    take_slot(book, task, j, k, value)
     annotator = book.annotators[j]
     slot = book.slots[annotator.first + annotator.fill]
     slot.value = value
@@ -32,18 +41,28 @@ def attach(book, i, j, k, value):
     annotator.heaped = 0
 
 
-@inner
+@inlined
+def clear_slot(book, task, t):
+    """Free slot `t` of a task: its last one moves there."""
+    last = task.first + task.demand - task.need - 1
+    if t != last:
+        book.row_arc[t] = book.row_arc[last]
+        book.row_column[t] = book.row_column[last]
+        book.row_value[t] = book.row_value[last]
+    task.need += 1
+
+
+@inlined
 def release_row(book, i, k):
     """Forget arc `k` on the side of its task."""
     task = book.tasks[i]
     t = task.first
     while book.row_arc[t] != k:
         t += 1
-    book.row_arc[t] = book.row_arc[task.first + task.demand - task.need - 1]
-    task.need += 1
+    clear_slot(book, task, t)
 
 
-@inner
+@inlined
 def release_slot(book, j, k):
     """Forget arc `k` on the side of its annotator."""
     annotator = book.annotators[j]
@@ -92,7 +111,7 @@ def settle(book, first, size):
         sift_slot(book, first, size, np.int64(0))
 
 
-@inner
+@inlined
 def weakest(book, j):
     """Who minds leaving the full annotator `j` least: slot, its tolerance, the second weakest tolerance.
 
@@ -124,15 +143,13 @@ def weakest(book, j):
     return slot, low, second
 
 
-@inner
+@inlined
 def replace(book, j, slot, i, k, value, bid, second):
     """Task `i` takes over `slot` by arc `k`; returns the new weakest tolerance of annotator `j`.
 
     `bid` is the newcomer's own tolerance, `second` what `weakest` returned.
     """
-    task = book.tasks[i]
-    book.row_arc[task.first + task.demand - task.need] = k
-    task.need -= 1
+    take_slot(book, book.tasks[i], j, k, value)
     book.slots[slot].value = value
     book.slots[slot].arc = k
     book.slots[slot].row = i

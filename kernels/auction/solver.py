@@ -99,7 +99,7 @@ def open_book(edges, demand, capacity, price, held, book, desk):
 @entry
 def solve_kernel(
     indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work, sizes,
-    tasks, annotators, slots, columns, row_arc, ints, reals, pick, counters, shortlist, listed, nodes,
+    tasks, annotators, slots, columns, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, nodes,
     held_out, price_out, profit_out,
 ):  # fmt: skip
     """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
@@ -108,7 +108,7 @@ def solve_kernel(
     """
     edges = Edges(indptr, indices, values)
     book, desk = carve(
-        tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, nodes,
+        tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, nodes,
         demand.size, capacity.size, sizes,
     )  # fmt: skip
     warm = open_book(edges, demand, capacity, price, held, book, desk)
@@ -197,7 +197,7 @@ def solve(
         indptr, indices, values, demand, capacity,
         _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
         float(gap_tol), float(abs_tol), int(max_work),
-        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.ints,
+        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.row_column, space.row_value, space.ints,
         space.reals, space.pick, space.counters, space.shortlist, space.listed, space.nodes,
         held_out, price_out, profit_out,
     )  # fmt: skip

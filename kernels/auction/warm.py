@@ -17,13 +17,12 @@ import numpy as np
 
 from kernels.auction.audit import audit, audit_rows, drop
 from kernels.auction.bound import fresh_bound, worth
-from kernels.auction.forward import forward, look
+from kernels.auction.forward import best_of_row, forward
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.paths import settle
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
-from kernels.auction.select import largest
 
 WARM_THETA = 2.0
 RAISE_BELOW, POLISH_ABOVE, LOWER_ABOVE = 0.65, 0.75, 0.85
@@ -49,10 +48,7 @@ def welcome(edges, book, desk, waiting):
     for t in range(waiting):
         i = np.int64(desk.queue[t])
         if book.profit[i] == np.inf and book.tasks[i].demand > 0:
-            size = look(edges, book, desk, i)
-            bits = desk.surplus[: size + 1].view(np.int64)
-            bits[size] = largest(bits[:size])
-            book.profit[i] = desk.surplus[size]
+            _, book.profit[i] = best_of_row(edges, book, desk, i, np.int64(0))
 
 
 @inner
@@ -77,7 +73,7 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
         if book.tasks[i].queued == 0:
             desk.unhappy[fresh] = i
             fresh += 1
-    return drop(edges, book, desk, eps, fresh, waiting)
+    return drop(book, desk, eps, fresh, waiting)
 
 
 @inner
@@ -144,11 +140,11 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
         desk.counters[PHASES] += 1
         if not calm:
             if not first_phase:
-                waiting = drop(edges, book, desk, eps, unhappy, waiting)
+                waiting = drop(book, desk, eps, unhappy, waiting)
             if not (reverse_first and (warm or not first_phase)):
                 work += forward(edges, book, desk, waiting, eps, max_work - work)
             idle = dear_and_idle(book, desk)
-            work += reverse(edges, columns, book, desk, idle, eps, max_work - work)
+            work += reverse(columns, book, desk, idle, eps, max_work - work)
             if reverse_first and (warm or not first_phase):
                 if not first_phase:
                     waiting = unfilled(book, desk)
@@ -156,7 +152,7 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
             if warm and first_phase and not tried:
                 note_usual(memory, units, work)
         now = -1.0
-        value = worth(edges, book)
+        value = worth(book)
         next_eps = max(eps / theta, floor)
         if warm and first_phase:
             now, memory[SHARE] = fresh_bound(edges, columns, book, desk, seen, touched, memory[SHARE])

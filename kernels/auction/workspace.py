@@ -54,7 +54,9 @@ def measure(indptr, indices, demand, capacity, annotators):
 
 
 @inner
-def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortlist, listed, nodes, m, n, sizes):
+def carve(
+    tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, nodes, m, n, sizes
+):  # fmt: skip
     """Cut a `Book` and a `Desk` out of the buffers.  Nothing is initialised."""
     row_slots, slot_count, longest, widest = sizes
     queue = ints[: 2 * m]
@@ -75,7 +77,7 @@ def carve(tasks, annotators, slots, row_arc, ints, reals, pick, counters, shortl
     pick_key = reals[a : a + widest + 1]
     a += widest + 1
     saved = reals[a : a + widest + 1]
-    book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], slots[:slot_count], keys)
+    book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], row_column[:row_slots], row_value[:row_slots], slots[:slot_count], keys)
     desk = Desk(
         queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters,
         shortlist, listed[:n], nodes[: m + n], ints[: m + n], ints[m + n : 2 * (m + n)],
@@ -92,6 +94,8 @@ class Workspace(threading.local):
         self.slots = np.empty(64, SLOT)
         self.columns = np.empty(64, ARC)
         self.row_arc = np.empty(64, np.int32)
+        self.row_column = np.empty(64, np.int32)
+        self.row_value = np.empty(64, np.float64)
         self.ints = np.empty(1024, np.int32)
         self.reals = np.empty(1024, np.float64)
         self.pick = np.empty(64, np.int64)
@@ -117,6 +121,8 @@ class Workspace(threading.local):
             self.columns = np.empty(nnz, ARC)
         if self.row_arc.size < row_slots:
             self.row_arc = np.empty(row_slots, np.int32)
+            self.row_column = np.empty(row_slots, np.int32)
+            self.row_value = np.empty(row_slots, np.float64)
         if self.ints.size < 3 * m + 2 * n:
             self.ints = np.empty(3 * m + 2 * n, np.int32)
         reals = 4 * m + 3 * (widest + 1) + 2 * n + slots + longest
