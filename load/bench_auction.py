@@ -114,7 +114,7 @@ def rounds(f: Family, share: float, count: int, dtype: Any = np.float64) -> tupl
         narrow = rows[2].astype(dtype)
         start = time.thread_time()
         live.set_tasks(tasks, rows[0], rows[1], narrow, rows[3], check=False)
-        live.set_capacities(annotators, redrawn)
+        live.set_capacities(annotators, redrawn, check=False)
         r = live.solve(gap_tol=GAP)
         took = time.thread_time() - start
         if turn >= 10:  # the first rounds still carry the cold solve's ε

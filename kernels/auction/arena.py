@@ -2,8 +2,10 @@
 
 A task's row has a fixed room in the arrays of `Edges`; arcs it does not use have value 0, which nobody ever
 takes. An annotator's column has room behind its last arc.  ``place[k]`` says where arc ``k`` stands in its
-column, so that adding and removing an arc costs one step each.  Where a column has no room left, the
-columns are laid out afresh (`lay_out`), with new room in proportion to what each holds.
+column.  An arc that goes leaves its entry behind with value 0, in a list of vacant places that begins at the
+annotator and is linked by the entries' ``arc``; an arc that comes takes the first of them.  So either costs one
+cache line.  Where a column has no room left, the columns are laid out afresh (`lay_out`), with new room in
+proportion to what each holds.
 
 A new task enters with ``π = +∞`` and an annotator who returns with ``p = +∞``: that breaks none of the
 conditions in `layout` but (3) and (4), which the two stages of the auction are there to restore.  Everybody
@@ -11,7 +13,7 @@ else's ε-complementary slackness is untouched; that is why a round costs in pro
 
 import numpy as np
 
-from kernels.auction.jit import entry, inner, prefetch
+from kernels.auction.jit import entry, inlined, inner, prefetch
 from kernels.auction.slots import release_row, release_slot
 
 SPARE = 16
@@ -36,6 +38,7 @@ def lay_out(edges, annotators, columns, place):
         annotators[j].stop = needed
         needed += annotators[j].room + 2 * annotators[j].room // 5 + SPARE
         annotators[j].room = needed
+        annotators[j].vacant = -1
     if columns.size >= needed:
         for i in range(indptr.size - 1):
             for k in range(indptr[i], indptr[i + 1]):
@@ -44,33 +47,36 @@ def lay_out(edges, annotators, columns, place):
     return needed
 
 
-@inner
+@inlined
 def insert(edges, annotators, columns, place, i, k):
-    """Append arc `k` of task `i` to its column; False if there is no room."""
+    """Put arc `k` of task `i` into its column; False if there is no room."""
     annotator = annotators[edges.indices[k]]
-    t = annotator.stop
-    if t == annotator.room:
+    t = annotator.vacant
+    if t >= 0:
+        annotator.vacant = columns[t].arc
+    elif annotator.stop < annotator.room:
+        t = annotator.stop
+        annotator.stop = t + 1
+    else:
         return False
     columns[t].value = edges.values[k]
     columns[t].arc = k
     columns[t].row = i
     place[k] = t
-    annotator.stop = t + 1
     return True
 
 
-@inner
+@inlined
 def remove(edges, annotators, columns, place, k):
-    """Take arc `k` out of its column; the last one moves into its place."""
+    """Take arc `k` out of its column; its entry keeps a valid row, which nobody will bid for."""
     annotator = annotators[edges.indices[k]]
-    last = annotator.stop - 1
     t = place[k]
-    columns[t] = columns[last]
-    place[columns[t].arc] = t
-    annotator.stop = last
+    columns[t].value = 0.0
+    columns[t].arc = annotator.vacant
+    annotator.vacant = t
 
 
-@inner
+@inlined
 def enqueue(book, desk, i, waiting):
     """Let task `i` bid in the next round; returns the new number of waiting tasks."""
     if book.tasks[i].queued == 0:
@@ -80,14 +86,25 @@ def enqueue(book, desk, i, waiting):
     return waiting
 
 
-@inner
-def fetch_ahead(edges, book, columns, place, i, arriving):
-    """Ask for the places in the columns that replacing the row of task `i` will touch."""
+@inlined
+def fetch_row(edges, book, place, i):
+    """Ask for what replacing the row of task `i` reads first: its arcs and their places in the columns."""
+    prefetch(book.tasks, i)
+    for k in range(edges.indptr[i], edges.indptr[i + 1], 8):
+        prefetch(edges.values, k)
+    for k in range(edges.indptr[i], edges.indptr[i + 1], 16):
+        prefetch(edges.indices, k)
+        prefetch(place, k)
+
+
+@inlined
+def fetch_entries(edges, book, columns, place, i, arriving):
+    """Ask for the entries of the columns that it writes."""
     for k in range(edges.indptr[i], edges.indptr[i + 1]):
         prefetch(columns, place[k])
-        prefetch(columns, book.annotators[edges.indices[k]].stop - 1)
     for c in range(arriving.size):
-        prefetch(columns, book.annotators[arriving[c]].stop)
+        annotator = book.annotators[np.uint32(arriving[c])]
+        prefetch(columns, annotator.vacant if annotator.vacant >= 0 else annotator.stop)
 
 
 @entry
@@ -101,8 +118,9 @@ def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, in
     """
     crowded = False
     for r in range(tasks.size):
-        if r + 1 < tasks.size:
-            fetch_ahead(edges, book, columns, place, tasks[r + 1], indices[indptr[r + 1] : indptr[r + 2]])
+        if r + 2 < tasks.size:  # the second fetch reads what the first has asked for
+            fetch_row(edges, book, place, tasks[r + 2])
+            fetch_entries(edges, book, columns, place, tasks[r + 1], indices[indptr[r + 1] : indptr[r + 2]])
         i = tasks[r]
         task = book.tasks[i]
         while task.need < task.demand:

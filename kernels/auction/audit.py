@@ -36,14 +36,26 @@ def primal(book):
     return total
 
 
+@inlined
+def cost_of(book, j):
+    """What annotator `j` adds to `slot_cost`, without a branch; +inf is the price of an annotator without a slot."""
+    cost = book.annotators[j].capacity * book.price[j]
+    return cost if cost < np.inf else 0.0
+
+
 @inner
 def slot_cost(book):
-    """The annotators' part of the dual bound, Σ c p."""
-    total = 0.0
-    for j in range(book.price.size):
-        if book.annotators[j].capacity > 0:
-            total += book.annotators[j].capacity * book.price[j]
-    return total
+    """The annotators' part of the dual bound, Σ c p: four sums, so that additions do not wait for each other."""
+    n = book.price.size
+    a = b = c = d = 0.0
+    for j in range(0, n - 3, 4):
+        a += cost_of(book, j)
+        b += cost_of(book, j + 1)
+        c += cost_of(book, j + 2)
+        d += cost_of(book, j + 3)
+    for j in range(n - n % 4, n):
+        a += cost_of(book, j)
+    return (a + b) + (c + d)
 
 
 @inlined

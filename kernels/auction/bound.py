@@ -12,7 +12,7 @@ The bound never looks at profits or held arcs: no slip in the auction's bookkeep
 
 import numpy as np
 
-from kernels.auction.audit import primal
+from kernels.auction.audit import primal, slot_cost
 from kernels.auction.jit import inlined, inner
 from kernels.auction.lanes import FEW, row_top_1, row_top_2, row_top_3
 from kernels.auction.select import best
@@ -61,27 +61,44 @@ def keep(edges, price, desk, i, d):
 
 
 @inner
-def arcs_of_moved(book, seen):
-    """How many arcs the annotators have whose price is not the one in `seen`."""
+def moved(book, desk, seen):
+    """List the annotators whose price is not the one in `seen` in ``desk.offers``; returns how many, and their arcs."""
     arcs = 0
+    count = 0
     for j in range(seen.size):
         if book.price[j] != seen[j]:
+            desk.offers[count] = j
+            count += 1
             arcs += book.annotators[j].stop - book.annotators[j].start
-    return arcs
+    return count, arcs
 
 
 @inner
-def touch_rows(columns, book, desk, seen, touched):
-    """Mark the rows of which a best surplus has, or may have, changed; take note of the prices."""
-    annotators = book.annotators
+def touch_rows(columns, book, desk, seen, count, touched):
+    """Mark the rows of which a best surplus has, or may have, changed, by the first `count` of ``desk.offers``."""
     least = desk.least
-    for j in range(seen.size):
-        if book.price[j] != seen[j]:
-            lower = min(book.price[j], seen[j])
-            seen[j] = book.price[j]
-            for t in range(annotators[j].start, annotators[j].stop):
-                if columns[t].value - lower >= least[columns[t].row]:
-                    touched[columns[t].row] = 1
+    for t in range(count):
+        j = desk.offers[t]
+        lower = min(book.price[j], seen[j])
+        for c in range(book.annotators[j].start, book.annotators[j].stop):
+            row = np.uint32(columns[c].row)
+            if columns[c].value - lower >= least[row]:
+                touched[row] = 1
+
+
+@inner
+def add_up(terms):
+    """Their sum: four sums, so that additions do not wait for each other."""
+    n = terms.size
+    a = b = c = d = 0.0
+    for t in range(0, n - 3, 4):
+        a += terms[t]
+        b += terms[t + 1]
+        c += terms[t + 2]
+        d += terms[t + 3]
+    for t in range(n - n % 4, n):
+        a += terms[t]
+    return (a + b) + (c + d)
 
 
 @inner
@@ -99,13 +116,12 @@ def fresh_bound(edges, columns, book, desk, seen, touched, share):
     bound, share
     """
     rows = touched.size
-    whole = share > MOST_ROWS or MOST_ARCS * arcs_of_moved(book, seen) > edges.indices.size
-    if whole:
-        for j in range(seen.size):
-            seen[j] = book.price[j]
-    else:
-        touch_rows(columns, book, desk, seen, touched)
-    total = 0.0
+    count, arcs = moved(book, desk, seen)
+    whole = share > MOST_ROWS or MOST_ARCS * arcs > edges.indices.size
+    if not whole:
+        touch_rows(columns, book, desk, seen, count, touched)
+    for t in range(count):
+        seen[desk.offers[t]] = book.price[desk.offers[t]]
     changed = 0
     for i in range(rows):
         if whole or touched[i]:
@@ -114,11 +130,7 @@ def fresh_bound(edges, columns, book, desk, seen, touched, share):
             touched[i] = 0
             desk.kept[i] = kept
             desk.least[i] = least
-        total += desk.kept[i]
-    for j in range(seen.size):
-        if book.annotators[j].capacity > 0:
-            total += book.annotators[j].capacity * book.price[j]
-    return total, changed / max(rows, 1)
+    return add_up(desk.kept[:rows]) + slot_cost(book), changed / max(rows, 1)
 
 
 @inner
@@ -126,9 +138,11 @@ def worth(book):
     """Value of the held arcs, read on the side that has fewer records."""
     if book.annotators.size <= book.tasks.size:
         return primal(book)
-    total = 0.0
+    total = other = 0.0
     for i in range(book.tasks.size):
         task = book.tasks[i]
+        part = 0.0
         for t in range(task.first, task.first + task.demand - task.need):
-            total += book.row_value[t]
-    return total
+            part += book.row_value[t]
+        total, other = other, total + part  # two sums, so that additions do not wait for each other
+    return total + other

@@ -27,7 +27,7 @@ auction.  Ties go to the node found first: tasks and arcs are read in their orde
 import numpy as np
 
 from kernels.auction.forward import best_of_row
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
 from kernels.auction.slots import attach, release_row, release_slot
 
 UNSEEN, DONE = -1, -2
@@ -51,7 +51,7 @@ def integral(edges, largest_value):
     return whole
 
 
-@inner
+@inlined
 def sift_up(nodes, heap, v, t):
     """Put node `v`, now at place `t` of the heap or nearer, where it belongs."""
     distance = nodes[v].distance
@@ -66,7 +66,7 @@ def sift_up(nodes, heap, v, t):
     nodes[v].place = t
 
 
-@inner
+@inlined
 def pop(nodes, heap, size):
     """Take the nearest node out of a heap of `size`."""
     nearest = heap[0]
@@ -90,7 +90,7 @@ def pop(nodes, heap, size):
     return np.int64(nearest)
 
 
-@inner
+@inlined
 def relax(desk, v, distance, via, arc, size, seen):
     """Node `v` can be reached at `distance` from `via` by `arc`; returns the sizes of heap and touched list."""
     node = desk.nodes[v]
@@ -108,7 +108,7 @@ def relax(desk, v, distance, via, arc, size, seen):
     return size, seen
 
 
-@inner
+@inlined
 def holds(book, i, k):
     """Whether task `i` holds arc `k`."""
     task = book.tasks[i]

@@ -45,11 +45,12 @@ ANNOTATOR = np.dtype(
         ("first", "i4"),  # start of the annotator's slots
         ("capacity", "i4"),
         ("fill", "i4"),  # slots taken
-        ("heaped", "i4"),  # 1 while the slots of a large column are in heap order, see slots.py
+        ("heaped", "i2"),  # 1 while the slots of a large column are in heap order, see slots.py
+        ("offered", "i2"),  # 1 while waiting in ``desk.offers``
+        ("vacant", "i4"),  # the first of the places that arcs have left in the column, see arena.py, or -1
         ("start", "i4"),  # the annotator's arcs in `Columns`: start, stop and the end of the room
         ("stop", "i4"),
         ("room", "i4"),
-        ("offered", "i4"),  # 1 while waiting in ``desk.offers``
     ]
 )
 

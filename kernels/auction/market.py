@@ -209,16 +209,17 @@ class Market:
                 f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, got {indptr[r + 1] - indptr[r]} arcs"
             )
 
-    def set_capacities(self, annotators, capacity):
-        """Give annotators a new capacity (int64 arrays of equal length); 0 is absence."""
-        check_array("annotators", annotators, [np.int64], None)
-        check_array("capacity", capacity, [np.int64], annotators.size)
+    def set_capacities(self, annotators, capacity, *, check=True):
+        """Give annotators a new capacity (int64 arrays of equal length); 0 is absence.  `check` as for `set_tasks`."""
         if annotators.size == 0:
             return
-        n = self.book.annotators.size
-        if annotators.min() < 0 or annotators.max() >= n or np.unique(annotators).size < annotators.size:
-            raise ValueError(f"annotators: expected different columns in [0, {n})")
-        self._check_capacity(capacity)
+        if check:
+            check_array("annotators", annotators, [np.int64], None)
+            check_array("capacity", capacity, [np.int64], annotators.size)
+            n = self.book.annotators.size
+            if annotators.min() < 0 or annotators.max() >= n or np.unique(annotators).size < annotators.size:
+                raise ValueError(f"annotators: expected different columns in [0, {n})")
+            self._check_capacity(capacity)
         self._waiting = replace_capacities(self.edges, self.book, self._desk, self._waiting, annotators, capacity)
 
     def solve(self, *, gap_tol=1e-3, abs_tol=0.0, max_work=NO_LIMIT):

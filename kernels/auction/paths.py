@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.forward import look
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
 from kernels.auction.layout import BIDS, REVERSE_BIDS
 from kernels.auction.reverse import rank
 from kernels.auction.slots import attach, release_row, release_slot
@@ -48,7 +48,7 @@ class Search(NamedTuple):
     node: np.ndarray  # int32[h]
 
 
-@inner
+@inlined
 def push(search, size, distance, node):
     """Add `node` to the heap of `size`."""
     key, nodes = search.key, search.node
@@ -62,7 +62,7 @@ def push(search, size, distance, node):
     return size + 1
 
 
-@inner
+@inlined
 def pop(search, size):
     """Remove the nearest node from the heap of `size`."""
     key, nodes = search.key, search.node
@@ -84,7 +84,7 @@ def pop(search, size):
     return size
 
 
-@inner
+@inlined
 def reach_task(search, desk, i, distance, k, count):
     """Note that task `i` is `distance` away by arc `k`; returns how many tasks have been reached."""
     if search.task[i] == np.inf:
@@ -95,7 +95,7 @@ def reach_task(search, desk, i, distance, k, count):
     return count
 
 
-@inner
+@inlined
 def reach_annotator(search, desk, j, distance, k, i, count):
     """Note that annotator `j` is `distance` away by arc `k` of row `i`; returns how many have been reached."""
     n = search.annotator.size
@@ -108,7 +108,7 @@ def reach_annotator(search, desk, j, distance, k, i, count):
     return count
 
 
-@inner
+@inlined
 def move_duals(book, desk, search, tasks, annotators, end, sign):
     """Move the duals of what was reached nearer than `end`, prices by +`sign`; forget the distances."""
     n = search.annotator.size
@@ -124,7 +124,7 @@ def move_duals(book, desk, search, tasks, annotators, end, sign):
         search.annotator[j] = np.inf
 
 
-@inner
+@inlined
 def let_go(edges, book, i, k):
     """Release held arc `k` of task `i`; returns its annotator."""
     j = np.int64(edges.indices[k])
@@ -133,7 +133,7 @@ def let_go(edges, book, i, k):
     return j
 
 
-@inner
+@inlined
 def seat(edges, book, desk, search, source, limit):
     """One unit for task `source`, or its profit to 0; at most `limit` nodes.  Returns the arcs read."""
     m = np.int64(book.tasks.size)
@@ -196,7 +196,7 @@ def seat(edges, book, desk, search, source, limit):
         j = freed
 
 
-@inner
+@inlined
 def fill(edges, columns, book, desk, search, source, limit):
     """One unit for annotator `source`, or its price to 0; at most `limit` nodes.  Returns the arcs read."""
     m = np.int64(book.tasks.size)

@@ -86,8 +86,8 @@ def copy_to(source, target):
 def dear_and_idle(book, desk):
     """List the annotators with a free slot and a price in ``desk.offers``; returns how many."""
     count = 0
-    for j in range(book.price.size):
-        if book.annotators[j].fill < book.annotators[j].capacity and book.price[j] > 0.0:
+    for j in range(book.price.size):  # one condition, rarely true: prices alone would be as hard to predict as a coin
+        if (book.price[j] > 0.0) & (book.annotators[j].fill < book.annotators[j].capacity):
             desk.offers[count] = j
             count += 1
     return count

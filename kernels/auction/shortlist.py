@@ -14,7 +14,7 @@ Only columns of at least `LONG` arcs have lists: below, keeping them costs as mu
 
 import numpy as np
 
-from kernels.auction.jit import inner
+from kernels.auction.jit import inlined, inner
 
 STEPS = 12.0
 LONG = 256
@@ -25,7 +25,7 @@ PART, SPARE = 16, 64
 """A list has room for 1/`PART` of the arcs and `SPARE` more, half of these for arcs that come back."""
 
 
-@inner
+@inlined
 def place_of(annotator, j):
     """Where the list of annotator `j` begins."""
     return annotator.start // PART + SPARE * j
@@ -38,7 +38,7 @@ def forget_lists(desk):
         desk.listed[j].size = UNLISTED
 
 
-@inner
+@inlined
 def thin_out(profit, entries, size, threshold):
     """Keep the entries above `threshold`, in their order; returns how many."""
     kept = np.int64(0)
@@ -85,7 +85,7 @@ def note(columns, book, desk, j, left_out, eps):
     desk.listed[j].threshold = threshold
 
 
-@inner
+@inlined
 def look_at_list(book, desk, j):
     """Write what the listed arcs offer into ``desk.surplus``; returns how many."""
     first = place_of(book.annotators[j], j)
@@ -97,7 +97,7 @@ def look_at_list(book, desk, j):
     return surplus.size
 
 
-@inner
+@inlined
 def strike_off(book, desk, j):
     """Remove the entries that annotator `j` has taken, marked by −1 for their arc."""
     first = place_of(book.annotators[j], j)
@@ -111,7 +111,7 @@ def strike_off(book, desk, j):
     desk.listed[j].size = kept - first
 
 
-@inner
+@inlined
 def come_back(book, desk, j, i, k, value):
     """Annotator `j` has lost task `i`: arc `k` is open to it again."""
     size = np.int64(desk.listed[j].size)

@@ -75,7 +75,7 @@ def release_slot(book, j, k):
     annotator.heaped = 0
 
 
-@inner
+@inlined
 def sift_slot(book, first, size, t):
     """Restore the heap of slots (smallest key first) below node `t`."""
     slots = book.slots
@@ -100,7 +100,7 @@ def sift_slot(book, first, size, t):
     slots[first + t].row = row
 
 
-@inner
+@inlined
 def settle(book, first, size):
     """Bring the holder with the truly weakest tolerance to the root and return that tolerance."""
     while True:

@@ -77,12 +77,11 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
 
 
 @inner
-def by_paths(edges, columns, book, desk, search, memory, waiting, max_edges):
+def by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_edges):
     """Try to settle all changes by paths, at no more than bids usually cost.
 
     Returns how many tasks still wait, whether the rest is small enough to leave, what it costs, and the arcs read.
     """
-    idle = dear_and_idle(book, desk)
     usual = np.int64(memory[USUAL] * (waiting + idle) / PATH_PRICE)
     budget = max(memory[SPARE_VALUE], 0.0)
     waiting, cost, read = settle(edges, columns, book, desk, search, waiting, idle, budget, min(usual, max_edges))
@@ -126,16 +125,17 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
     reverse_first = book.tasks.size <= LONG_COLUMNS * book.annotators.size
     calm = tried = False
     left = 0.0
-    units = np.int64(0)
+    units = idle = np.int64(0)
     if warm:
         if memory[LAST_GAP] > POLISH_ABOVE:
             waiting = polish(edges, book, desk, memory, touched, waiting, eps)
-        units = waiting + dear_and_idle(book, desk)
+        idle = dear_and_idle(book, desk)
+        units = waiting + idle
         tried = memory[USUAL] > 0.0 and memory[PAUSE] == 0.0
         if reverse_first or tried:
             welcome(edges, book, desk, waiting)
         if tried:
-            waiting, calm, left, work = by_paths(edges, columns, book, desk, search, memory, waiting, max_work)
+            waiting, calm, left, work = by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_work)
     while True:
         desk.counters[PHASES] += 1
         if not calm:
@@ -143,7 +143,8 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
                 waiting = drop(book, desk, eps, unhappy, waiting)
             if not (reverse_first and (warm or not first_phase)):
                 work += forward(edges, book, desk, waiting, eps, max_work - work)
-            idle = dear_and_idle(book, desk)
+            if tried or not (warm and first_phase and reverse_first):
+                idle = dear_and_idle(book, desk)
             work += reverse(columns, book, desk, idle, eps, max_work - work)
             if reverse_first and (warm or not first_phase):
                 if not first_phase:
