@@ -32,8 +32,9 @@ from kernels.auction.layout import BIDS, REVERSE_BIDS
 from kernels.auction.reverse import rank
 from kernels.auction.slots import attach, release_row, release_slot
 
-FIRST_LIMIT = 8
-"""Nodes that the first search from each side may visit; the limit doubles in each turn."""
+FIRST_LIMIT = 64
+FIRST_RADIUS = 32.0
+"""Nodes that the first search from each side may visit; the limit doubles in each turn, as the radius does."""
 
 
 class Search(NamedTuple):
@@ -134,12 +135,12 @@ def let_go(edges, book, i, k):
 
 
 @inlined
-def seat(edges, book, desk, search, source, limit):
+def seat(edges, book, desk, search, source, radius, limit):
     """One unit for task `source`, or its profit to 0; at most `limit` nodes.  Returns the arcs read."""
     m = np.int64(book.tasks.size)
     room = search.key.size - desk.surplus.size
-    end = book.profit[source]
-    last = np.int64(source)
+    end = min(book.profit[source], radius)
+    last = np.int64(source) if book.profit[source] <= radius else np.int64(-1)
     tasks = reach_task(search, desk, source, 0.0, -1, np.int64(0))
     annotators = np.int64(0)
     size = push(search, np.int64(0), 0.0, source)
@@ -154,11 +155,10 @@ def seat(edges, book, desk, search, source, limit):
         size = pop(search, size)
         if node < m and near == search.task[node]:
             visits += 1
-            length = look(edges, book, desk, node)
-            read += length
+            read += edges.indptr[node + 1] - edges.indptr[node]
             low = edges.indptr[node]
             profit = book.profit[node]
-            for c in range(length):
+            for c in range(look(edges, book, desk, node)):
                 s = desk.surplus[c]
                 if s > profit - (end - near):
                     distance = near + max(profit - s, 0.0)
@@ -197,12 +197,12 @@ def seat(edges, book, desk, search, source, limit):
 
 
 @inlined
-def fill(edges, columns, book, desk, search, source, limit):
+def fill(edges, columns, book, desk, search, source, radius, limit):
     """One unit for annotator `source`, or its price to 0; at most `limit` nodes.  Returns the arcs read."""
     m = np.int64(book.tasks.size)
     room = search.key.size - desk.surplus.size
-    end = book.price[source]
-    last = m + source
+    end = min(book.price[source], radius)
+    last = m + source if book.price[source] <= radius else np.int64(-1)
     tasks = np.int64(0)
     annotators = reach_annotator(search, desk, source, 0.0, -1, -1, np.int64(0))
     size = push(search, np.int64(0), 0.0, m + source)
@@ -217,11 +217,10 @@ def fill(edges, columns, book, desk, search, source, limit):
         size = pop(search, size)
         if node >= m and near == search.annotator[node - m]:
             visits += 1
-            length = rank(columns, book, desk, node - m)
-            read += length
             start = book.annotators[node - m].start
+            read += book.annotators[node - m].stop - start
             price = book.price[node - m]
-            for c in range(length):
+            for c in range(rank(columns, book, desk, node - m)):
                 s = desk.surplus[c]
                 if s > price - (end - near):
                     distance = near + max(price - s, 0.0)
@@ -263,50 +262,69 @@ def fill(edges, columns, book, desk, search, source, limit):
         i = other
 
 
-@inner
-def seat_all(edges, book, desk, search, waiting, limit, max_edges):
-    """`seat` the first `waiting` tasks of ``desk.queue``; who is left moves to the front.
+@inlined
+def to_gain(book, i):
+    """What task `i` would gain if it were settled: it keeps the bound that much above the value."""
+    return book.tasks[i].need * book.profit[i] if book.tasks[i].need > 0 else 0.0
 
-    Returns how many are left, what they would still gain, and the arcs read.
+
+@inlined
+def to_pay(book, j):
+    """The same for annotator `j`."""
+    free = book.annotators[j].capacity - book.annotators[j].fill
+    return free * book.price[j] if free > 0 else 0.0
+
+
+@inner
+def seat_all(edges, book, desk, search, waiting, radius, limit, budget, max_edges):
+    """`seat` the first `waiting` tasks of ``desk.queue`` until the rest would gain at most `budget`.
+
+    Who is left moves to the front.  Returns how many are left, what they would still gain, and the arcs read.
     """
     left = np.int64(0)
     cost = 0.0
+    for t in range(waiting):
+        cost += to_gain(book, desk.queue[t])
     read = np.int64(0)
     for t in range(waiting):
         i = np.int64(desk.queue[t])
         task = book.tasks[i]
-        stuck = False
+        cost -= to_gain(book, i)
+        stuck = cost + to_gain(book, i) <= budget
         while task.need > 0 and book.profit[i] > 0.0 and not stuck and read < max_edges:
             before = task.need
-            read += seat(edges, book, desk, search, i, limit)
+            read += seat(edges, book, desk, search, i, radius, limit)
             stuck = task.need == before
+        cost += to_gain(book, i)
         if task.need > 0 and book.profit[i] > 0.0:
             desk.queue[left] = i
             left += 1
-            cost += task.need * book.profit[i]
         else:
             task.queued = 0
     return left, cost, read
 
 
 @inner
-def fill_all(edges, columns, book, desk, search, idle, limit, max_edges):
+def fill_all(edges, columns, book, desk, search, idle, radius, limit, budget, max_edges):
     """`fill` the first `idle` annotators of ``desk.offers``, as `seat_all`."""
     left = np.int64(0)
     cost = 0.0
+    for t in range(idle):
+        cost += to_pay(book, desk.offers[t])
     read = np.int64(0)
     for t in range(idle):
         j = np.int64(desk.offers[t])
         annotator = book.annotators[j]
-        stuck = False
+        cost -= to_pay(book, j)
+        stuck = cost + to_pay(book, j) <= budget
         while annotator.fill < annotator.capacity and book.price[j] > 0.0 and not stuck and read < max_edges:
             before = annotator.fill
-            read += fill(edges, columns, book, desk, search, j, limit)
+            read += fill(edges, columns, book, desk, search, j, radius, limit)
             stuck = annotator.fill == before
+        cost += to_pay(book, j)
         if annotator.fill < annotator.capacity and book.price[j] > 0.0:
             desk.offers[left] = j
             left += 1
-            cost += (annotator.capacity - annotator.fill) * book.price[j]
     return left, cost, read
 
 
@@ -324,7 +342,7 @@ def invite(columns, book, desk, idle):
 
 
 @inner
-def settle(edges, columns, book, desk, search, waiting, idle, budget, max_edges):
+def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, max_edges):
     """Settle waiting tasks and idle annotators by paths until what is left costs at most `budget`.
 
     Parameters
@@ -342,13 +360,21 @@ def settle(edges, columns, book, desk, search, waiting, idle, budget, max_edges)
     Where the heap has no room for a plateau, a search never ends however large its limit: such a rest stays.
     """
     invite(columns, book, desk, idle)
+    cost = 0.0
+    for t in range(idle):
+        cost += to_pay(book, desk.offers[t])
     read = np.int64(0)
     limit = np.int64(FIRST_LIMIT)
     while True:
-        waiting, gain, more = seat_all(edges, book, desk, search, waiting, limit, max_edges - read)
+        waiting, gain, more = seat_all(
+            edges, book, desk, search, waiting, radius, limit, budget - cost, max_edges - read
+        )
         read += more
-        idle, cost, more = fill_all(edges, columns, book, desk, search, idle, limit, max_edges - read)
+        idle, cost, more = fill_all(
+            edges, columns, book, desk, search, idle, radius, limit, budget - gain, max_edges - read
+        )
         read += more
         if gain + cost <= budget or read >= max_edges or limit > book.tasks.size + book.price.size:
             return waiting, gain + cost, read
         limit *= 2
+        radius *= 2.0

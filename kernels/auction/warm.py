@@ -19,8 +19,8 @@ from kernels.auction.audit import audit, audit_rows, drop
 from kernels.auction.bound import fresh_bound, worth
 from kernels.auction.forward import best_of_row, forward
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
-from kernels.auction.paths import settle
+from kernels.auction.layout import EPS_FLOOR, FORWARD_EDGES, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.paths import FIRST_RADIUS, settle
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
 
@@ -84,7 +84,10 @@ def by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_edge
     """
     usual = np.int64(memory[USUAL] * (waiting + idle) / PATH_PRICE)
     budget = max(memory[SPARE_VALUE], 0.0)
-    waiting, cost, read = settle(edges, columns, book, desk, search, waiting, idle, budget, min(usual, max_edges))
+    waiting, cost, read = settle(
+        edges, columns, book, desk, search, waiting, idle, FIRST_RADIUS * memory[EPS], budget, min(usual, max_edges)
+    )
+    desk.counters[FORWARD_EDGES] += read
     if cost > budget:
         memory[PAUSE] = PAUSE_AFTER
     return waiting, cost <= budget, cost, read
