@@ -103,7 +103,7 @@ def rounds(f: Family, share: float, count: int, dtype: Any = np.float64) -> tupl
     """Seconds and certified gaps of `count` rounds in which `share` of tasks and capacities changes."""
     rng = np.random.default_rng(5)
     indptr, indices, values, demand, capacity = market(f, seed=2)
-    live = Market(indptr, indices, values.astype(dtype), demand, capacity, max_capacity=f.capacity)
+    live = Market(indptr, indices, values.astype(dtype), demand, capacity, max_capacity=f.capacity, max_demand=f.demand)
     live.solve(gap_tol=GAP)
     seconds, gaps = [], []
     for turn in range(count + 10):

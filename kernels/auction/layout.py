@@ -62,9 +62,6 @@ ARC32 = np.dtype([("value", "f4"), ("arc", "i4"), ("row", "i4")])
 LISTED = np.dtype([("threshold", "f8"), ("size", "i8")])
 """An annotator's shortlist, see shortlist.py."""
 
-NODE = np.dtype([("distance", "f8"), ("via", "i4"), ("arc", "i4"), ("place", "i4"), ("unused", "i4")])
-"""A task or an annotator in the search of a path, see finish.py; annotators follow the tasks."""
-
 
 class Edges(NamedTuple):
     """Candidates by task, in compressed rows."""
@@ -105,6 +102,3 @@ class Desk(NamedTuple):
     counters: np.ndarray  # int64[COUNTERS]
     shortlist: np.ndarray  # ARC, the lists of all annotators
     listed: np.ndarray  # LISTED[n], or empty: no lists
-    nodes: np.ndarray  # NODE[m + n], or empty: no exact finish
-    heap: np.ndarray  # int32[m + n]; these two share the memory of `queue` and `offers`
-    touched: np.ndarray  # int32[m + n]

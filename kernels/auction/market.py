@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
-from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, NODE, SLOT, TASK, Book, Desk, Edges
-from kernels.auction.paths import Search
+from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.paths import room_to_search
 from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
@@ -108,19 +108,8 @@ class Market:
             counters=np.zeros(COUNTERS, np.int64),
             shortlist=np.empty(0, ARC),
             listed=np.empty(0, LISTED),
-            nodes=np.empty(0, NODE),
-            heap=np.empty(0, np.int32),
-            touched=np.empty(0, np.int32),
         )
-        self._search = Search(
-            task=np.full(m, np.inf),
-            annotator=np.full(n, np.inf),
-            task_arc=np.empty(m, np.int32),
-            annotator_arc=np.empty(n, np.int32),
-            annotator_row=np.empty(n, np.int32),
-            key=np.empty(0),
-            node=np.empty(0, np.int32),
-        )
+        self._search = room_to_search(m, n, 0)
         start = np.flatnonzero(tasks["demand"])
         self._waiting = start.size
         self._desk.queue[: start.size] = start
@@ -137,8 +126,7 @@ class Market:
         longest = max(room.max(initial=0), self._row_room.max(initial=0)) + self._desk.pick.size
         if self._desk.surplus.size < longest + 1:
             self._desk = self._desk._replace(surplus=np.empty(longest + 1))
-            heap = 2 * (longest + 1) + self.book.tasks.size + 1024
-            self._search = self._search._replace(key=np.empty(heap), node=np.empty(heap, np.int32))
+            self._search = room_to_search(self.book.tasks.size, self.book.annotators.size, longest + 1)
         n = self._seen.size
         entries = self._columns.size // PART + SPARE * n + 1
         if self._place.size >= LONG * n and self._desk.shortlist.size < entries:

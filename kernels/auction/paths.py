@@ -49,6 +49,20 @@ class Search(NamedTuple):
     node: np.ndarray  # int32[h]
 
 
+def room_to_search(m, n, surpluses):
+    """A `Search` for `m` tasks and `n` annotators whose buffer of surpluses has that size."""
+    heap = 2 * surpluses + m + 1024
+    return Search(
+        task=np.full(m, np.inf),
+        annotator=np.full(n, np.inf),
+        task_arc=np.empty(m, np.int32),
+        annotator_arc=np.empty(n, np.int32),
+        annotator_row=np.empty(n, np.int32),
+        key=np.empty(heap),
+        node=np.empty(heap, np.int32),
+    )
+
+
 @inlined
 def push(search, size, distance, node):
     """Add `node` to the heap of `size`."""

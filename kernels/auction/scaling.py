@@ -31,15 +31,18 @@ from kernels.auction.forward import forward
 from kernels.auction.jit import inner, merged
 from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
+from kernels.auction.slots import dear_and_idle, unfilled
 
 THETA = 5.0
 AIM = 0.8
+"""The gap shrinks about as ε does: the last ε is chosen to leave this part of the target, not as small as it goes."""
+
 FINISH_FROM, NEARER = 1e-3, 1e-2
 """The exact finish is tried when the gap is below `FINISH_FROM`, and again when it is `NEARER` times that."""
 
 LAST_EARLY = FINISH_FROM * NEARER
-
-"""The gap shrinks about as ε does: the last ε is chosen to leave this part of the target, not as small as it goes."""
+LONG_FINISH_FROM = 1e-6
+"""With long columns what the finish releases takes longer than the phases that it saves."""
 
 FLOOR = 1e-13
 CROWDED = 1.2
@@ -82,30 +85,8 @@ def copy_to(source, target):
         target[t] = source[t]
 
 
-@inner
-def dear_and_idle(book, desk):
-    """List the annotators with a free slot and a price in ``desk.offers``; returns how many."""
-    count = 0
-    for j in range(book.price.size):  # one condition, rarely true: prices alone would be as hard to predict as a coin
-        if (book.price[j] > 0.0) & (book.annotators[j].fill < book.annotators[j].capacity):
-            desk.offers[count] = j
-            count += 1
-    return count
-
-
-@inner
-def unfilled(book, desk):
-    """List the tasks with need left and a profit to gain in ``desk.queue``; returns how many."""
-    count = 0
-    for i in range(book.profit.size):
-        if book.tasks[i].need > 0 and book.profit[i] > 0.0:
-            desk.queue[count] = i
-            count += 1
-    return count
-
-
 @merged
-def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
+def run(edges, columns, book, desk, search, warm, gap_tol, abs_tol, max_work):
     """Phases until the target is met.
 
     Returns
@@ -126,7 +107,7 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
     transposed = False
     exact = gap_tol == 0.0 and abs_tol < 1.0 and integral(edges, largest)
     finishing = False
-    finish_from = FINISH_FROM if book.tasks.size <= LONG_COLUMNS * book.annotators.size else LAST_EARLY
+    finish_from = FINISH_FROM if book.tasks.size <= LONG_COLUMNS * book.annotators.size else LONG_FINISH_FROM
     if warm:
         _, wanting, unhappy = audit(edges, book, desk, eps)
     else:
@@ -146,7 +127,7 @@ def run(edges, columns, book, desk, warm, gap_tol, abs_tol, max_work):
             transpose(edges, book.annotators, columns, desk.offers[book.price.size :])
             transposed = True
         if finishing:
-            work += finish(edges, columns, book, desk, finish_from >= LAST_EARLY, max_work - work)
+            work += finish(edges, columns, book, desk, search, finish_from >= LAST_EARLY, eps, max_work - work)
         elif idle > 0:
             work += reverse(columns, book, desk, idle, eps, max_work - work)
         if reverse_first and not first_phase and not finishing:

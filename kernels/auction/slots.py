@@ -159,3 +159,25 @@ def replace(book, j, slot, i, k, value, bid, second):
         sift_slot(book, slot, size, np.int64(0))
         return settle(book, slot, size)
     return second if second < bid else bid
+
+
+@inner
+def dear_and_idle(book, desk):
+    """List the annotators with a free slot and a price in ``desk.offers``; returns how many."""
+    count = 0
+    for j in range(book.price.size):  # one condition, rarely true: prices alone would be as hard to predict as a coin
+        if (book.price[j] > 0.0) & (book.annotators[j].fill < book.annotators[j].capacity):
+            desk.offers[count] = j
+            count += 1
+    return count
+
+
+@inner
+def unfilled(book, desk):
+    """List the tasks with need left and a profit to gain in ``desk.queue``; returns how many."""
+    count = 0
+    for i in range(book.profit.size):
+        if book.tasks[i].need > 0 and book.profit[i] > 0.0:
+            desk.queue[count] = i
+            count += 1
+    return count

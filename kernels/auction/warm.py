@@ -22,7 +22,8 @@ from kernels.auction.jit import entry, inner
 from kernels.auction.layout import EPS_FLOOR, FORWARD_EDGES, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.paths import FIRST_RADIUS, settle
 from kernels.auction.reverse import reverse
-from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, dear_and_idle, unfilled
+from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps
+from kernels.auction.slots import dear_and_idle, unfilled
 
 WARM_THETA = 2.0
 RAISE_BELOW, POLISH_ABOVE, LOWER_ABOVE = 0.65, 0.75, 0.85

@@ -9,7 +9,8 @@ import threading
 import numpy as np
 
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, NODE, SLOT, TASK, Book, Desk
+from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
+from kernels.auction.paths import room_to_search
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -55,7 +56,7 @@ def measure(indptr, indices, demand, capacity, annotators):
 
 @inner
 def carve(
-    tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, nodes, m, n, sizes
+    tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, m, n, sizes
 ):  # fmt: skip
     """Cut a `Book` and a `Desk` out of the buffers.  Nothing is initialised."""
     row_slots, slot_count, longest, widest = sizes
@@ -80,7 +81,7 @@ def carve(
     book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], row_column[:row_slots], row_value[:row_slots], slots[:slot_count], keys)
     desk = Desk(
         queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters,
-        shortlist, listed[:n], nodes[: m + n], ints[: m + n], ints[m + n : 2 * (m + n)],
+        shortlist, listed[:n],
     )  # fmt: skip
     return book, desk
 
@@ -102,7 +103,8 @@ class Workspace(threading.local):
         self.counters = np.zeros(COUNTERS, np.int64)
         self.shortlist = np.empty(64, ARC)
         self.listed = np.empty(64, LISTED)
-        self.nodes = np.empty(64, NODE)
+        self.surpluses = 64
+        self.search = room_to_search(64, 64, self.surpluses)
 
     def reserve(self, m, n, nnz, sizes):
         """Grow until a market of these sizes fits (`annotators` must have grown before `measure`)."""
@@ -111,8 +113,10 @@ class Workspace(threading.local):
             self.tasks = np.empty(m, TASK)
         if self.slots.size < slots:
             self.slots = np.empty(slots, SLOT)
-        if self.nodes.size < m + n:
-            self.nodes = np.empty(m + n, NODE)
+        surpluses = max(longest + widest + 1, self.surpluses)
+        tasks, annotators = max(m, self.search.task.size), max(n, self.search.annotator.size)
+        if tasks > self.search.task.size or annotators > self.search.annotator.size or surpluses > self.surpluses:
+            self.search, self.surpluses = room_to_search(tasks, annotators, surpluses), surpluses
         if self.listed.size < n:
             self.listed = np.empty(n, LISTED)
         if self.shortlist.size < nnz // PART + SPARE * n + 1:
