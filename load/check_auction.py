@@ -28,13 +28,14 @@ from load.auction_random import Case, changes, hostile_start, market, optimum
 
 FAULTS = (
     # file, what it says, what it is made to say: the price update of a bid; the drop test, twice; that of an offer; the
-    # bound of an audit; the bound of a round; the certificate, twice
+    # bound of an audit; the bound of a round; the best of a row; the certificate, twice
     ("slots.py", "return second if second < bid else bid", "return second if second > bid else bid"),
     ("audit.py", "worst < max(outside - 2.0 * eps, -eps)", "worst < -1e9 * eps"),
     ("audit.py", "book.price[j] < least:", "book.price[j] > least:"),
     ("reverse.py", "price[j] = min(price[j], left_out)", "price[j] = 0.0"),
     ("audit.py", "(book.tasks[i].need > 0 or outside > worst)", "book.tasks[i].need > 0"),
     ("bound.py", "lower >= least", "lower > 2.0 * least"),
+    ("lanes.py", "if d > 0:", "if d > 9:"),
     ("certificate.py", "bound += capacity[j] * price[j]", "bound += price[j]"),
     ("certificate.py", "while t > 0 and largest[t - 1] < s:", "while t > 1 and largest[t - 1] < s:"),
 )

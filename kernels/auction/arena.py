@@ -13,7 +13,7 @@ else's ε-complementary slackness is untouched; that is why a round costs in pro
 
 import numpy as np
 
-from kernels.auction.jit import entry, inlined, inner, prefetch
+from kernels.auction.jit import entry, inlined, prefetch
 from kernels.auction.slots import release_row, release_slot
 
 SPARE = 16

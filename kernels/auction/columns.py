@@ -8,7 +8,6 @@ import numpy as np
 
 from kernels.auction.jit import inner, prefetch
 
-
 AHEAD = 32
 """How many arcs ahead their place in the columns is fetched."""
 

@@ -35,8 +35,14 @@ from kernels.auction.slots import attach, release_row, replace, weakest
 IN_ORDER_FROM = 32
 """An epoch of at least 1/32 of all tasks is read off their flags in order, which costs less than it saves."""
 
-FAR, NEAR = 12, 6
+FAR, NEAR = 18, 12
 """How many bids ahead a task's record, and its row, are fetched."""
+
+SCOUT_FROM = 1 << 22
+"""From so many arcs on a market is much larger than caches, and bids are worth foreseeing."""
+
+SCOUT, SLOTS, HOLDERS, MOST_HOLDERS, RING = 8, 5, 2, 4, 16
+"""How many bids ahead picks are guessed, their slots and the holders are fetched; how many of these; see `scout`."""
 
 
 @inner
@@ -144,6 +150,38 @@ def set_profit(book, i, profit):
     book.profit[i] = profit
 
 
+@inlined
+def scout(edges, book, desk, turn, end):
+    """Fetch what the bids soon to come will touch: whom they would pick now, whose slots these are, who holds them.
+
+    Prices move little in a few bids, and a wrong guess costs nothing but the fetch.  Guesses stand in ``desk.unhappy``,
+    which this stage does not need, in a ring of `RING` turns of `FEW` annotators and a count.
+    """
+    ring = desk.unhappy
+    annotators = book.annotators
+    if turn + SCOUT < end:
+        at = (turn + SCOUT) % RING * (FEW + 1)
+        i = np.int64(desk.queue[turn + SCOUT])
+        ring[at + FEW] = 0
+        if book.tasks[i].need > 0:
+            found, _ = best_of_row(edges, book, desk, i, np.int64(min(book.tasks[i].need, FEW)))
+            ring[at + FEW] = found
+            for t in range(found):
+                ring[at + t] = edges.indices[edges.indptr[i] + desk.pick[t]]
+                prefetch(annotators, ring[at + t])
+    if turn + SLOTS < end:
+        at = (turn + SLOTS) % RING * (FEW + 1)
+        for t in range(ring[at + FEW]):
+            prefetch(book.slots, annotators[ring[at + t]].first)
+    if turn + HOLDERS < end:
+        at = (turn + HOLDERS) % RING * (FEW + 1)
+        for t in range(ring[at + FEW]):
+            annotator = annotators[ring[at + t]]
+            for s in range(annotator.first, annotator.first + min(annotator.fill, MOST_HOLDERS)):
+                prefetch(book.profit, book.slots[s].row)
+                prefetch(book.tasks, book.slots[s].row)
+
+
 @inner
 def forward(edges, book, desk, count, eps, max_edges):
     """Let the first `count` tasks of ``desk.queue`` bid until nobody wants to.
@@ -162,8 +200,12 @@ def forward(edges, book, desk, count, eps, max_edges):
     base = 0
     bids = 0
     read = 0
+    large = edges.indices.size >= SCOUT_FROM and tasks.size >= RING * (FEW + 1)
     while count > 0 and read < max_edges:
         next_epoch(tasks, queue, base, count)
+        if large:
+            for t in range(RING * (FEW + 1)):
+                desk.unhappy[t] = 0
         other = tasks.size - base
         waiting = 0
         for turn in range(base, base + count):
@@ -172,6 +214,8 @@ def forward(edges, book, desk, count, eps, max_edges):
                 prefetch(indptr, queue[turn + FAR])
                 ahead = queue[turn + NEAR]
                 fetch_row(edges, indptr[ahead], indptr[ahead + 1])
+            if large:
+                scout(edges, book, desk, turn, base + count)
             i = np.int64(queue[turn])
             need = np.int64(tasks[i].need)
             if need > 0 and read < max_edges:

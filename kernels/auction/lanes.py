@@ -1,14 +1,14 @@
 """The best few surpluses among arcs in one pass, eight arcs at a time: the inner loop of every bid.
 
-A bid needs the ``q`` best of ``s = w − dual`` and the best one it leaves, where ``dual`` is the price or the profit on the
-other side of the arc.  Eight lanes read every eighth arc each, and keep their own best ``q + 1`` in a sorted list, without
-a branch:
+A bid needs the ``q`` best of ``s = w − dual`` and the best one it leaves, where ``dual`` is the price or the profit
+on the other side of the arc.  Eight lanes read every eighth arc each, and keep their own best ``q + 1`` in a sorted
+list, without a branch:
 
     key[d] ← key[d − 1] if s > key[d − 1] else s if s > key[d] else key[d]
 
-Then ``q + 1`` times the largest head of the lanes is taken, and its lane moves up.  Only positive surpluses count (NaN and
-−inf never do); among equals the lowest place wins, because a lane meets its arcs in order and puts each behind its equals,
-and heads of equal surplus are compared by place.
+Then ``q + 1`` times the largest head of the lanes is taken, and its lane moves up.  Only positive surpluses count (NaN
+and −inf never do); among equals the lowest place wins, because a lane meets its arcs in order and puts each behind its
+equals, and heads of equal surplus are compared by place.
 
 Numba has no vectors and LLVM finds none in such a loop, so these functions are written as LLVM instructions; LLVM
 turns them into what the processor has.  For tests they are compared with a sort.

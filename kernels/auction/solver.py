@@ -11,8 +11,7 @@ import numpy as np
 
 from kernels.auction.audit import primal
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, Edges
-from kernels.auction.paths import Search
+from kernels.auction.layout import Edges
 from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
 from kernels.auction.validation import check_market, check_start, check_targets
@@ -100,25 +99,16 @@ def open_book(edges, demand, capacity, price, held, book, desk):
 @entry
 def solve_kernel(
     indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work, sizes,
-    tasks, annotators, slots, columns, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, search,
-    held_out, price_out, profit_out,
+    buffers, held_out, price_out, profit_out,
 ):  # fmt: skip
     """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
 
     Returns value, bound, status and the last ε.
     """
     edges = Edges(indptr, indices, values)
-    book, desk = carve(
-        tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed,
-        demand.size, capacity.size, sizes,
-    )  # fmt: skip
-    m, n = demand.size, capacity.size
-    search = Search(
-        search.task[:m], search.annotator[:n], search.task_arc[:m], search.annotator_arc[:n], search.annotator_row[:n],
-        search.key, search.node,
-    )  # fmt: skip
+    book, desk, search = carve(buffers, demand.size, capacity.size, sizes)
     warm = open_book(edges, demand, capacity, price, held, book, desk)
-    status, bound, eps = run(edges, columns, book, desk, search, warm, gap_tol, abs_tol, max_work)
+    status, bound, eps = run(edges, buffers.columns, book, desk, search, warm, gap_tol, abs_tol, max_work)
     held_out[:] = 0
     for i in range(book.tasks.size):
         task = book.tasks[i]
@@ -192,9 +182,8 @@ def solve(
     if values.dtype != np.float64:
         values = values.astype(np.float64)
     space = _workspace
-    if space.annotators.size < capacity.size:
-        space.annotators = np.empty(capacity.size, ANNOTATOR)
-    sizes = measure(indptr, indices, demand, capacity, space.annotators)
+    space.grow(annotators=capacity.size)
+    sizes = measure(indptr, indices, demand, capacity, space.buffers.annotators)
     space.reserve(demand.size, capacity.size, indices.size, sizes)
     held_out = np.empty(indices.size, np.uint8)
     price_out = np.empty(capacity.size, np.float64)
@@ -203,11 +192,9 @@ def solve(
         indptr, indices, values, demand, capacity,
         _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
         float(gap_tol), float(abs_tol), int(max_work),
-        sizes, space.tasks, space.annotators, space.slots, space.columns, space.row_arc, space.row_column, space.row_value, space.ints,
-        space.reals, space.pick, space.counters, space.shortlist, space.listed, space.search,
-        held_out, price_out, profit_out,
+        sizes, space.buffers, held_out, price_out, profit_out,
     )  # fmt: skip
-    bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.counters.tolist()
+    bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.buffers.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0
     return Solution(
         held_out, price_out, profit_out, value, bound, gap, status, eps,

@@ -5,12 +5,13 @@ pages, worth a fifth of the time of a market of a million tasks.  `measure` says
 `carve` cuts it out."""
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
-from kernels.auction.paths import room_to_search
+from kernels.auction.paths import Search, room_to_search
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -54,83 +55,111 @@ def measure(indptr, indices, demand, capacity, annotators):
     return row_slots, slots, longest, widest
 
 
+class Buffers(NamedTuple):
+    """The arrays that `carve` cuts a market's out of; each may be longer than it needs."""
+
+    tasks: np.ndarray  # TASK
+    annotators: np.ndarray  # ANNOTATOR
+    slots: np.ndarray  # SLOT
+    columns: np.ndarray  # ARC
+    row_arc: np.ndarray  # int32
+    row_column: np.ndarray  # int32
+    row_value: np.ndarray  # float64
+    ints: np.ndarray  # int32
+    reals: np.ndarray  # float64
+    pick: np.ndarray  # int64
+    counters: np.ndarray  # int64
+    shortlist: np.ndarray  # ARC
+    listed: np.ndarray  # LISTED
+    search: Search
+
+
 @inner
-def carve(
-    tasks, annotators, slots, row_arc, row_column, row_value, ints, reals, pick, counters, shortlist, listed, m, n, sizes
-):  # fmt: skip
-    """Cut a `Book` and a `Desk` out of the buffers.  Nothing is initialised."""
+def carve(buffers, m, n, sizes):
+    """Cut a `Book`, a `Desk` and a `Search` out of the buffers.  Nothing is initialised."""
     row_slots, slot_count, longest, widest = sizes
-    queue = ints[: 2 * m]
-    offers = ints[2 * m : 2 * (m + n)]
-    unhappy = ints[2 * (m + n) : 2 * (m + n) + m]
-    profit = reals[:m]
-    kept = reals[m : 2 * m]
-    best_kept = reals[2 * m : 3 * m]
-    least = reals[3 * m : 4 * m]
+    queue = buffers.ints[: 2 * m]
+    offers = buffers.ints[2 * m : 2 * (m + n)]
+    unhappy = buffers.ints[2 * (m + n) : 2 * (m + n) + m]
+    profit = buffers.reals[:m]
+    kept = buffers.reals[m : 2 * m]
+    best_kept = buffers.reals[2 * m : 3 * m]
+    least = buffers.reals[3 * m : 4 * m]
     a = 4 * m
-    price = reals[a : a + n]
-    best_price = reals[a + n : a + 2 * n]
+    price = buffers.reals[a : a + n]
+    best_price = buffers.reals[a + n : a + 2 * n]
     a += 2 * n
-    keys = reals[a : a + slot_count]
+    keys = buffers.reals[a : a + slot_count]
     a += slot_count
-    surplus = reals[a : a + longest + widest + 1]
+    surplus = buffers.reals[a : a + longest + widest + 1]
     a += longest + widest + 1
-    pick_key = reals[a : a + widest + 1]
+    pick_key = buffers.reals[a : a + widest + 1]
     a += widest + 1
-    saved = reals[a : a + widest + 1]
-    book = Book(price, profit, tasks[:m], annotators[:n], row_arc[:row_slots], row_column[:row_slots], row_value[:row_slots], slots[:slot_count], keys)
-    desk = Desk(
-        queue, offers, unhappy, surplus, pick, pick_key, saved, kept, least, best_price, best_kept, counters,
-        shortlist, listed[:n],
+    saved = buffers.reals[a : a + widest + 1]
+    book = Book(
+        price, profit, buffers.tasks[:m], buffers.annotators[:n], buffers.row_arc[:row_slots],
+        buffers.row_column[:row_slots], buffers.row_value[:row_slots], buffers.slots[:slot_count], keys,
     )  # fmt: skip
-    return book, desk
+    desk = Desk(
+        queue, offers, unhappy, surplus, buffers.pick, pick_key, saved, kept, least, best_price, best_kept,
+        buffers.counters, buffers.shortlist, buffers.listed[:n],
+    )  # fmt: skip
+    search = buffers.search
+    search = Search(
+        search.task[:m], search.annotator[:n], search.task_arc[:m], search.annotator_arc[:n], search.annotator_row[:n],
+        search.key, search.node,
+    )  # fmt: skip
+    return book, desk, search
 
 
 class Workspace(threading.local):
     """The buffers of one thread."""
 
     def __init__(self):
-        self.tasks = np.empty(64, TASK)
-        self.annotators = np.empty(64, ANNOTATOR)
-        self.slots = np.empty(64, SLOT)
-        self.columns = np.empty(64, ARC)
-        self.row_arc = np.empty(64, np.int32)
-        self.row_column = np.empty(64, np.int32)
-        self.row_value = np.empty(64, np.float64)
-        self.ints = np.empty(1024, np.int32)
-        self.reals = np.empty(1024, np.float64)
-        self.pick = np.empty(64, np.int64)
-        self.counters = np.zeros(COUNTERS, np.int64)
-        self.shortlist = np.empty(64, ARC)
-        self.listed = np.empty(64, LISTED)
         self.surpluses = 64
-        self.search = room_to_search(64, 64, self.surpluses)
+        self.buffers = Buffers(
+            tasks=np.empty(64, TASK),
+            annotators=np.empty(64, ANNOTATOR),
+            slots=np.empty(64, SLOT),
+            columns=np.empty(64, ARC),
+            row_arc=np.empty(64, np.int32),
+            row_column=np.empty(64, np.int32),
+            row_value=np.empty(64, np.float64),
+            ints=np.empty(1024, np.int32),
+            reals=np.empty(1024, np.float64),
+            pick=np.empty(64, np.int64),
+            counters=np.zeros(COUNTERS, np.int64),
+            shortlist=np.empty(64, ARC),
+            listed=np.empty(64, LISTED),
+            search=room_to_search(64, 64, self.surpluses),
+        )
+
+    def grow(self, **sizes):
+        """Give each of the named buffers at least that size."""
+        too_small = {name: size for name, size in sizes.items() if getattr(self.buffers, name).size < size}
+        if too_small:
+            fresh = {name: np.empty(size, getattr(self.buffers, name).dtype) for name, size in too_small.items()}
+            self.buffers = self.buffers._replace(**fresh)
 
     def reserve(self, m, n, nnz, sizes):
         """Grow until a market of these sizes fits (`annotators` must have grown before `measure`)."""
         row_slots, slots, longest, widest = sizes
-        if self.tasks.size < m:
-            self.tasks = np.empty(m, TASK)
-        if self.slots.size < slots:
-            self.slots = np.empty(slots, SLOT)
+        self.grow(
+            tasks=m,
+            slots=slots,
+            listed=n,
+            shortlist=nnz // PART + SPARE * n + 1,
+            columns=nnz,
+            row_arc=row_slots,
+            row_column=row_slots,
+            row_value=row_slots,
+            ints=3 * m + 2 * n,
+            reals=4 * m + 3 * (widest + 1) + 2 * n + slots + longest,
+            pick=widest + 1,
+        )
         surpluses = max(longest + widest + 1, self.surpluses)
-        tasks, annotators = max(m, self.search.task.size), max(n, self.search.annotator.size)
-        if tasks > self.search.task.size or annotators > self.search.annotator.size or surpluses > self.surpluses:
-            self.search, self.surpluses = room_to_search(tasks, annotators, surpluses), surpluses
-        if self.listed.size < n:
-            self.listed = np.empty(n, LISTED)
-        if self.shortlist.size < nnz // PART + SPARE * n + 1:
-            self.shortlist = np.empty(nnz // PART + SPARE * n + 1, ARC)
-        if self.columns.size < nnz:
-            self.columns = np.empty(nnz, ARC)
-        if self.row_arc.size < row_slots:
-            self.row_arc = np.empty(row_slots, np.int32)
-            self.row_column = np.empty(row_slots, np.int32)
-            self.row_value = np.empty(row_slots, np.float64)
-        if self.ints.size < 3 * m + 2 * n:
-            self.ints = np.empty(3 * m + 2 * n, np.int32)
-        reals = 4 * m + 3 * (widest + 1) + 2 * n + slots + longest
-        if self.reals.size < reals:
-            self.reals = np.empty(reals, np.float64)
-        if self.pick.size < widest + 1:
-            self.pick = np.empty(widest + 1, np.int64)
+        search = self.buffers.search
+        tasks, annotators = max(m, search.task.size), max(n, search.annotator.size)
+        if tasks > search.task.size or annotators > search.annotator.size or surpluses > self.surpluses:
+            self.surpluses = surpluses
+            self.buffers = self.buffers._replace(search=room_to_search(tasks, annotators, surpluses))
