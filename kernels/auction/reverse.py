@@ -70,24 +70,33 @@ def least_attractive(book, i):
 
 
 @inlined
+def hide_held(book, desk, j):
+    """Give the tasks that hold annotator `j` the profit +∞, so that `j` does not look at them."""
+    annotator = book.annotators[j]
+    for t in range(annotator.fill):
+        i = book.slots[annotator.first + t].row
+        desk.saved[t] = book.profit[i]
+        book.profit[i] = np.inf
+
+
+@inlined
+def show_held(book, desk, j):
+    """Undo `hide_held`."""
+    annotator = book.annotators[j]
+    for t in range(annotator.fill):
+        book.profit[book.slots[annotator.first + t].row] = desk.saved[t]
+
+
+@inlined
 def rank(columns, book, desk, j):
     """Write ``w − π`` of every task that annotator `j` may take into ``desk.surplus``, 0 for those it has."""
-    profit = book.profit
-    slots = book.slots
-    annotator = book.annotators[j]
-    first = annotator.first
-    held = annotator.fill
-    for t in range(held):
-        i = slots[first + t].row
-        desk.saved[t] = profit[i]
-        profit[i] = np.inf
-    arcs = columns[annotator.start : annotator.stop]
+    hide_held(book, desk, j)
+    arcs = columns[book.annotators[j].start : book.annotators[j].stop]
     surplus = desk.surplus[: arcs.size]
     for c in range(surplus.size):
-        s = arcs[c].value - profit[np.uint32(arcs[c].row)]
+        s = arcs[c].value - book.profit[np.uint32(arcs[c].row)]
         surplus[c] = s if s > 0.0 else 0.0
-    for t in range(held):
-        profit[slots[first + t].row] = desk.saved[t]
+    show_held(book, desk, j)
     return surplus.size
 
 
@@ -97,24 +106,15 @@ def best_of_column(columns, book, desk, j, q):
     if q > FEW:
         size = rank(columns, book, desk, j)
         return best(desk.surplus, size, q, desk.pick, desk.pick_key)
-    profit = book.profit
-    slots = book.slots
-    annotator = book.annotators[j]
-    first = annotator.first
-    held = annotator.fill
-    for t in range(held):
-        i = slots[first + t].row
-        desk.saved[t] = profit[i]
-        profit[i] = np.inf
-    start, stop = np.int64(annotator.start), np.int64(annotator.stop)
+    start, stop = np.int64(book.annotators[j].start), np.int64(book.annotators[j].stop)
+    hide_held(book, desk, j)
     if q == 1:
-        column_top_2(columns, profit, start, stop, desk.pick, desk.pick_key)
+        column_top_2(columns, book.profit, start, stop, desk.pick, desk.pick_key)
     elif q == 2:
-        column_top_3(columns, profit, start, stop, desk.pick, desk.pick_key)
+        column_top_3(columns, book.profit, start, stop, desk.pick, desk.pick_key)
     else:
-        column_top_4(columns, profit, start, stop, desk.pick, desk.pick_key)
-    for t in range(held):
-        profit[slots[first + t].row] = desk.saved[t]
+        column_top_4(columns, book.profit, start, stop, desk.pick, desk.pick_key)
+    show_held(book, desk, j)
     return found_of(desk, q)
 
 
