@@ -23,7 +23,7 @@ from numba import njit
 from kernels.skill.calibration import UNIT
 from kernels.skill.jit import kernel
 from kernels.skill.layout import seat
-from kernels.skill.update import learn, refresh
+from kernels.skill.update import learn, learned, refresh
 from kernels.skill.value import gain_prepared, prepare
 
 ONE = np.int64(1)
@@ -87,6 +87,7 @@ def _replay(
     """The loop of `replay`; `count` and `seen` are zeros, one per task."""
     seats, labels, stamps = table[0], table[1], table[2]
     opened = 0
+    turn = 0
     for i in order:
         t = task[i]
         if count[t] == 0:
@@ -97,18 +98,17 @@ def _replay(
         seats[a + n] = seat(skills, m, annotator[i])
         labels[a + n] = label[i]
         count[t] = n + 1
-        known = np.int64(truth[t])
-        learn(
-            skills, m, seats[a:b], labels[a:b], stamps[a:b], n + 1, ONE, known, belief[t], reported[t], at[i]
-        )
-        for _ in range(revisits):
-            state = _next(state)
-            t = seen[(state >> 33) % opened]
-            if truth[t] < 0:
-                a, b = start[t], start[t + 1]
-                refresh(
-                    skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], UNKNOWN, belief[t], reported[t], at[i]
-                )
+        for visit in range(1 + revisits):
+            if visit > 0:
+                turn = turn + 1 if turn + 1 < opened else 0
+                t = np.int64(seen[turn])
+                if truth[t] >= 0 or t == task[i]:
+                    continue
+            a, b = start[t], start[t + 1]
+            learned(
+                skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], np.int64(visit == 0), np.int64(truth[t]),
+                belief[t], reported[t], at[i],
+            )  # fmt: skip
 
 
 @kernel
