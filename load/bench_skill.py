@@ -192,7 +192,7 @@ def update_us(classes: int, tasks: int = 40_000, people: int = 200, repeats: int
         reported = np.zeros((tasks, classes), np.float32)
         columns = labels.task, labels.annotator, labels.label, labels.at
         began = time.thread_time()
-        replay(skills, m, order, *columns, none, start, table, belief, reported, 1, 1)
+        replay(skills, m, order, *columns, none, start, table, belief, reported, 1)
         best = min(best, time.thread_time() - began)
     state = np.zeros(skills.evidence.nbytes + table.nbytes + belief.nbytes + reported.nbytes, np.uint8)
     passes = []

@@ -9,15 +9,20 @@ engine 2 forecasts better even where it labels worse.
 Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. The
 learned posterior of n judgments, v_k of them for class k, is reported as
 
-    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(1 / (1 + (n - 1) rho)).
+    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(ripe / (1 + n rho)),
+
+`ripe` the mean over its judgments of T / (T + UNRIPE), T what is known of whoever gave it. A single judgment is
+tempered too: tasks that stop stop early, and it is after two that agree that people and models are too sure.
 
 The vote joins as one more witness who has no part in the model's errors: among many classes one that nobody named
-loses to one that somebody did (with two classes it would teach nothing). rho starts at RHO_AT[engine], smaller
-where the engine itself knows which classes mislead everybody.
-Every judgment on a task whose truth is known is one sample of how well each candidate for rho would have done, the
-latest 200 counting most; the candidate of least log-loss is used, pulled towards the start, refined by the
-parabola through it and its neighbours. All this acts on the reported posterior only: the same exponent inside
-learning costs accuracy.
+loses to one that somebody did (with two classes it would teach nothing).
+
+rho is learned twice. Without gold: how well would each candidate, through the earlier judgments of a task, have
+foretold the next one (`foresee`)? The best, times RAISE[engine], is where gold starts: smaller where the engine
+itself knows which classes mislead everybody. With gold: every judgment on a task whose truth is known is one sample
+of the candidates' log-loss, the latest 100 counting most (`sample`). The candidate of least loss is used, pulled
+towards the start, refined by the parabola through it and its neighbours. All this acts on the reported posterior
+only: the same exponent inside learning costs accuracy.
 
 Both records follow the log; a retraction does not rewind them.
 """
@@ -43,7 +48,7 @@ STEP = 5.3 / (RHOS - 1)
 
 RHO = tuple(LOWEST * math.exp(STEP * r) for r in range(RHOS))
 PULL_START = 1.0
-PULL = 10.0
+PULL = 15.0
 RAISE = (1.4, 1.4, 0.2)
 KEEP = 1.0 - 1.0 / 100.0
 """What a further sample leaves of the earlier ones: the latest 100 speak of the model as it is now."""
