@@ -114,14 +114,16 @@ def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q,
         weight = evidence[index(start)]
         known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
         inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + weight - own)
-        hit = start + width
+        right_0 = top + evidence[index(start + width)] - own * belief[index(label)]
+        right_1 = top + evidence[index(start + 2 * width)] - own * belief[index(classes + label)]
+        right_2 = top + evidence[index(start + 3 * width)] - own * belief[index(2 * classes + label)]
         row = scale * row_weight(classes)
         slot = PREPARED * (j - first)
         room[index(slot)] = row
         room[index(slot + 1)] = own
-        room[index(slot + 2)] = row * (top + evidence[index(hit)] - own * belief[index(label)]) * inverse
-        room[index(slot + 3)] = row * (top + evidence[index(hit + width)] - own * belief[index(classes + label)]) * inverse
-        room[index(slot + 4)] = (top + evidence[index(hit + 2 * width)] - own * belief[index(2 * classes + label)]) * inverse
+        room[index(slot + 2)] = row * right_0 * inverse
+        room[index(slot + 3)] = row * right_1 * inverse
+        room[index(slot + 4)] = right_2 * inverse
     for k in range(classes):
         b0, b1, b2 = belief[index(k)], belief[index(classes + k)], belief[index(2 * classes + k)]
         q0, q1, q2 = q[index(k)], q[index(classes + k)], q[index(2 * classes + k)]
