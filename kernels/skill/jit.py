@@ -1,16 +1,15 @@
 """How the kernels of this package are compiled: as all others, but that steps are always inlined."""
 
 import numpy as np
-from numba import njit
 
-from kernels.jit import OPTIONS, PartCompiler, entry
+from kernels.jit import entry, inlined
 
 __all__ = ["index", "inner", "kernel"]
 
 kernel = entry
 """For kernels that are called from anywhere."""
 
-inner = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, forceinline=True, **OPTIONS)
+inner = inlined
 """For steps of one kernel: a call would copy the whole of `Skills` on the stack."""
 
 
