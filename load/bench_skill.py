@@ -8,6 +8,9 @@ The sets in `load/data` are always used. The bars over six sets need `med_treat`
 licence upstream): give the folder that holds it with --extra or ALLOCATOR_CROWD_DATA. Without it the bars
 over the mean are not checked and `ok` says so by being false for them, never by leaving them out.
 
+Simulated crowds (`skill_crowds`) show what six sets can't: that no kind of crowd is labelled much worse than by batch
+Dawid-Skene, and after how many judgments a spammer is contained and a good newcomer qualifies.
+
 Time per update is measured on synthetic streams with five judgments a task and one revisit, and given
 also in passes over the memory of the same state.
 """
@@ -27,6 +30,7 @@ import numpy as np
 from kernels import skill
 from kernels.skill.replay import replay
 from load.crowd import Crowd, read
+from load.skill_crowds import FAMILIES, Beside, beside, newcomer, spammer
 from stream.core import evaluation, practice
 from stream.core.evaluation import Labels
 
@@ -57,6 +61,11 @@ FEWER_THAN_USUAL = 0.25
 FEWER_THAN_FIVE = (0.55, 0.45)
 IN_FLIGHT = 0.01
 UPDATE_US = {2: 0.5, 5: 1.0}
+BELOW_PEER = 0.02
+FAMILY_SEEDS = 3
+PEOPLE_SEEDS = 200
+CONTAINED = 30
+QUALIFIES = 25
 
 
 class Bar(NamedTuple):
@@ -144,6 +153,22 @@ def measure(labels: Labels, seeds: int) -> Set:
     )
 
 
+class People(NamedTuple):
+    """Judgments until people are known: of half of the spammers and nine in ten, likewise of newcomers."""
+
+    spammer: float
+    spammer_most: float
+    newcomer: float
+    newcomer_most: float
+
+
+def people(seeds: int = PEOPLE_SEEDS) -> People:
+    """Simulate spammers and newcomers."""
+    contained = np.quantile([spammer(seed) for seed in range(seeds)], (0.5, 0.9))
+    qualified = np.quantile([newcomer(seed) for seed in range(seeds)], (0.5, 0.9))
+    return People(*(float(x) for x in (*contained, *qualified)))
+
+
 def _spent(curves: list[evaluation.Curve], accuracy: float) -> float:
     """Mean judgments per task until `accuracy`; a curve that never gets there counts with all it spent."""
     found = [evaluation.needed(c, accuracy) for c in curves]
@@ -192,7 +217,7 @@ def update_us(classes: int, tasks: int = 40_000, people: int = 200, repeats: int
         reported = np.zeros((tasks, classes), np.float32)
         columns = labels.task, labels.annotator, labels.label, labels.at
         began = time.thread_time()
-        replay(skills, m, order, *columns, none, start, table, belief, reported, 1, 1)
+        replay(skills, m, order, *columns, none, start, table, belief, reported, 1)
         best = min(best, time.thread_time() - began)
     state = np.zeros(skills.evidence.nbytes + table.nbytes + belief.nbytes + reported.nbytes, np.uint8)
     passes = []
@@ -203,7 +228,12 @@ def update_us(classes: int, tasks: int = 40_000, people: int = 200, repeats: int
     return best / len(task) * 1e6, best / min(passes)
 
 
-def bars(sets: dict[str, Set], clock: dict[int, tuple[float, float]]) -> Iterator[Bar]:
+def bars(
+    sets: dict[str, Set],
+    clock: dict[int, tuple[float, float]],
+    families: dict[str, Beside],
+    known: People,
+) -> Iterator[Bar]:
     """Hold the figures against the bars."""
     for name, bar in ACCURACY.items():
         yield at_least(f"accuracy {name}", float(np.mean(sets[name].by_seed)) if name in sets else None, bar)
@@ -233,6 +263,11 @@ def bars(sets: dict[str, Set], clock: dict[int, tuple[float, float]]) -> Iterato
     least = min(s.fewer_than_five for s in sets.values()) if whole else None
     yield at_least("fewer than fixed 5, each", least, FEWER_THAN_FIVE[1])
     yield at_most(f"loss with {BUSY} answers under way", mean(lambda s: s.in_flight), IN_FLIGHT)
+    against = [f.ours - f.peer for f in families.values() if f.peer is not None]
+    measured = len(against) == len(FAMILIES)
+    yield at_least("simulated, worst against Dawid-Skene", min(against) if measured else None, -BELOW_PEER)
+    yield at_most("judgments until a spammer is contained, median", known.spammer, CONTAINED)
+    yield at_most("judgments until a newcomer qualifies, nine in ten", known.newcomer_most, QUALIFIES)
     for classes, (us, _) in clock.items():
         yield at_most(f"microseconds per judgment, K = {classes}", us, UPDATE_US[classes])
 
@@ -254,12 +289,25 @@ def table(sets: dict[str, Set]) -> Iterator[str]:
         )
 
 
+def simulated(families: dict[str, Beside], known: People) -> Iterator[str]:
+    """Yield what the simulated crowds show."""
+    yield f"{'simulated':<32} {'ours':>6} {'vote':>6} {'DS':>6}"
+    for name, f in families.items():
+        yield f"{name:<32} {f.ours:6.3f} {f.vote:6.3f} " + ("     -" if f.peer is None else f"{f.peer:6.3f}")
+    yield (
+        f"contained: half of the spammers after {known.spammer:.0f} judgments, nine in ten after"
+        f" {known.spammer_most:.0f}; qualified: half of the newcomers after {known.newcomer:.0f}, nine in ten after"
+        f" {known.newcomer_most:.0f}"
+    )
+
+
 def main() -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument(
         "--extra", type=Path, help=f"folder that holds {EXTRA}/ (default: ALLOCATOR_CROWD_DATA)"
     )
+    parser.add_argument("--no-families", action="store_true", help="leave out the simulated crowds")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--sets", nargs="*", default=[*SHIPPED, EXTRA])
     options = parser.parse_args()
@@ -272,13 +320,17 @@ def main() -> int:
             print(f"{name}: not measured, its folder was not given (--extra)", file=sys.stderr)
             continue
         sets[name] = measure(arrays(read(folder)), options.seeds)
+    families = {
+        name: beside(family, FAMILY_SEEDS, peer) for name, family in FAMILIES.items() if not options.no_families
+    }
+    known = people()
     clock = {classes: update_us(classes) for classes in UPDATE_US}
-    print("\n".join(table(sets)))
+    print("\n".join([*table(sets), *simulated(families, known)]))
     for classes, (us, passes) in clock.items():
         print(
             f"K = {classes}: {us:.2f} microseconds per judgment, {passes:.0f} passes over the state in memory"
         )
-    held = list(bars(sets, clock))
+    held = list(bars(sets, clock, families, known))
     for bar in held:
         shown = "not measured" if bar.value is None else f"{bar.value:.4f}"
         print(f"{'ok ' if bar.ok else 'LOW'} {bar.name}: {shown} ({bar.bar})")
@@ -290,6 +342,8 @@ def main() -> int:
                 "figures": {bar.name: bar.value for bar in held},
                 "bars": {bar.name: bar.bar for bar in held},
                 "sets": {name: s._asdict() for name, s in sets.items()},
+                "simulated": {name: f._asdict() for name, f in families.items()},
+                "people": known._asdict(),
                 "below": [bar.name for bar in held if not bar.ok],
                 "ok": ok,
             }

@@ -9,15 +9,20 @@ engine 2 forecasts better even where it labels worse.
 Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. The
 learned posterior of n judgments, v_k of them for class k, is reported as
 
-    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(1 / (1 + (n - 1) rho)).
+    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(ripe / (1 + n rho)),
+
+`ripe` the mean over its judgments of T / (T + UNRIPE), T what is known of whoever gave it. A single judgment is
+tempered too: tasks that stop stop early, and it is after two that agree that people and models are too sure.
 
 The vote joins as one more witness who has no part in the model's errors: among many classes one that nobody named
-loses to one that somebody did (with two classes it would teach nothing). rho starts at RHO_AT[engine], smaller
-where the engine itself knows which classes mislead everybody.
-Every judgment on a task whose truth is known is one sample of how well each candidate for rho would have done, the
-latest 200 counting most; the candidate of least log-loss is used, pulled towards the start, refined by the
-parabola through it and its neighbours. All this acts on the reported posterior only: the same exponent inside
-learning costs accuracy.
+loses to one that somebody did (with two classes it would teach nothing).
+
+rho is learned twice. Without gold: how well would each candidate, through the earlier judgments of a task, have
+foretold the next one (`foresee`)? The best, times RAISE[engine], is where gold starts: smaller where the engine
+itself knows which classes mislead everybody. With gold: every judgment on a task whose truth is known is one sample
+of the candidates' log-loss, the latest 100 counting most (`sample`). The candidate of least loss is used, pulled
+towards the start, refined by the parabola through it and its neighbours. All this acts on the reported posterior
+only: the same exponent inside learning costs accuracy.
 
 Both records follow the log; a retraction does not rewind them.
 """
@@ -27,10 +32,12 @@ import math
 import numpy as np
 
 from kernels.skill.confusion import accuracy, expected, loss_at, row_weight, weight_of
-from kernels.skill.jit import inner, kernel
+from kernels.skill.jit import index, inner, kernel
 from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
+from kernels.skill.powers import LOG_2, exp2, log2
 
 SCALE = 65536.0
+TINY = 1e-300
 UNIT = 1.0 / SCALE
 LEAD = 3.0
 EARLY_LEAD = 3.0
@@ -40,12 +47,11 @@ STEP = 5.3 / (RHOS - 1)
 """Candidates for rho are LOWEST exp(STEP r): 0.02 to 4."""
 
 RHO = tuple(LOWEST * math.exp(STEP * r) for r in range(RHOS))
-UNRIPE = 8.0
 PULL_START = 1.0
-PULL = 3.0
-RAISE = (1.3, 1.3, 0.4)
-KEEP = 1.0 - 1.0 / 200.0
-"""What a further sample leaves of the earlier ones: the latest 200 speak of the model as it is now."""
+PULL = 15.0
+RAISE = (1.4, 1.4, 0.2)
+KEEP = 1.0 - 1.0 / 100.0
+"""What a further sample leaves of the earlier ones: the latest 100 speak of the model as it is now."""
 KEEP_SURPRISE = 1.0 - 1.0 / 2000.0
 
 
@@ -73,24 +79,24 @@ def forecast(skills, m, s, label, belief, truth):
     model = skills.models[m]
     evidence = skills.evidence
     classes = model["classes"]
-    record = skills.seats[s]
+    record = skills.seats[index(s)]
     weight = row_weight(classes) * weight_of(record["epoch"] - record["base"])
     start = record["offset"]
     believed = 0.0
     for engine in range(ENGINES):
         base = start + 1 + engine * engine_width(classes)
         rows = base + classes * classes
-        mean = accuracy(skills, s, evidence[rows + classes], evidence[start])
+        mean = accuracy(skills, s, evidence[index(rows + classes)], evidence[index(start)])
         if engine == model["engine"]:
             believed = mean
         miss = (1.0 - mean) / (classes - 1)
         chance = 0.0
         for k in range(classes):
-            q = np.float64(belief[engine * classes + k])
+            q = np.float64(belief[index(engine * classes + k)])
             if truth >= 0:
                 q = 1.0 if k == truth else 0.0
-            hits = weight * (mean if k == label else miss) + evidence[base + label * classes + k]
-            chance += q * hits / (weight + evidence[rows + k])
+            hits = weight * (mean if k == label else miss) + evidence[index(base + label * classes + k)]
+            chance += q * hits / (weight + evidence[index(rows + k)])
         chance = max(chance, 1e-12)
         if engine == 0:
             model["chance0"] *= chance
@@ -142,18 +148,6 @@ def heard(q, labels, n, classes, out):
         out[k] = 1.0 if out[k] == top else out[k] * inverse
 
 
-@inner
-def ripe(skills, seats, n):
-    """The mean over the task's `n` judgments of T / (T + UNRIPE), T what is known of whoever gave it."""
-    total = 0.0
-    for j in range(n):
-        record = skills.seats[seats[j]]
-        known = skills.evidence[record["offset"]] / weight_of(record["epoch"] - record["base"])
-        known += record["seeded_weight"]
-        total += known / (known + UNRIPE)
-    return total / n if n > 0 else 1.0
-
-
 @kernel
 def sample(skills, m, n, truth, q, ripeness):
     """Learn rho from `q` (`heard`), what `n` judgments said of a task whose `truth` is known."""
@@ -161,12 +155,12 @@ def sample(skills, m, n, truth, q, ripeness):
     loss = loss_at(skills, m)
     model["gold"] += 1
     for r in range(RHOS):
-        power = ripeness / (1.0 + (n - 1) * RHO[r])
+        power = ripeness / (1.0 + n * RHO[r])
         total = 0.0
         for k in range(model["classes"]):
-            total += q[k] ** power
+            total += exp2(power * log2(max(q[k], TINY)))
         skills.evidence[loss + r] *= KEEP
-        skills.evidence[loss + r] += math.log(total) - power * math.log(max(q[truth], 1e-300))
+        skills.evidence[loss + r] += math.log(total) - power * math.log(max(q[truth], TINY))
     fit(skills, m)
 
 
@@ -193,18 +187,18 @@ def foresee(skills, m, s, labels, n, q, rest, theta):
     heard(q, labels, n - 1, classes, rest)
     for k in range(classes):
         q[k] *= theta[k]
-        rest[k] = math.log(max(rest[k], 1e-300))
+        rest[k] = log2(max(rest[k], TINY))
     surprise = loss_at(skills, m) + RHOS
     for r in range(RHOS):
-        power = 1.0 / (1.0 + (n - 2) * RHO[r])
+        power = 1.0 / (1.0 + (n - 1) * RHO[r])
         chance = 0.0
         total = 0.0
         for k in range(classes):
-            weight = math.exp(power * rest[k])
+            weight = 1.0 if rest[k] == 0.0 else exp2(power * rest[k])
             total += weight
             chance += weight * theta[k]
         evidence[surprise + r] *= KEEP_SURPRISE
-        evidence[surprise + r] -= math.log(chance / total)
+        evidence[surprise + r] -= LOG_2 * log2(chance / total)
 
 
 @kernel
@@ -240,7 +234,7 @@ def calibrate(skills, m, n, q, ripeness, report):
     """Write the calibrated posterior to `report`, given `q` (`heard`); rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
-    power = ripeness / (1.0 + max(n - 1, 0) * model["rho"])
+    power = ripeness / (1.0 + n * model["rho"])
     for k in range(classes):
-        report[k] = 1.0 if q[k] == 1.0 else max(q[k] ** power, UNIT)
+        report[k] = max(exp2(power * log2(max(q[k], TINY))), UNIT)
     rounded(report, classes)

@@ -29,6 +29,8 @@ LOCAL_MEAN = 0.7
 ROW_WEIGHT = 4.0
 SHAPE_WEIGHT = 3.0
 LIFT_WEIGHT = 20.0
+UNRIPE = 4.0
+"""Judgments after which half of what is concluded about an annotator is believed (`calibration`)."""
 
 
 @inner

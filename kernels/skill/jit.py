@@ -1,13 +1,19 @@
 """How the kernels of this package are compiled: as all others, but that steps are always inlined."""
 
-from numba import njit
+import numpy as np
 
-from kernels.jit import OPTIONS, PartCompiler, entry
+from kernels.jit import entry, inlined
 
-__all__ = ["inner", "kernel"]
+__all__ = ["index", "inner", "kernel"]
 
 kernel = entry
 """For kernels that are called from anywhere."""
 
-inner = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, forceinline=True, **OPTIONS)
+inner = inlined
 """For steps of one kernel: a call would copy the whole of `Skills` on the stack."""
+
+
+@inner
+def index(i):
+    """An index that is never negative: numba then leaves out the look whether it counts from the end."""
+    return np.uint64(i)

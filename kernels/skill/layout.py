@@ -155,7 +155,7 @@ def empty(
         np.zeros(evidence, np.float64),
         np.full((models, annotators), -1, np.int32),
         np.zeros(3, np.int64),
-        np.zeros((2 + 2 * ENGINES + classes) * classes, np.float64),
+        np.zeros(40 + (2 + 2 * ENGINES + classes) * classes, np.float64),
     )
 
 

@@ -1,6 +1,6 @@
 """Recorded judgments through the streaming kernels: all in one pass, or only those worth asking for.
 
-`replay` counts every judgment in the given order and revisits a few open tasks after each, as the core does.
+`replay` counts every judgment in the given order and revisits open tasks in turn after each, as the core does.
 
 `allocate` answers: which of these judgments were needed? Annotators arrive in the given order. An arriving
 annotator may be asked for one of *its own* recorded judgments, on the open task where it is worth most,
@@ -23,7 +23,7 @@ from numba import njit
 from kernels.skill.calibration import UNIT
 from kernels.skill.jit import kernel
 from kernels.skill.layout import seat
-from kernels.skill.update import learn, refresh
+from kernels.skill.update import learn, learned, refresh
 from kernels.skill.value import gain_prepared, prepare
 
 ONE = np.int64(1)
@@ -32,10 +32,12 @@ UNKNOWN = np.int64(-1)
 
 EPSILON = 0.3
 LESSONS = 20
+PROBES = 16
+"""Tasks looked at to find one that is open and has been judged."""
 
 
 @njit(cache=True, nogil=True)
-def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits, state):
+def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits):
     """Count all judgments in `order`.
 
     Parameters
@@ -56,13 +58,11 @@ def replay(skills, m, order, task, annotator, label, at, truth, start, table, be
     belief, reported : float32[tasks, *]
         Out.
     revisits : int
-        Open tasks refreshed after each judgment.
-    state : int64
-        Seed of the choice of those tasks.
+        Tasks refreshed after each judgment, in turn.
     """
     count, seen = np.zeros((2, len(start) - 1), np.int64)
     columns = (order, task, annotator, label, at, truth, start, table, belief, reported)
-    _replay(skills, m, *columns, count, seen, revisits, np.int64(state))
+    _replay(skills, m, *columns, count, seen, revisits)
 
 
 @kernel
@@ -82,11 +82,11 @@ def _replay(
     count,
     seen,
     revisits,
-    state,
 ):
     """The loop of `replay`; `count` and `seen` are zeros, one per task."""
     seats, labels, stamps = table[0], table[1], table[2]
     opened = 0
+    turn = 0
     for i in order:
         t = task[i]
         if count[t] == 0:
@@ -97,24 +97,17 @@ def _replay(
         seats[a + n] = seat(skills, m, annotator[i])
         labels[a + n] = label[i]
         count[t] = n + 1
-        known = np.int64(truth[t])
-        learn(
-            skills, m, seats[a:b], labels[a:b], stamps[a:b], n + 1, ONE, known, belief[t], reported[t], at[i]
-        )
-        for _ in range(revisits):
-            state = _next(state)
-            t = seen[(state >> 33) % opened]
-            if truth[t] < 0:
-                a, b = start[t], start[t + 1]
-                refresh(
-                    skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], UNKNOWN, belief[t], reported[t], at[i]
-                )
-
-
-@kernel
-def _next(state):
-    """Linear congruential generator (Knuth's MMIX constants), kept non-negative."""
-    return (state * np.int64(6364136223846793005) + np.int64(1442695040888963407)) & np.int64(0x7FFFFFFFFFFFFFFF)
+        for visit in range(1 + revisits):
+            if visit > 0:
+                turn = turn + 1 if turn + 1 < opened else 0
+                t = np.int64(seen[turn])
+                if truth[t] >= 0:
+                    continue
+            a, b = start[t], start[t + 1]
+            learned(
+                skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], np.int64(visit == 0), np.int64(truth[t]),
+                belief[t], reported[t], at[i],
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -134,13 +127,12 @@ def allocate(
     reported,
     policy,
     curve,
-    state,
 ):
     """Ask arriving annotators for the judgments that are worth most; return how many were asked for.
 
     Parameters
     ----------
-    skills, m, task, label, at, truth, start, table, belief, reported, state
+    skills, m, task, label, at, truth, start, table, belief, reported
         As in `replay`; the judgments are sorted by annotator.
     arrivals : int32[A]
         Annotators in order of arrival.
@@ -176,6 +168,7 @@ def allocate(
     usual = 0.0
     arrived = 0
     counted = 0
+    turn = np.int64(0)
     for w in arrivals:
         if spent >= budget:
             break
@@ -225,16 +218,19 @@ def allocate(
             right += _credit(reported[t], known[t]) - credit[t]
             credit[t] = _credit(reported[t], known[t])
             for _ in range(revisits):
-                state = _next(state)
-                t = task[queue[(state >> 33) % counted]]
-                if truth[t] < 0 and _top(reported[t]) < stop:
-                    a, b = start[t], start[t + 1]
-                    refresh(
-                        skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], UNKNOWN, belief[t], reported[t],
-                        at[i],
-                    )  # fmt: skip
-                    right += _credit(reported[t], known[t]) - credit[t]
-                    credit[t] = _credit(reported[t], known[t])
+                for _ in range(PROBES):
+                    turn = turn + 1 if turn + 1 < tasks else 0
+                    if count[turn] > 0 and truth[turn] < 0 and _top(reported[turn]) < stop:
+                        break
+                else:
+                    break
+                a, b = start[turn], start[turn + 1]
+                refresh(
+                    skills, m, seats[a:b], labels[a:b], stamps[a:b], count[turn], UNKNOWN, belief[turn], reported[turn],
+                    at[i],
+                )  # fmt: skip
+                right += _credit(reported[turn], known[turn]) - credit[turn]
+                credit[turn] = _credit(reported[turn], known[turn])
             curve[counted] = right
     return counted
 

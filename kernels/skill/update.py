@@ -31,33 +31,36 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 import numpy as np
 
 from kernels.skill import binary
-from kernels.skill.calibration import calibrate, choose, fit, forecast, foresee, heard, ripe, rounded, sample
+from kernels.skill.calibration import calibrate, choose, fit, forecast, foresee, heard, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     LOCAL_WEIGHT,
+    UNRIPE,
     row_weight,
     share,
     shared_at,
     weight_of,
 )
 from kernels.skill.drift import stamp, watch
-from kernels.skill.jit import inner, kernel
+from kernels.skill.jit import index, inner, kernel
 from kernels.skill.layout import ENGINES, SHARED, engine_width
 
 IDLE = 1e-3
 RENORMALISE = 8
 SHARE_EVERY = 16
 FORESEE_EVERY = 8
+PREPARED = 5
+"""Floats `_products` notes per judgment, RENORMALISE judgments at a time."""
 NONE_FRESH = np.int64(0)
 """Not a plain 0, for which numba would compile a copy of `learn`."""
 
 
 @inner
-def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
-    """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1.
+def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, room):
+    """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1; return `ripeness`.
 
     Numerators and denominators of theta are multiplied separately (`under` is scratch of the same length as
-    `q`): a division costs as much as all the rest.
+    `q`, `room` for _products): a division costs as much as all the rest.
     """
     model = skills.models[m]
     classes = model["classes"]
@@ -68,65 +71,91 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under):
         q[i] = 1.0
     for i in range(ENGINES * classes):
         under[i] = 1.0
+    known = 0.0
     first = 0
     while True:
         last = min(first + RENORMALISE, n)
         if classes == 2:
-            binary.products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
+            known += binary.products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
+            binary.scale(q, under)
         else:
-            _products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
-        _scale(q, under, classes)
+            known += _products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under, room)
+            _scale(q, under, classes)
         first = last
         if first == n:
             break
+    return known / n if n > 0 else 1.0
 
 
 @inner
-def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q, under):
+def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q, under, room):
     """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1.
 
-    `counted` is how many of the task's judgments are in the statistics; the later ones are fresh.
+    `counted` is how many of the task's judgments are in the statistics; the later ones are fresh. Returns the sum
+    of how `ripe` they are. What a judgment needs is put into `room` first; class by class, everything is then
+    multiplied in registers: nothing is stored in the loop, so loads needn't wait.
     """
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     others = 1.0 / (classes - 1)
     width = engine_width(classes)
-    shape = shared_at(skills, m) + classes * classes
-    lift = shape + classes * classes
+    square = classes * classes
+    shape = shared_at(skills, m) + square
+    lift = shape + square
+    known = 0.0
     for j in range(first, last):
-        record = skills.seats[seats[j]]
+        record = skills.seats[index(seats[index(j)])]
         scale = weight_of(record["epoch"] - record["base"])
-        own = weight_of(stamps[j] - record["base"]) if j < counted else 0.0
+        own = weight_of(stamps[index(j)] - record["base"]) if j < counted else 0.0
         seeded = record["seeded_weight"]
         top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         start = record["offset"]
-        label = labels[j]
-        inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + evidence[start] - own)
+        label = labels[index(j)]
+        weight = evidence[index(start)]
+        known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
+        inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + weight - own)
+        right_0 = top + evidence[index(start + width)] - own * belief[index(label)]
+        right_1 = top + evidence[index(start + 2 * width)] - own * belief[index(classes + label)]
+        right_2 = top + evidence[index(start + 3 * width)] - own * belief[index(2 * classes + label)]
         row = scale * row_weight(classes)
-        for engine in range(ENGINES):
-            e = engine * classes
-            base = start + 1 + engine * width
-            column = base + label * classes
-            rows = base + classes * classes
-            mean = (top + evidence[rows + classes] - own * belief[e + label]) * inverse
-            # the entry of the label is put right after the loop, which can then be vectorised
-            hits = q[e + label]
-            out = own * belief[e + label]
-            if engine == SHARED:
-                wrong = 1.0 - mean
-                for k in range(classes):
-                    both = mean * evidence[lift + k] + wrong
-                    n_k = evidence[column + k] - own * belief[e + k]
-                    q[e + k] *= row * wrong * evidence[shape + label * classes + k] + n_k * both
-                    under[e + k] *= (row + evidence[rows + k] - own * belief[e + k]) * both
-                odds = mean * evidence[lift + label]
-                q[e + label] = hits * (row * odds + (evidence[column + label] - out) * (odds + wrong))
+        slot = PREPARED * (j - first)
+        room[index(slot)] = row
+        room[index(slot + 1)] = own
+        room[index(slot + 2)] = row * right_0 * inverse
+        room[index(slot + 3)] = row * right_1 * inverse
+        room[index(slot + 4)] = right_2 * inverse
+    for k in range(classes):
+        b0, b1, b2 = belief[index(k)], belief[index(classes + k)], belief[index(2 * classes + k)]
+        q0, q1, q2 = q[index(k)], q[index(classes + k)], q[index(2 * classes + k)]
+        u0, u1, u2 = under[index(k)], under[index(classes + k)], under[index(2 * classes + k)]
+        lift_k = evidence[index(lift + k)]
+        for j in range(first, last):
+            slot = PREPARED * (j - first)
+            row = room[index(slot)]
+            own = room[index(slot + 1)]
+            label = labels[index(j)]
+            n = skills.seats[index(seats[index(j)])]["offset"] + 1 + label * classes + k
+            s = n + (classes - label) * classes
+            odds = room[index(slot + 4)] * lift_k
+            wrong = 1.0 - room[index(slot + 4)]
+            both = odds + wrong
+            if label == k:
+                r0 = room[index(slot + 2)]
+                r1 = room[index(slot + 3)]
+                r2 = row * odds
             else:
-                miss = row * (1.0 - mean) * others
-                for k in range(classes):
-                    q[e + k] *= miss + evidence[column + k] - own * belief[e + k]
-                    under[e + k] *= row + evidence[rows + k] - own * belief[e + k]
-                q[e + label] = hits * (row * mean + evidence[column + label] - out)
+                r0 = (row - room[index(slot + 2)]) * others
+                r1 = (row - room[index(slot + 3)]) * others
+                r2 = row * wrong * evidence[index(shape + label * classes + k)]
+            q0 *= r0 + evidence[index(n)] - own * b0
+            u0 *= row + evidence[index(s)] - own * b0
+            q1 *= r1 + evidence[index(n + width)] - own * b1
+            u1 *= row + evidence[index(s + width)] - own * b1
+            q2 *= r2 + (evidence[index(n + 2 * width)] - own * b2) * both
+            u2 *= (row + evidence[index(s + 2 * width)] - own * b2) * both
+        q[index(k)], q[index(classes + k)], q[index(2 * classes + k)] = q0, q1, q2
+        under[index(k)], under[index(classes + k)], under[index(2 * classes + k)] = u0, u1, u2
+    return known
 
 
 @inner
@@ -150,46 +179,49 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
     classes = skills.models[m]["classes"]
     width = engine_width(classes)
     p = shared_at(skills, m)
-    known = np.int64(belief[ENGINES * classes]) - 1
+    known = np.int64(belief[index(ENGINES * classes)]) - 1
     for i in range(ENGINES * classes):
-        moved[i] = q[i] - belief[i]
-        belief[i] = q[i]
+        moved[index(i)] = q[index(i)] - belief[index(i)]
+        belief[index(i)] = q[index(i)]
     for j in range(n):
-        record = skills.seats[seats[j]]
-        weight = weight_of(stamps[j] - record["base"])
+        record = skills.seats[index(seats[index(j)])]
+        weight = weight_of(stamps[index(j)] - record["base"])
         start = record["offset"]
-        label = labels[j]
+        label = labels[index(j)]
         new = j >= n - fresh
         change = q if new else moved
-        for engine in range(ENGINES):
-            e = engine * classes
-            base = start + 1 + engine * width
-            column = base + label * classes
-            rows = base + classes * classes
+        if classes == 2:
+            binary.count(evidence, start, label, p, weight, change)
+        else:
+            for engine in range(ENGINES):
+                e = engine * classes
+                base = start + 1 + engine * width
+                column = base + label * classes
+                rows = base + classes * classes
+                for k in range(classes):
+                    delta = weight * change[index(e + k)]
+                    evidence[index(column + k)] += delta
+                    evidence[index(rows + k)] += delta
+                evidence[index(rows + classes)] += weight * change[index(e + label)]
             for k in range(classes):
-                delta = weight * change[e + k]
-                evidence[column + k] += delta
-                evidence[rows + k] += delta
-            evidence[rows + classes] += weight * change[e + label]
-        for k in range(classes):
-            evidence[p + label * classes + k] += change[SHARED * classes + k]
-        now = report[label]
+                evidence[index(p + label * classes + k)] += change[index(SHARED * classes + k)]
+        now = report[index(label)]
         doubt = now * (1.0 - now)
         if truth >= 0:
             record["gold"] += 1
             record["gold_right"] += label == truth
         if new:
-            evidence[start] += weight
+            evidence[index(start)] += weight
         else:
-            before = np.float64(reported[label])
+            before = np.float64(reported[index(label)])
             doubt -= before * (1.0 - before)
             if known >= 0:
                 record["gold"] -= 1
                 record["gold_right"] -= label == known
         record["doubt"] += weight * doubt
-    belief[ENGINES * classes] = truth + 1
+    belief[index(ENGINES * classes)] = truth + 1
     for k in range(classes):
-        reported[k] = report[k]
+        reported[index(k)] = report[index(k)]
 
 
 @inner
@@ -219,6 +251,46 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
             share(skills, m)
             choose(skills, m)
             fit(skills, m)
+
+
+@inner
+def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
+    """Do the work of `learn`, for kernels that have room for it."""
+    classes = skills.models[m]["classes"]
+    if fresh > 0:
+        _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
+    report = skills.work[:classes]
+    q = skills.work[classes : (1 + ENGINES) * classes]
+    under = skills.work[(1 + ENGINES) * classes : (1 + 2 * ENGINES) * classes]
+    room = skills.work[(1 + 2 * ENGINES) * classes :]
+    ripeness = _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, room)
+    chosen = skills.models[m]["engine"] * classes
+    news = truth + 1 != np.int64(belief[ENGINES * classes])
+    if truth >= 0:
+        if n > 0 and (fresh > 0 or news):
+            heard(q[chosen : chosen + classes], labels, n, classes, under)
+            sample(skills, m, n, truth, under, ripeness)
+        for k in range(classes):
+            report[k] = 1.0 if k == truth else 0.0
+            for engine in range(ENGINES):
+                q[engine * classes + k] = report[k]
+    else:
+        if fresh == 1 and n > 2 and skills.models[m]["fresh"] % FORESEE_EVERY == 0:
+            mine = q[chosen : chosen + classes]
+            foresee(skills, m, seats[n - 1], labels, n, mine, report, under[classes : 2 * classes])
+        heard(q[chosen : chosen + classes], labels, n, classes, under)
+        calibrate(skills, m, n, under, ripeness, report)
+        for engine in range(ENGINES):
+            rounded(q[engine * classes : (engine + 1) * classes], classes)
+    change = 0.0
+    for i in range(ENGINES * classes):
+        change = max(change, abs(q[i] - belief[i]))
+    for k in range(classes):
+        change = max(change, abs(report[k] - reported[k]))
+    if fresh == 0 and change < IDLE and not news:
+        return 0.0
+    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, under, reported, report)
+    return change
 
 
 @kernel
@@ -252,40 +324,7 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         Largest change of any posterior; 0.0 when `fresh` is 0 and nothing was worth writing, so that every
         row is as it was.
     """
-    classes = skills.models[m]["classes"]
-    if fresh > 0:
-        _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
-    report = skills.work[:classes]
-    q = skills.work[classes : (1 + ENGINES) * classes]
-    under = skills.work[(1 + ENGINES) * classes : (1 + 2 * ENGINES) * classes]
-    _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under)
-    chosen = skills.models[m]["engine"] * classes
-    news = truth + 1 != np.int64(belief[ENGINES * classes])
-    if truth >= 0:
-        if n > 0 and (fresh > 0 or news):
-            heard(q[chosen : chosen + classes], labels, n, classes, under)
-            sample(skills, m, n, truth, under, ripe(skills, seats, n))
-        for k in range(classes):
-            report[k] = 1.0 if k == truth else 0.0
-            for engine in range(ENGINES):
-                q[engine * classes + k] = report[k]
-    else:
-        if fresh == 1 and n > 2 and skills.models[m]["fresh"] % FORESEE_EVERY == 0:
-            mine = q[chosen : chosen + classes]
-            foresee(skills, m, seats[n - 1], labels, n, mine, report, under[classes : 2 * classes])
-        heard(q[chosen : chosen + classes], labels, n, classes, under)
-        calibrate(skills, m, n, under, ripe(skills, seats, n), report)
-        for engine in range(ENGINES):
-            rounded(q[engine * classes : (engine + 1) * classes], classes)
-    change = 0.0
-    for i in range(ENGINES * classes):
-        change = max(change, abs(q[i] - belief[i]))
-    for k in range(classes):
-        change = max(change, abs(report[k] - reported[k]))
-    if fresh == 0 and change < IDLE and not news:
-        return 0.0
-    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, under, reported, report)
-    return change
+    return learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
 
 
 @kernel

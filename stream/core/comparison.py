@@ -5,6 +5,8 @@ each by majority vote (`practice`). For each the report says what the model reac
 and how many it needs to be as accurate.
 """
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
@@ -102,7 +104,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(
-    labels: Labels, seeds: int, gold: int, order: str, allocate: bool, stop: float, busy: int
+    labels: Labels,
+    seeds: int,
+    gold: int,
+    order: str,
+    allocate: bool,
+    stop: float,
+    busy: int,
+    step: Callable[[], object] = lambda: None,
 ) -> Report:
     """Run the model `seeds` times over the recording and report.
 
@@ -121,15 +130,18 @@ def compare(
         Calibrated probability at which a task of the market closes (only for the claim at the stop).
     busy : int
         Answers under way at any time in the market.
+    step : callable
+        Called after each of the `runs`.
     """
     truth = (labels.truth >= 0).any()
-    runs = []
+    passes = []
     for seed in range(seeds):
         drawn = evaluation.draw_gold(labels, gold, seed)
         shuffled = evaluation.draw_order(labels, seed) if order == "random" else np.arange(len(labels.task))
-        runs.append(evaluation.one_pass(labels, shuffled, drawn))
-    pooled = np.concatenate([run.posterior for run in runs])
-    scored = np.concatenate([run.truth for run in runs])
+        passes.append(evaluation.one_pass(labels, shuffled, drawn))
+        step()
+    pooled = np.concatenate([run.posterior for run in passes])
+    scored = np.concatenate([run.truth for run in passes])
     votes = practice.votes(labels.task, labels.label, len(labels.truth), labels.classes)
     return Report(
         tasks=len(labels.truth),
@@ -140,12 +152,12 @@ def compare(
         seeds=seeds,
         gold=gold,
         order=order,
-        confidence=float(np.mean([run.posterior.max(axis=1).mean() for run in runs])),
-        model=_mean([evaluation.quality(labels, run) for run in runs]) if truth else None,
-        majority=float(np.mean([practice.accuracy(votes, run.truth) for run in runs])) if truth else None,
+        confidence=float(np.mean([run.posterior.max(axis=1).mean() for run in passes])),
+        model=_mean([evaluation.quality(labels, run) for run in passes]) if truth else None,
+        majority=float(np.mean([practice.accuracy(votes, run.truth) for run in passes])) if truth else None,
         reliability=scoring.reliability(pooled, scored) if truth else [],
-        people=_people(labels, runs[0]),
-        allocation=_allocation(labels, seeds, gold, stop, busy) if truth and allocate else None,
+        people=_people(labels, passes[0]),
+        allocation=_allocation(labels, seeds, gold, stop, busy, step) if truth and allocate else None,
     )
 
 
@@ -178,10 +190,21 @@ def _people(labels: Labels, run: evaluation.Pass) -> list[Person]:
     ]
 
 
-def _allocation(labels: Labels, seeds: int, gold: int, stop: float, busy: int) -> Allocation:
+def runs(seeds: int, allocate: bool) -> int:
+    """How often `compare` goes through the recording."""
+    return seeds * (3 if allocate else 1)
+
+
+def _allocation(
+    labels: Labels, seeds: int, gold: int, stop: float, busy: int, step: Callable[[], object]
+) -> Allocation:
     drawn = [evaluation.draw_gold(labels, gold, seed) for seed in range(seeds)]
-    curves = [evaluation.allocated(labels, s, drawn[s], busy=busy) for s in range(seeds)]
-    closed = [evaluation.allocated(labels, s, drawn[s], stop=stop, busy=busy) for s in range(seeds)]
+    curves, closed = [], []
+    for seed in range(seeds):
+        curves.append(evaluation.allocated(labels, seed, drawn[seed], busy=busy))
+        step()
+        closed.append(evaluation.allocated(labels, seed, drawn[seed], stop=stop, busy=busy))
+        step()
     usual = [("two + tie-break", 0), *((f"fixed {overlap}", overlap) for overlap in OVERLAPS)]
     longest = max(len(c.accuracy) - 1 for c in curves) / curves[0].tasks
     grid = np.linspace(0.0, longest, POINTS + 1)

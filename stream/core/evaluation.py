@@ -19,7 +19,7 @@ from kernels.skill.replay import allocate, replay
 from stream.core import practice, scoring
 from stream.core.practice import Floats, Ints
 
-REVISITS = 2
+REVISITS = 4
 ENOUGH = 20
 PICKY = 0.85
 CURVE_POINTS = 200
@@ -143,7 +143,7 @@ def one_pass(labels: Labels, order: NDArray[np.int64], gold: Ints, revisits: int
     belief = np.zeros((tasks, skill.belief_width(labels.classes)), np.float32)
     reported = np.full((tasks, labels.classes), 1.0 / labels.classes, np.float32)
     where = (gold, _starts(labels.task, tasks), table, belief, reported)
-    replay(skills, m, order, labels.task, labels.annotator, labels.label, labels.at, *where, revisits, 1)
+    replay(skills, m, order, labels.task, labels.annotator, labels.label, labels.at, *where, revisits)
     people = range(labels.annotators)
     seats = [np.int64(skills.seat_of[m, w]) for w in people]
     return Pass(
@@ -215,7 +215,6 @@ def allocated(
         reported,
         np.array([stop, most, PICKY, busy, revisits, len(rows)], np.float64),
         curve,
-        seed,
     )
     top = reported.max(axis=1)
     stopped = np.where((known >= 0) & (top >= stop), known, -1).astype(np.int32)

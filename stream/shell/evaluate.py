@@ -4,12 +4,13 @@ Reads a folder (`labels`), runs `comparison` and prints; needs no Kafka, writes 
 for.
 """
 
+import sys
 from pathlib import Path
 
 import click
 import msgspec
 
-from stream.core.comparison import Allocation, Report, compare
+from stream.core.comparison import Allocation, Report, compare, runs
 from stream.shell.labels import LabelFileError, Recording, read
 
 PEOPLE = 20
@@ -54,7 +55,11 @@ def evaluate(
         recording = read(folder)
         if allocate and not (recording.labels.truth >= 0).any():
             raise LabelFileError(f"{folder / 'truth.csv'}: expected known answers to score --allocate with")
-        report = compare(recording.labels, seeds, gold, order, allocate, stop, busy)
+        with click.progressbar(
+            length=runs(seeds, allocate), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar:
+            options = (seeds, gold, order, allocate, stop, busy)
+            report = compare(recording.labels, *options, step=lambda: bar.update(1))
     except (LabelFileError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     if plot:
@@ -78,7 +83,10 @@ def draw(report: Report, path: Path) -> None:
         ) from None
     if not report.reliability:
         raise click.ClickException("--plot needs truth.csv: without known answers there is nothing to draw")
-    plot(report, path)
+    try:
+        plot(report, path)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--plot {path}: expected a file that can be written, as .png: {error}") from None
 
 
 def lines(report: Report, recording: Recording) -> list[str]:
@@ -87,6 +95,7 @@ def lines(report: Report, recording: Recording) -> list[str]:
         f"{report.tasks:,} tasks, {report.annotators:,} annotators, {report.judgments:,} judgments, "
         f"{report.classes} classes; truth known for {report.known:,} tasks, {report.gold} of them told",
         f"one pass in {report.order} order, mean of {report.seeds} runs",
+        *([f"truth.csv has {recording.unjudged:,} tasks that nobody judged"] if recording.unjudged else []),
         "",
     ]
     if report.model is None:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from kernels.skill.calibration import RAISE
 from kernels.skill.layout import DEFAULT_RHO
 from stream import events as wire
 from stream import topics
@@ -164,7 +165,7 @@ def test_an_annotator_without_the_skill_that_work_asks_for_proves_it_on_gold() -
 
 @pytest.mark.parametrize("together", [True, False])
 def test_gold_calibrates_the_skill_and_the_fit_outlives_the_process(together: bool) -> None:
-    """Where all err on the same tasks, answers depend on each other: rho is fitted above its default, else below."""
+    """Where all err on the same tasks, answers depend on each other: rho is fitted above its start, else below."""
     course, rng = Course(), random.Random(2)
     names = [f"a{i}" for i in range(8)]
     course.told(project(gold_rate=0.9), *gold(60), *people(names), *work(1))
@@ -178,7 +179,7 @@ def test_gold_calibrates_the_skill_and_the_fit_outlives_the_process(together: bo
         )  # fmt: skip
     model = course.columns.skills.models[0]
     assert model["gold"] == 60 * len(names)
-    assert (model["rho"] > DEFAULT_RHO) == together
+    assert (model["rho"] > DEFAULT_RHO * RAISE[model["engine"]]) == together
     second = Shard(0, Market(), 1)
     for table in topics.TABLES:
         for key, value in course.shard.rows(table):

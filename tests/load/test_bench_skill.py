@@ -1,8 +1,10 @@
 """The benchmark holds every figure against its bar and lets none pass unmeasured."""
 
+import numpy as np
 import pytest
 
 from load import bench_skill as bench
+from load.skill_crowds import FAMILIES, Beside, draw, newcomer, spammer
 
 GOOD = bench.Set(
     vote=0.8,
@@ -20,10 +22,12 @@ GOOD = bench.Set(
     peer=None,
 )
 CLOCK = {2: (0.4, 100.0), 5: (0.9, 100.0)}
+ALIKE = dict.fromkeys(FAMILIES, Beside(0.9, 0.9, 0.8))
+KNOWN = bench.People(10, 40, 8, 20)
 
 
-def below(sets, clock=CLOCK):
-    return {bar.name for bar in bench.bars(sets, clock) if not bar.ok}
+def below(sets, clock=CLOCK, families=ALIKE, known=KNOWN):
+    return {bar.name for bar in bench.bars(sets, clock, families, known) if not bar.ok}
 
 
 def test_good_figures_pass_every_bar():
@@ -51,6 +55,41 @@ def test_a_figure_beyond_its_bar_is_named(change, name):
 def test_one_bad_set_is_named_even_when_the_mean_is_good():
     sets = dict.fromkeys(bench.ACCURACY, GOOD) | {"CF_amt": GOOD._replace(fewer_than_five=0.4)}
     assert below(sets) == {"fewer than fixed 5, each"}
+
+
+def test_one_family_far_below_its_peer_is_named_and_none_passes_unmeasured():
+    good = dict.fromkeys(bench.ACCURACY, GOOD)
+    one = {"simulated, worst against Dawid-Skene"}
+    assert below(good, families=ALIKE | {"20 classes": Beside(0.87, 0.9, 0.8)}) == one
+    assert below(good, families=ALIKE | {"20 classes": Beside(0.9, None, 0.8)}) == one
+    assert below(good, families={}) == one
+
+
+def test_people_known_late_are_named():
+    late = below(dict.fromkeys(bench.ACCURACY, GOOD), known=bench.People(31, 60, 20, 26))
+    assert late == {
+        "judgments until a spammer is contained, median",
+        "judgments until a newcomer qualifies, nine in ten",
+    }
+
+
+def test_a_drawn_crowd_is_what_its_family_says():
+    for name in ("2 classes, 93 and 7 %", "5 classes, one judgment each", "20 classes, sparse"):
+        family = FAMILIES[name]
+        labels = draw(family, 1)
+        assert (np.bincount(labels.task) == family.overlap).all()
+        assert labels.classes == family.classes
+        assert labels.annotators <= family.people
+        if family.rare:
+            assert 0.02 < (labels.truth == family.classes - 1).mean() < 0.15
+        same = draw(family, 1)
+        assert (same.label == labels.label).all()
+
+
+def test_guessing_people_are_contained_and_good_ones_qualify():
+    assert np.median([spammer(seed) for seed in range(20)]) <= 30
+    assert np.median([newcomer(seed) for seed in range(20)]) <= 25
+    assert newcomer(1, accuracy=0.5) > 50
 
 
 def test_slow_updates_are_named():

@@ -47,7 +47,7 @@ class Crowd:
         table = np.zeros((3, len(rows)), np.int32)
         at = np.arange(len(rows), dtype=np.float64)
         columns = (task, annotator, label, at, self.told, start, table, belief, self.reported)
-        replay(self.skills, self.m, self.order, *columns, 2, 1)
+        replay(self.skills, self.m, self.order, *columns, 1)
         self.votes = np.zeros((tasks, classes))
         np.add.at(self.votes, (task, label), 1)
 

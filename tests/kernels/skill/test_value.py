@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 
 from kernels import skill
-from kernels.skill import calibration, layout, value
+from kernels.skill import confusion, layout, value
 from tests.kernels.skill.crowd import Crowd, coin
 
 
@@ -126,8 +126,8 @@ def test_posteriors_are_those_of_the_equations(classes):
     chosen = belief[model["engine"] * k :][:k].astype(float)
     heard = chosen * (1 + (1 - 2 / k) * np.bincount(labels, minlength=k))
     known = np.array([stats_before[skills.seats[s]["offset"]] for s in seats])
-    ripe = np.mean(known / (known + calibration.UNRIPE))
-    tempered = heard ** (ripe / (1 + 2 * model["rho"]))
+    ripe = np.mean(known / (known + confusion.UNRIPE))
+    tempered = heard ** (ripe / (1 + 3 * model["rho"]))
     np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
 
 
