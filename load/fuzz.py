@@ -179,9 +179,9 @@ def try_rows(seed: int) -> Target:
     """States of a partition with spoilt rows."""
     cases = RowCases(seed)
     while True:
-        rows = cases.next()
+        spoilt = cases.next()
         try:
-            yield Case(b"", verdict_on_rows(rows), "")
+            yield Case(b"", verdict_on_rows(*spoilt), "")
         except AssertionError as error:
             yield Case(b"", "accepted", str(error))
         except Exception as error:

@@ -6,23 +6,39 @@
        2    │ pairs hold scores and what a task of known answer has cost; annotators hold credits; projects have
             │ a row of credits; seats know when they were seeded; models know the shares of their classes and
             │ keep one exponent of the calibration, not two
+       3    │ every row ends with a checksum; events that wait are MessagePack, not JSON
 
 A deployment is upgraded worker by worker, so one changelog holds rows of two versions, and rows of entities that never
 change stay old for years. They are brought up to date when they are read, one step (`STEPS`) a version, and written in
 the format of this version when they next change. A newer row is refused (`NewerRow`): what it means isn't known here.
 
 To change a layout: raise `VERSION` in `stream/core/rows.py`, keep the old layouts here under their version, and add the
-step from it. A record keeps its fields by name; new ones begin as in a blank record.
+step from it. A record keeps its fields by name; new ones begin as in a blank record. Steps see rows without their
+checksum.
 """
 
 import struct
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import PAIR, PROJECT, TASK, blank
-from stream.core.rows import ANNOTATOR_HEAD, MODEL, SEAT, SLOT, TASK_HEAD, VERSION, NewerRow, RowError, skill_width
+from stream.core.pools import Headers
+from stream.core.rows import (
+    ANNOTATOR_HEAD,
+    MODEL,
+    SEAT,
+    SLOT,
+    TASK_HEAD,
+    VERSION,
+    NewerRow,
+    RowError,
+    WaitingRow,
+    opened,
+    skill_width,
+)
 
 PAIR_1 = np.dtype(
     [
@@ -61,6 +77,16 @@ LOSS_1 = 48
 ANNOTATOR_HEAD_1 = struct.Struct("<BiI")
 
 
+class WaitingRow2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A waiting event up to version 2."""
+
+    topic: str
+    offset: int
+    value: str
+    until: float
+    headers: Headers = ()
+
+
 def current(kind: str, values: Sequence[bytes]) -> Sequence[bytes]:
     """Return rows of one kind in the format of this version.
 
@@ -69,6 +95,7 @@ def current(kind: str, values: Sequence[bytes]) -> Sequence[bytes]:
     kind : str
         First letter of their keys.
     values : sequence of bytes
+        Without checksums.
 
     Raises
     ------
@@ -94,7 +121,7 @@ def _upgraded(kind: str, value: bytes) -> bytes:
     try:
         for version in range(value[0], VERSION):
             value = bytes([version + 1]) + STEPS[version](kind, value)[1:]
-    except (ValueError, struct.error) as error:
+    except (ValueError, struct.error, msgspec.MsgspecError, RecursionError) as error:
         raise RowError(f"a row of kind {kind!r} of version {value[0]} is damaged: {error}") from error
     return value
 
@@ -141,5 +168,27 @@ def _replaced(value: bytes, at: int, old: np.dtype[np.void], new: np.dtype[np.vo
     return b"".join((value[:at], after.tobytes(), value[at + n * old.itemsize :]))
 
 
+def _from_2(kind: str, value: bytes) -> bytes:
+    if kind != "w":
+        return value
+    stored = [
+        WaitingRow(topic=w.topic, offset=w.offset, value=w.value.encode(), until=w.until, headers=w.headers)
+        for w in msgspec.json.decode(value[1:], type=list[WaitingRow2])
+    ]
+    return value[:1] + msgspec.msgpack.encode(stored)
+
+
 #: From each older version to the next; a step needn't care about the version byte.
-STEPS: dict[int, Callable[[str, bytes], bytes]] = {1: _from_1}
+STEPS: dict[int, Callable[[str, bytes], bytes]] = {1: _from_1, 2: _from_2}
+
+
+def as_of_2(key: bytes, value: bytes) -> bytes:
+    """The row as version 2 wrote it, for proofs of upgrades: nothing of it is lost on the way back."""
+    body = opened(key, value)[1:]
+    if key[:1] == b"w":
+        stored = [
+            WaitingRow2(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until, headers=w.headers)
+            for w in msgspec.msgpack.decode(body, type=list[WaitingRow])
+        ]
+        body = msgspec.json.encode(stored)
+    return b"\2" + body

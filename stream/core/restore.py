@@ -28,6 +28,7 @@ from stream.core.rows import (
     Position,
     RowError,
     WaitingRow,
+    opened,
 )
 from stream.events import TaskDefaults
 
@@ -56,12 +57,7 @@ class Restorer:
         """
         position = self.rows.pop(POSITION, None)
         if position is not None:
-            if not position:
-                raise RowError("the row of the position is damaged: it is empty")
-            try:
-                self.position = msgspec.json.decode(current("P", [position])[0][1:], type=Position)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise RowError(f"the row of the position is damaged: {error}") from error
+            self.position = read_position(position)
         groups = self._grouped()
         kinds = {head[:1].decode() for head in groups}
         pools: dict[str, PoolState] = {}
@@ -90,8 +86,10 @@ class Restorer:
         """Ids and values by kind and pool."""
         rows, self.rows = self.rows, {}
         groups: dict[bytes, tuple[list[str], list[bytes]]] = {}
-        for key, value in rows.items():
-            if value:
+        for key in list(rows):
+            value = rows.pop(key)  # or every row would be in memory twice, with its checksum and without
+            if value is not None:
+                value = opened(key, value)
                 head, _, name = key.partition(NUL)
                 group = groups.get(head)
                 try:
@@ -102,9 +100,23 @@ class Restorer:
                 except UnicodeDecodeError as error:
                     raise RowError(f"row {key!r} is damaged: its key is not UTF-8") from error
                 group[1].append(value)
-            elif value is not None:
-                raise RowError(f"row {key!r} is damaged: it is empty")
         return groups
+
+
+def read_position(value: bytes) -> Position:
+    """Read the row of a partition's position.
+
+    Raises
+    ------
+    NewerRow
+        A newer version of this software wrote it.
+    RowError
+        It is damaged.
+    """
+    try:
+        return msgspec.json.decode(current("P", [opened(POSITION, value)])[0][1:], type=Position)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RowError(f"the row of the position is damaged: {error}") from error
 
 
 def _load_pool(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -166,8 +178,8 @@ def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
 
 def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for name, value in zip(names, values, strict=True):
-        stored = msgspec.json.decode(value[1:], type=list[WaitingRow])
-        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value.encode(), w.until, w.headers) for w in stored]
+        stored = msgspec.msgpack.decode(value[1:], type=list[WaitingRow])
+        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value, w.until, w.headers) for w in stored]
 
 
 def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:

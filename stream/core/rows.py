@@ -1,12 +1,12 @@
 """Rows: the state as bytes, one row per entity, written once per round when it changed.
 
     key    = kind byte, pool id, NUL, entity id           (the position: kind byte alone)
-    value  = version byte, then per kind
+    value  = version byte, then per kind, then a checksum (CRC-32 of key and value)
 
-| table      | kind | value after the version byte                                                       |
+| table      | kind | value between version byte and checksum                                            |
 |------------|------|------------------------------------------------------------------------------------|
 | tasks      | t    | slot, counts of what follows, TASK, belief, posterior, pairs, only, exclude, requires |
-| tasks      | w    | events waiting for this task (JSON)                                                |
+| tasks      | w    | events waiting for this task (MessagePack)                                         |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
 | annotators | x    | slot of an erased annotator                                                        |
@@ -17,14 +17,16 @@
 | skills     | m    | slot, skill, MODEL record, its evidence                                            |
 | skills     | e    | model, annotator, SEAT record, its evidence                                        |
 
-Slots in rows are what refers to other entities. Links between pairs are left out: they follow from the order.
-Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
+Slots in rows are what refers to other entities, and columns trust them: the checksum keeps out a row in which any bit
+is another, and one under another key. Links between pairs are left out: they follow from the order. Numbers are
+little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
 """
 
 import functools
 import struct
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -36,7 +38,9 @@ from kernels.rows import pack_tasks
 from stream.core.names import NOBODY
 from stream.core.pools import Array, Headers, PoolState
 
-VERSION = 2
+VERSION = 3
+#: rows of this version and later ones end with a checksum of so many bytes
+CHECKED_SINCE, CHECK_BYTES = 3, 4
 NUL = b"\0"
 POSITION = b"P"
 
@@ -80,21 +84,45 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A waiting event as it is stored."""
+    """A waiting event as it is stored: MessagePack, because text in JSON may need twice its bytes."""
 
     topic: str
     offset: int
-    value: str
+    value: bytes
     until: float
     headers: Headers = ()
 
 
 _encode = msgspec.json.encode
+#: CRC-32 of anything that its own CRC-32 follows
+_RESIDUE = crc32(bytes(CHECK_BYTES))
+
+
+def sealed(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The row with its checksum behind it."""
+    return key, value + crc32(value, crc32(key)).to_bytes(CHECK_BYTES, "little")
+
+
+def opened(key: bytes, value: bytes) -> bytes:
+    """What was sealed, without its checksum; rows of versions that had none as they are.
+
+    Raises
+    ------
+    RowError
+        Key or value are not what was sealed.
+    """
+    if not value:
+        raise RowError(f"row {key!r} is damaged: it is empty")
+    if not CHECKED_SINCE <= value[0] <= VERSION:
+        return value
+    if crc32(value, crc32(key)) != _RESIDUE:
+        raise RowError(f"row {key!r} is damaged: its checksum doesn't fit")
+    return value[:-CHECK_BYTES]
 
 
 def position_row(position: Position) -> Row:
     """The row of a partition's position."""
-    return POSITION, bytes([VERSION]) + _encode(position)
+    return sealed(POSITION, bytes([VERSION]) + _encode(position))
 
 
 def key(kind: bytes, pool: PoolState, name: str) -> bytes:
@@ -158,21 +186,21 @@ def waiting_row(pool: PoolState, name: str) -> Row:
     if waiting is None:
         return key(b"w", pool, name), None
     stored = [
-        WaitingRow(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until, headers=w.headers)
-        for w in waiting
+        WaitingRow(topic=w.topic, offset=w.offset, value=w.value, until=w.until, headers=w.headers) for w in waiting
     ]
-    return key(b"w", pool, name), bytes([VERSION]) + _encode(stored)
+    return sealed(key(b"w", pool, name), bytes([VERSION]) + msgspec.msgpack.encode(stored))
 
 
 def gone_row(pool: PoolState, name: str) -> Row:
     """The row of a task that has left memory; a tombstone if its id is forgotten."""
     until = pool.gone.get(name)
-    return key(b"g", pool, name), None if until is None else UNTIL.pack(VERSION, until)
+    gone = key(b"g", pool, name)
+    return (gone, None) if until is None else sealed(gone, UNTIL.pack(VERSION, until))
 
 
 def skill_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of the names of skills."""
-    return [(key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)) for slot in slots.tolist()]
+    return [sealed(key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)) for slot in slots.tolist()]
 
 
 def task_rows(pool: PoolState, slots: Array) -> list[Row]:
@@ -209,7 +237,7 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     start = 0
     for slot, end, demand in zip(slots.tolist(), ends.tolist(), demands, strict=True):
         value = data[start:end]
-        rows.append((prefix + ids[slot].encode(), value + requires[demand] if demand in requires else value))
+        rows.append(sealed(prefix + ids[slot].encode(), value + requires[demand] if demand in requires else value))
         start = end
     return rows
 
@@ -239,7 +267,7 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
     )
     for i, (slot, profile) in enumerate(zip(slots.tolist(), records["profile"].tolist(), strict=True)):
         if pool.annotators.ids[slot] == NOBODY:
-            rows.append((key(b"x", pool, str(slot)), SLOT.pack(VERSION, slot)))
+            rows.append(sealed(key(b"x", pool, str(slot)), SLOT.pack(VERSION, slot)))
             continue
         shares = b"".join(
             SHARE.pack(j, int(c.share[row, slot])) for row, j in limited.items() if c.share[row, slot]
@@ -250,7 +278,7 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
         brings = pool.profiles[profile]
         text = _encode([sorted(part) for part in brings]) if profile else b""
         rows.append(
-            (
+            sealed(
                 b"a%b\0%b" % (pool.key, (pool.annotators.ids[slot] or "").encode()),
                 ANNOTATOR_HEAD.pack(VERSION, slot, len(shares), len(credits))
                 + data[i * size : i * size + size] + shares + credits + text,
@@ -262,7 +290,7 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
 def project_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of projects."""
     return [
-        (
+        sealed(
             key(b"j", pool, pool.projects.ids[j] or ""),
             SLOT.pack(VERSION, j) + pool.columns.projects[j : j + 1].tobytes() + _encode(pool.defaults[j]),
         )
@@ -277,7 +305,7 @@ def pool_row(pool: PoolState) -> Row:
         VERSION, pool.paused, pool.changed_at, int(counters[TASKS_USED]), int(counters[ANNOTATORS_USED]),
         int(counters[REVISIT]),
     )  # fmt: skip
-    return key(b"p", pool, ""), value
+    return sealed(key(b"p", pool, ""), value)
 
 
 def model_rows(pool: PoolState, slots: Array) -> list[Row]:
@@ -291,7 +319,7 @@ def model_rows(pool: PoolState, slots: Array) -> list[Row]:
         owner = pool.model_skills[m]
         name = f"{pool.skills.ids[owner]}\0{int(record['classes'][0])}"
         value = MODEL.pack(VERSION, m, owner) + record.tobytes() + skills.evidence[start : start + width].tobytes()
-        rows.append((key(b"m", pool, name), value))
+        rows.append(sealed(key(b"m", pool, name), value))
     return rows
 
 
@@ -304,7 +332,7 @@ def seat_rows(pool: PoolState, slots: Array) -> list[Row]:
     records["offset"] = 0
     data, size, evidence = records.tobytes(), records.dtype.itemsize, skills.evidence
     return [
-        (
+        sealed(
             b"e%b\0%d\0%d" % (pool.key, m, a),
             SEAT.pack(VERSION, m, a) + data[i * size : i * size + size] + evidence[start : start + widths[m]].tobytes(),
         )

@@ -17,7 +17,8 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from stream.core.rows import POSITION, VERSION, Position, position_row
+from stream.core.restore import read_position
+from stream.core.rows import POSITION, Position, RowError, position_row
 from stream.settings import Settings, SettingsError, load
 from stream.shell import clients
 from stream.shell.clients import AccessRefused, BrokerUnreachable
@@ -58,9 +59,10 @@ async def _newest(settings: Settings, reader: clients.Consumer, partition: int) 
             found = next((record.value for record in reversed(records) if record.key == POSITION), found)
     if found is None:
         return None
-    if found[0] > VERSION:
-        raise NothingLost(f"the state is of version {found[0]}, this software knows {VERSION}: upgrade it")
-    return msgspec.json.decode(found[1:], type=Position)
+    try:
+        return read_position(found)
+    except RowError as error:
+        raise NothingLost(str(error)) from error
 
 
 def _loss(settings: Settings, position: Position | None, begin: int, topic: str, partition: int, to: int) -> Loss:

@@ -1,20 +1,24 @@
 """Rows of older versions are read, alone or mixed with newer ones in one log; rows of a newer version are refused."""
 
 import hashlib
+import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
+from stream import topics
 from stream.core import rows
-from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS
-from stream.core.rows import POSITION, VERSION, NewerRow, RowError, skill_width
+from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS, as_of_2
+from stream.core.pools import PoolState, Waiting
+from stream.core.rows import POSITION, VERSION, NewerRow, RowError, opened, sealed, skill_width, waiting_row
 from stream.core.shard import Shard
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUT_2 = "506f2d460396f276"
+LAYOUT_3 = "506f2d460396f276"
 
 
 def records(value: bytes, at: int, dtype: np.dtype, n: int = 1) -> np.ndarray:
@@ -39,9 +43,14 @@ def known(found: np.ndarray, dtype: np.dtype) -> bytes:
     return kept.tobytes()
 
 
+def from_2(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A row as version 2 would have written it, and as this version writes what version 2 knew: all of it."""
+    return as_of_2(*sealed(key, value)), value
+
+
 def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A row as version 1 would have written it, and as this version writes what version 1 knew."""
-    kind, body = key[:1], value[1:]
+    kind, body = key[:1], as_of_2(*sealed(key, value))[1:]
     if kind == b"t":
         head = np.frombuffer(value, rows.TASK_HEAD, 1)[0]
         n, classes = int(head["pairs"]), int(head["classes"])
@@ -87,27 +96,77 @@ def written(request: pytest.FixtureRequest) -> dict[bytes, bytes]:
     shard = started(writer)
     for turn in writer.turns(TURNS):
         writer.told(offered(shard.round(*turn)))
-    return {key: value for table in ("tasks", "annotators", "skills") for key, value in shard.rows(table)}
+    return bodies(shard)
+
+
+def bodies(shard: Shard) -> dict[bytes, bytes]:
+    """Rows without their checksums."""
+    return {key: opened(key, value) for table in ("tasks", "annotators", "skills") for key, value in shard.rows(table)}
+
+
+def restore(shard: Shard, key: bytes, body: bytes) -> None:
+    """Restore a row whose version may have had no checksum."""
+    shard.restore("", key, body if body[0] in STEPS else sealed(key, body)[1])
 
 
 @pytest.mark.parametrize("share", [1, 2, 3])
-def test_rows_of_version_1_are_read_alone_and_beside_newer_ones(written: dict[bytes, bytes], share: int) -> None:
+@pytest.mark.parametrize("before", [as_of_1, from_2])
+def test_rows_of_older_versions_are_read_alone_and_beside_newer_ones(
+    written: dict[bytes, bytes], before: Callable[[bytes, bytes], tuple[bytes, bytes]], share: int
+) -> None:
     successor = Shard(PARTITION, MARKET, PARTITIONS)
     expected = {}
     for number, (key, value) in enumerate(written.items()):
         # a project that annotators have credits in has been written by version 2
         if number % share == 0 and (share == 1 or key[:1] != b"j"):
-            before, expected[key] = as_of_1(key, value)
-            successor.restore("", key, before)
+            older, expected[key] = before(key, value)
+            restore(successor, key, older)
         else:
             expected[key] = value
-            successor.restore("", key, value)
+            restore(successor, key, value)
     successor.restored()
-    found = {key: value for table in ("tasks", "annotators", "skills") for key, value in successor.rows(table)}
+    found = bodies(successor)
     assert found.keys() == expected.keys()
     for key in found.keys() - {POSITION}:
         assert found[key] == expected[key], key
     assert {key[:1] for key in found} >= {b"t", b"a", b"j", b"e", b"m", b"s", b"p", b"P"}
+
+
+def test_events_that_waited_in_a_row_of_version_2_still_wait() -> None:
+    waiting = Waiting(topics.TASKS, 7, '{"wörds": "\\""}'.encode(), 1e9, (("trace", b"\xff"), ("none", None)))
+    pool = PoolState("pool")
+    pool.waiting["task"] = [waiting, waiting._replace(offset=8)]
+    key, value = waiting_row(pool, "task")
+    assert value is not None
+    successor = Shard(PARTITION, MARKET, PARTITIONS)
+    successor.restore("", key, as_of_2(key, value))
+    successor.restored()
+    assert successor.pools["pool"].waiting == pool.waiting
+
+
+def test_a_row_in_which_one_bit_is_wrong_is_refused(written: dict[bytes, bytes]) -> None:
+    """Wrong slots inside a row of the right length would end the process otherwise."""
+    rng = random.Random(1)
+    for kind in sorted({key[:1] for key in written}):
+        key = max((key for key in written if key[:1] == kind), key=lambda key: len(written[key]))
+        whole = sealed(key, written[key])[1]
+        for _ in range(20):
+            at = rng.randrange(1, len(whole))
+            spoilt = whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :]
+            successor = Shard(PARTITION, MARKET, PARTITIONS)
+            for other, value in written.items():
+                successor.restore("", other, spoilt if other == key else sealed(other, value)[1])
+            with pytest.raises(RowError, match="checksum"):
+                successor.restored()
+
+
+def test_a_row_under_the_key_of_another_is_refused(written: dict[bytes, bytes]) -> None:
+    first, second = [key for key in written if key[:1] == b"t"][:2]
+    successor = Shard(PARTITION, MARKET, PARTITIONS)
+    for key, value in written.items():
+        successor.restore("", key, sealed(first, written[first])[1] if key == second else sealed(key, value)[1])
+    with pytest.raises(RowError, match="checksum"):
+        successor.restored()
 
 
 def test_a_row_of_a_newer_version_is_refused_in_words(written: dict[bytes, bytes]) -> None:
@@ -115,15 +174,16 @@ def test_a_row_of_a_newer_version_is_refused_in_words(written: dict[bytes, bytes
         newer = next(key for key in written if key[:1] == kind)
         successor = Shard(PARTITION, MARKET, PARTITIONS)
         for key, value in written.items():
-            successor.restore("", key, bytes([VERSION + 1]) + value[1:] if key == newer else value)
+            restore(successor, key, bytes([VERSION + 1]) + value[1:] if key == newer else value)
         with pytest.raises(NewerRow, match=rf"version {VERSION + 1}, this software reads up to {VERSION}.*upgrade"):
             successor.restored()
 
 
 def test_a_kind_of_row_that_is_unknown_here_is_refused(written: dict[bytes, bytes]) -> None:
     successor = Shard(PARTITION, MARKET, PARTITIONS)
-    successor.restore_many("", written.items())
-    successor.restore("", b"?pool\0name", bytes([VERSION]))
+    for key, value in written.items():
+        restore(successor, key, value)
+    restore(successor, b"?pool\0name", bytes([VERSION]))
     with pytest.raises(NewerRow, match="unknown kinds"):
         successor.restored()
 
@@ -135,7 +195,7 @@ def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, 
         value = as_of_1(key, written[key])[0] if version == 1 else bytes([version]) + written[key][1:]
         successor = Shard(PARTITION, MARKET, PARTITIONS)
         for other, kept in written.items():
-            successor.restore("", other, value[:20] if other == key else kept)
+            restore(successor, other, value[:20] if other == key else kept)
         with pytest.raises(RowError, match="damaged"):
             successor.restored()
 
@@ -145,4 +205,4 @@ def test_a_layout_never_changes_within_a_version() -> None:
     layouts = [TASK, ANNOTATOR, PROJECT, PAIR, skill.MODEL, skill.SEAT, rows.TASK_HEAD]
     heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.SHARE, rows.CREDIT]
     text = repr([layout.descr for layout in layouts]) + repr([head.format for head in heads])
-    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (2, LAYOUT_2)
+    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (3, LAYOUT_3)

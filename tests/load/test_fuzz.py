@@ -12,6 +12,9 @@ from load import fuzz
 from load.fuzz_contract import PAGE, Contract, NotJson, parse, repeats_keys
 from load.fuzz_rows import original, verdict
 from stream import contract, events
+from stream.core import restore
+from stream.core.formats import as_of_2
+from stream.core.rows import CHECK_BYTES
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "events.jsonl"
 CASES = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
@@ -89,12 +92,23 @@ def test_a_decoder_that_is_too_loose_too_strict_or_raises_is_found(
 
 
 def test_a_restored_state_that_writes_other_rows_is_found() -> None:
-    rows = original()
+    assert verdict(original()) == "accepted"
+    rows = {(table, key): as_of_2(key, value) for (table, key), value in original().items()}
     assert verdict(rows) == "accepted"
     name = next(place for place in rows if place[1].startswith(b"s"))
     rows["skills", name[1] + b"!"] = rows.pop(name)  # its model has the name in its key
     with pytest.raises(AssertionError, match="something else"):
         verdict(rows)
+
+
+def test_a_reader_that_does_not_look_at_checksums_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = original()
+    place = next(place for place in rows if place[1].startswith(b"p"))
+    rows[place] = rows[place][:3] + b"\1" + rows[place][4:]  # when a pool was paused
+    assert verdict(rows, had_checksums=True) == "refused"
+    monkeypatch.setattr(restore, "opened", lambda key, value: value[:-CHECK_BYTES])
+    with pytest.raises(AssertionError, match="not what was written"):
+        verdict(rows, had_checksums=True)
 
 
 @pytest.mark.parametrize("value", [b"", b"NaN", b"[1,]", b"\xff", b'"\\ud800"', b"\xef\xbb\xbf{}", b"{'a':1}"])
