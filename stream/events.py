@@ -18,6 +18,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 ID_BYTES = 128
 LIST_ITEMS = 1000
+#: values and headers of events that wait for one and the same task; the first of them may be larger
+WAITING_BYTES = 64 << 10
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]

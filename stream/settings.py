@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9._-]{1,64}$")] = "allocator"
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 16
     replication: Annotated[int, Meta(ge=1, le=15)] = 3
-    input_bytes: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
+    input_bytes: Annotated[int, Meta(ge=64 << 10, le=64 << 20)] = 1 << 20
     input_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
     output_retention_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
     data_dir: str = "run"

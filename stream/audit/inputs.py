@@ -16,6 +16,7 @@ from stream.audit.records import Record, partition_of
 from stream.audit.round import Case, DeadLetter, Waiting
 from stream.events import (
     NOT_SUPPORTED_YET,
+    WAITING_BYTES,
     AnnotatorErased,
     AnnotatorOffline,
     AnnotatorOnline,
@@ -61,6 +62,17 @@ def follow(case: Case, record: Record) -> None:
             case.round.dead[record.topic, record.offset] = dead
         return
     _bury(case, record, reason, dead)
+
+
+def _room(case: Case, record: Record, pool: str, task: str) -> str:
+    """Whether one more event may wait for a task."""
+    waiting = case.waiting.get((pool, task), [])
+    total = sum(_bytes(waits.record) for waits in waiting) + _bytes(record)
+    return "too_many_waiting" if waiting and total > WAITING_BYTES else WAITS
+
+
+def _bytes(record: Record) -> int:
+    return len(record.value or b"") + sum(len(name.encode()) + len(text or b"") for name, text in record.headers)
 
 
 def _wait(case: Case, record: Record, event: Input) -> None:
@@ -116,7 +128,7 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
         name = getattr(event, "task", "")
         task = pool.tasks.get(name)
         if task is None:
-            return "too_old" if name in pool.gone else WAITS
+            return "too_old" if name in pool.gone else _room(case, record, event.pool, name)
     person = getattr(event, "annotator", None)
     if person is not None and tasks.is_too_long(person):
         return "malformed"

@@ -38,6 +38,11 @@ class Waiting(NamedTuple):
     until: float
     headers: Headers = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of value and headers."""
+        return len(self.value) + sum(len(name.encode()) + len(content or b"") for name, content in self.headers)
+
 
 class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""

@@ -27,14 +27,26 @@ PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
 def wait(intake: "Intake", pool: PoolState, task: str, topic: str, offset: int, value: bytes) -> None:
-    """The event's task is unknown: too old, or it waits."""
+    """The event's task is unknown: too old, or it waits, unless too many wait for the same task already.
+
+    What waits for a task is one row, written anew with each of them: it must stay small.
+    """
     if task in pool.gone:
         message = f"task {task!r} settled more than {intake.market.settled_retention_s:g} s ago: its books are closed"
         intake.reject(topic, offset, pool.key, value, "too_old", message)
         return
     until = intake.now + intake.market.reference_wait_s
     headers = tuple((name, content) for name, content in intake.current.headers)
-    pool.waiting.setdefault(task, []).append(Waiting(topic, offset, bytes(value), until, headers))
+    waits = Waiting(topic, offset, bytes(value), until, headers)
+    others = pool.waiting.setdefault(task, [])
+    if others and sum(other.size for other in others) + waits.size > wire.WAITING_BYTES:
+        message = (
+            f"{len(others)} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: create the "
+            "task, then send the event again"
+        )
+        intake.reject(topic, offset, pool.key, value, "too_many_waiting", message)
+        return
+    others.append(waits)
     pool.dirty_waiting.add(task)
 
 

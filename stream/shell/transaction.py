@@ -18,7 +18,7 @@ from stream.core.rows import Row
 from stream.core.shard import RoundResult
 from stream.settings import Settings
 from stream.shell import clients, faults
-from stream.topics import TABLES, changelog
+from stream.topics import OVERHEAD_BYTES, TABLES, changelog
 
 Records = Iterable[tuple[bytes | None, bytes | None]]
 
@@ -44,6 +44,7 @@ class Producer:
         self._settings = settings
         self._partition = partition
         self._producer: clients.Producer | None = None
+        self._most_bytes = settings.input_bytes + OVERHEAD_BYTES
         self._tables = {changelog(settings, table): table for table in TABLES}
         #: offset in each table's changelog: what is committed lies before it, and nothing else will be written there
         self.ends: dict[str, int] = {}
@@ -68,7 +69,7 @@ class Producer:
         Raises
         ------
         ValueError
-            When a record doesn't fit into a batch of its own.
+            When a record is larger than its topic takes: the broker would refuse it, and again after each restart.
         """
         stamp = int(at * 1000)
         batches: list[tuple[str, Any]] = []
@@ -84,6 +85,9 @@ class Producer:
         for letter in result.dead_letters:
             self._pack(batches, letter.topic, [(letter.key, letter.value)], stamp, letter.headers)
             count += 1
+        for topic, batch in batches:  # only a record alone makes a batch that is larger than asked for
+            if batch.size() > self._most_bytes:
+                raise ValueError(f"a record for {topic} has {batch.size()} bytes, it takes {self._most_bytes}")
         return Encoded(batches, count)
 
     def encode_rows(self, rows: dict[str, list[Row]], at: float) -> Encoded:
@@ -114,8 +118,7 @@ class Producer:
                 batch = self._producer.create_batch()
                 batches.append((topic, batch))
                 offset, append = 0, batch._builder.append
-                if append(offset, stamp, key, value, headers) is None:
-                    raise ValueError(f"a record of {len(value or b'')} bytes for {topic} fits into no batch")
+                append(offset, stamp, key, value, headers)
             offset += 1
         batch._relative_offset = offset
 

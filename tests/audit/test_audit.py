@@ -43,6 +43,24 @@ def test_a_mark_that_a_letter_was_replayed_is_no_letter():
     assert audit([*log, mark._replace(headers=[])]) != []
 
 
+def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away():
+    """64 KiB: the first two fit together, the third doesn't, and a small one still does."""
+    events = [
+        event("task_cancelled", 999, task="nowhere", note="n" * size) for size in (30_000, 30_000, 30_000, 1_000)
+    ]
+    first = topics.TASKS, 0, "unknown_task"
+    turned_away = topics.TASKS, 2, "too_many_waiting"
+    others = [(topics.TASKS, 1, "unknown_task"), (topics.TASKS, 3, "unknown_task")]
+
+    def history(*dead: tuple[str, int, str]) -> list[str]:
+        return audit(list(records([Step(1000.0, tasks=events, dead=list(dead)), Step(1060.0, dead=[first, *others])])))
+
+    assert history(turned_away) == []
+    assert any("too_many_waiting) has no dead letter" in words for words in history())
+    too_early = topics.TASKS, 1, "too_many_waiting"
+    assert any("(too_many_waiting) about no unusable record" in words for words in history(turned_away, too_early))
+
+
 @pytest.mark.parametrize("topic", [topics.ASSIGNMENTS, topics.ROUNDS])
 def test_an_output_nested_too_deeply_is_a_violation_and_no_crash(topic: str):
     deep = b'{"type":"task_blocked","round":1,"x":' + b"[" * 100_000

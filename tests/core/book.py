@@ -24,6 +24,7 @@ class Waiting(NamedTuple):
     offset: int
     event: Any
     until: float
+    size: int
 
 
 @dataclass

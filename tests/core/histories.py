@@ -110,6 +110,8 @@ class Writer:
         if dice < 0.08 and self.sent:
             return rng.choice(self.sent[-50:])
         event = self.event()
+        if "task" in event and rng.random() < 0.1:
+            event["note"] = "n" * 40_000  # nobody reads it; two of them are too many to wait for one task
         sent = event["pool"].encode(), msgspec.json.encode(event)
         self.sent.append(sent)
         return sent

@@ -36,6 +36,7 @@ class Oracle:
         self.now, self.number = 0.0, 0
         self.seed = 0
         self.rejected: dict[tuple[str, int], str] = {}
+        self.size = 0  # of the record at hand
 
     def round(
         self,
@@ -72,6 +73,7 @@ class Oracle:
         return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
 
     def take(self, topic: str, record: Any) -> None:
+        self.size = len(record.value or b"") + sum(len(n.encode()) + len(v or b"") for n, v in record.headers)
         try:
             event = self.usable(record)
             book = self.books.setdefault(event.pool, Book(event.pool, self))
@@ -113,7 +115,10 @@ class Oracle:
                 if event.task in book.gone:
                     raise Rejection("too_old")
                 until = self.now + self.market.reference_wait_s
-                book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until))
+                already = [waits.size for waits in book.waiting.get(event.task, [])]
+                if already and sum(already) + self.size > 65536:
+                    raise Rejection("too_many_waiting")
+                book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until, self.size))
                 return
         if isinstance(event, wire.AnnotatorErased):
             return book.erased(event.annotator)

@@ -237,7 +237,7 @@ def test_histories_reach_every_outcome() -> None:
                     reached.add(getattr(event, "cause", None) or getattr(event, "outcome", None))
     assert reached >= {
         "wrong_partition", "malformed", "wrong_key", "clock", "not_supported_yet", "invalid", "unknown_task",
-        "too_old", "erased",
+        "too_old", "erased", "too_many_waiting",
         "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted",
         "submitted", "declined", "expired", "abandoned", "cancel", "pause", "absence", "met_need", "override",
         "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked",
