@@ -21,7 +21,7 @@ from kernels.lifecycle.layout import PAIRS_USED
 from kernels.rows import scatter
 from stream.core.fits import Profile
 from stream.core.pools import Array, PoolState
-from stream.core.rows import ANNOTATOR_HEAD, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
+from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
 
 _ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])
 _SEAT_HEAD = np.dtype([("version", "u1"), ("model", "<i4"), ("annotator", "<i4")])
@@ -33,14 +33,14 @@ CHUNK = 1 << 16
 
 
 class _Parts:
-    """Many rows one behind the other, and how far each of them has been read."""
+    """Many rows one behind the other, each with its checksum, and how far each of them has been read."""
 
     def __init__(self, names: Sequence[str], values: Sequence[bytes]) -> None:
         self.names = names
         self.data = np.frombuffer(b"".join(values), np.uint8)
         lengths = np.fromiter(map(len, values), np.int64, len(values))
-        self.ends = np.cumsum(lengths)
-        self.at = self.ends - lengths
+        ends = np.cumsum(lengths)
+        self.at, self.ends = ends - lengths, ends - CHECK_BYTES
 
     def head(self, dtype: np.dtype[np.void]) -> Array:
         """The heads of all rows."""

@@ -96,8 +96,8 @@ class Shard:
         """Take one committed row of a table; rows of a key in the order of the log."""
         self.restore_many(table, ((row_key, value),))
 
-    def restore_many(self, table: str, rows: Iterable[Row]) -> None:
-        """Take many committed rows of a table at once."""
+    def restore_many(self, table: str, rows: Mapping[bytes, bytes | None] | Iterable[Row]) -> None:
+        """Take many committed rows of a table at once; a dict is no longer the caller's."""
         if self._restorer is None:
             self._restorer = Restorer(rules_of(self.market))
         self._restorer.add(rows)

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from operator import attrgetter
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -28,6 +29,8 @@ from stream.shell.transaction import Producer
 from stream.topics import INPUTS, TABLES, changelog
 
 log = Log("allocator.takeover")
+
+KEY, VALUE = attrgetter("key"), attrgetter("value")
 
 ShardFactory = Callable[[int, Settings], Shard]
 
@@ -61,6 +64,7 @@ async def take_over(
                 ranges = {table: (begins[tp], producer.ends[table]) for tp, table in tables.items()}
                 if not await snapshots.is_usable(partition, snapshot[0], ranges):
                     snapshot = None
+            from_snapshot = len(snapshot[1]) if snapshot else 0
             shard, rows = await _recovered(settings, reader, partition, make_shard, executor, snapshot)
             faults.reach("recovery.after")
             await _check_position(reader, partition, shard, is_new=rows == 0)
@@ -69,7 +73,7 @@ async def take_over(
         finally:
             await reader.stop()
     log.info(
-        "partition_taken_over", partition=partition, rows=rows, from_snapshot=len(snapshot[1]) if snapshot else 0,
+        "partition_taken_over", partition=partition, rows=rows, from_snapshot=from_snapshot,
         epoch=shard.epoch, round=shard.round_number, seconds=round(time.monotonic() - started, 3),
     )  # fmt: skip
     return shard, producer
@@ -113,7 +117,7 @@ async def _recovered(
     if snapshot is not None:
         header, kept = snapshot
         offsets, rows = header.offsets, len(kept)
-        await loop.run_in_executor(executor, shard.restore_many, "", kept.items())
+        await loop.run_in_executor(executor, shard.restore_many, "", kept)
     rows += await _recover(settings, reader, partition, shard, executor, offsets)
     await loop.run_in_executor(executor, shard.restored)
     return shard, rows
@@ -147,7 +151,7 @@ async def _recover(
 
 
 def _restore(shard: Shard, table: str, records: list[Any]) -> None:
-    shard.restore_many(table, [(record.key, record.value) for record in records])
+    shard.restore_many(table, zip(map(KEY, records), map(VALUE, records), strict=True))
 
 
 async def _check_position(reader: clients.Consumer, partition: int, shard: Shard, is_new: bool) -> None:

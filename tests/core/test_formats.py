@@ -13,7 +13,7 @@ from stream import topics
 from stream.core import rows
 from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS, as_of_2
 from stream.core.pools import PoolState, Waiting
-from stream.core.rows import POSITION, VERSION, NewerRow, RowError, opened, sealed, skill_width, waiting_row
+from stream.core.rows import CHECK_BYTES, POSITION, VERSION, NewerRow, RowError, sealed, skill_width, waiting_row
 from stream.core.shard import Shard
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
@@ -101,7 +101,8 @@ def written(request: pytest.FixtureRequest) -> dict[bytes, bytes]:
 
 def bodies(shard: Shard) -> dict[bytes, bytes]:
     """Rows without their checksums."""
-    return {key: opened(key, value) for table in ("tasks", "annotators", "skills") for key, value in shard.rows(table)}
+    tables = ("tasks", "annotators", "skills")
+    return {key: value[:-CHECK_BYTES] for table in tables for key, value in shard.rows(table)}
 
 
 def restore(shard: Shard, key: bytes, body: bytes) -> None:
