@@ -163,7 +163,8 @@ def group_consumer(settings: Settings, assignor: object) -> Consumer:
         max_partition_fetch_bytes=FETCH_BYTES,
         check_crcs=True,
         session_timeout_ms=int(settings.session_timeout_s * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 6),
+        # others learn of a rebalance with their next heartbeat: it is a part of every failover
+        heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 12),
         rebalance_timeout_ms=int((settings.takeover_deadline_s + settings.commit_deadline_s) * 1000),
         max_poll_interval_ms=int((settings.takeover_deadline_s + settings.watchdog_s) * 1000),
         request_timeout_ms=int(max(settings.session_timeout_s, settings.commit_deadline_s) * 1000),
@@ -182,6 +183,8 @@ def reader(settings: Settings) -> Consumer:
         fetch_max_wait_ms=50,
         max_partition_fetch_bytes=FETCH_BYTES,
         request_timeout_ms=int(settings.commit_deadline_s * 1000),
+        # it is told the topics one at a time, by an error each, and pauses so long after every one (default: 100)
+        retry_backoff_ms=10,
     )
 
 

@@ -2,7 +2,7 @@
 
     every `snapshot_s`, one partition after the other:   portion ─ pause ─ portion ─ … ─ file
     at the end of a drain:                               all partitions that have changed, without pauses
-    at a start:                                          files are read while the group is joined
+    at a start:                                          files are read while kernels are loaded and the group is joined
     at a takeover:                                       file ─ check ─ rows, then the changelogs from its offsets
     when a person was erased:                            the file is removed and written anew, within a second
 
@@ -14,7 +14,7 @@ then forgotten: a worker without snapshots works as well, its restart only takes
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,28 @@ def ask(settings: Settings) -> Deployment:
     )
 
 
+Early = dict[int, "Future[tuple[Header, dict[bytes, bytes]]]"]
+
+
+def _folder(settings: Settings) -> Path:
+    return Path(settings.state_dir or Path(settings.data_dir) / "state")
+
+
+def _path(settings: Settings, partition: int) -> Path:
+    return _folder(settings) / f"{settings.app_id}-{partition}.snapshot"
+
+
+def read_early(settings: Settings) -> Early:
+    """Begin to read the snapshots that are here, before anything else is known: most likely they will be wanted."""
+    if not settings.snapshot_s:
+        return {}
+    pool = ThreadPoolExecutor(2, thread_name_prefix="read-snapshot")
+    files = {partition: _path(settings, partition) for partition in range(settings.partitions)}
+    reading = {partition: pool.submit(read, file) for partition, file in files.items() if file.exists()}
+    pool.shutdown(wait=False)
+    return reading
+
+
 class Snapshots:
     """Reads and writes the snapshots of one worker.
 
@@ -91,17 +113,18 @@ class Snapshots:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._folder = Path(settings.state_dir or Path(settings.data_dir) / "state")
+        self._folder = _folder(settings)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._deployment: Deployment | None = None
         self._asking = asyncio.Lock()
         self._erased: dict[int, int] = {}  # partition -> erasures that its snapshot knows of
-        self._early: dict[int, asyncio.Task[tuple[Header, dict[bytes, bytes]]]] = {}
+        #: what `read_early` has begun to read
+        self.early: Early = {}
         self._written: dict[int, tuple[float, dict[str, int]]] = {}  # partition -> monotonic time, offsets
 
     def path(self, partition: int) -> Path:
         """Where the snapshot of a partition lies."""
-        return self._folder / f"{self._settings.app_id}-{partition}.snapshot"
+        return _path(self._settings, partition)
 
     async def _known(self) -> Deployment | None:
         """What the broker says, asked until it has said it once."""
@@ -117,27 +140,21 @@ class Snapshots:
 
     # ------------------------------------------------------------------ reading
 
-    def preload(self) -> None:
-        """Begin to read the snapshots that are here, while the group is joined: most likely they will be wanted."""
-        if self._settings.snapshot_s:
-            for partition in range(self._settings.partitions):
-                if self.path(partition).exists():
-                    reading = asyncio.to_thread(read, self.path(partition))
-                    self._early[partition] = asyncio.create_task(reading, name=f"snapshot-{partition}")
-
     def forget(self) -> None:
         """Drop what was read early and is not wanted: other workers own these partitions."""
-        for reading in self._early.values():
-            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._early.clear()
+        for reading in self.early.values():
+            reading.cancel()
+        self.early.clear()
 
     async def load(self, partition: int) -> tuple[Header, dict[bytes, bytes]] | None:
         """Read the snapshot of a partition, if there is one that is whole."""
         if await self._known() is None:
             return None
         try:
-            early = self._early.pop(partition, None)
-            return await (early or asyncio.to_thread(read, self.path(partition)))
+            early = self.early.pop(partition, None)
+            if early is not None:
+                return await asyncio.wrap_future(early)
+            return await asyncio.to_thread(read, self.path(partition))
         except FileNotFoundError:
             return None
         except Unusable as unusable:

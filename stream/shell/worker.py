@@ -28,6 +28,7 @@ from stream.shell import clients, faults, planted
 from stream.shell.app import App, create_app, make_shard
 from stream.shell.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
 from stream.shell.log import Log, configure
+from stream.shell.snapshots import Early, read_early
 from stream.shell.takeover import ShardFactory
 from stream.shell.watchdog import Watchdog
 
@@ -114,7 +115,7 @@ def warm_up(settings: Settings) -> None:
     log.info("kernels_ready", seconds=round(time.monotonic() - started, 1))
 
 
-async def _run(settings: Settings, shards: ShardFactory) -> None:
+async def _run(settings: Settings, shards: ShardFactory, early: Early) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,7 +125,7 @@ async def _run(settings: Settings, shards: ShardFactory) -> None:
     watchdog.start()
     app.finalize()
     log.info("worker_started", app_id=settings.app_id, bootstrap=settings.kafka_bootstrap)
-    app.partitions.snapshots.preload()
+    app.partitions.snapshots.early = early
     snapshots = asyncio.ensure_future(app.partitions.snapshots.run(app.partitions))
     start = asyncio.ensure_future(app.start())
     await asyncio.wait({start, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -183,6 +184,7 @@ def run(
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     # until there is something to drain
     signal.signal(signal.SIGTERM, lambda *_: leave(DRAINED, "drained"))
+    early = read_early(settings)
     try:
         check_port(settings)
         asyncio.run(check_topics(settings))
@@ -194,7 +196,7 @@ def run(
     try:
         prepare(settings)
         planted.plant(faults.armed())  # not sooner: the market of the rehearsal makes offers too
-        asyncio.run(_run(settings, shards))
+        asyncio.run(_run(settings, shards, early))
     except Exception as error:
         leave_for(error, "worker_failed")
 
