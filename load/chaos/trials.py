@@ -3,6 +3,7 @@
 compacted input       what compaction has left settles exactly once; the holes in the offsets are no loss
 retention             the position was removed: the worker refuses and says what is lost
 topics made anew      with another number of partitions, or as many: the worker refuses and says so
+upgrade and rollback  workers of two versions run side by side while events come; then the older one is put back
 """
 
 import time
@@ -15,7 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from load.bench_worker import Reader
 from load.chaos import judges
-from load.chaos.fleet import DRAINED, OPERATOR, Fleet
+from load.chaos.fleet import DRAINED, OPERATOR, Fleet, Worker
 from load.chaos.ledger import HEADER, Ledger
 from load.chaos.run import Plan, environment_of, make_topics, network
 from load.chaos.surroundings import HOUR_S
@@ -30,6 +31,8 @@ VOLUME = 3000
 WAVES = 4
 STILL_S = 5.0
 LEFT = 100
+#: variables that make a worker one of the version before
+OLDER = {"ALLOCATOR_FAULT_OLDER": "1"}
 QUIET_S = 12.0  # longer than an event waits for its task
 COMPACTION = {
     "cleanup.policy": "compact", "segment.ms": "200", "min.cleanable.dirty.ratio": "0.01", "min.compaction.lag.ms": "0",
@@ -101,9 +104,9 @@ class Deployment:
         if worker.code is not None or worker.end(SIGTERM) != DRAINED:
             raise Failed(f"the worker ended with {worker.code}: {worker.last_words()}")
 
-    def refuses(self, words: str) -> str:
+    def refuses(self, words: str, **more: str) -> str:
         """A worker that is started now must refuse with these words; returns the line."""
-        worker = self.fleet.start()
+        worker = self.fleet.start(None, **more)
         worker.is_expected_to_end = True
         code = worker.wait(LIMIT_S)
         line = worker.said(words)
@@ -132,6 +135,14 @@ class Deployment:
             raise Failed(f"{topic} was not deleted")
         self.admin.create_topics([NewTopic(topic, partitions, 1)])
         self.fleet.wait(lambda: topic in self.admin.list_topics(), LIMIT_S)
+
+    def all_ends(self) -> dict[TopicPartition, int]:
+        """The end of every partition of every topic that workers write, as `read_committed` readers see it."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=None, isolation_level="read_committed")
+        names = [name for name in self.admin.list_topics() if not name.startswith("__")]
+        found = consumer.end_offsets([TopicPartition(name, number) for name in names for number in range(PARTITIONS)])
+        consumer.close()
+        return dict(found)
 
     def settled(self) -> int:
         """How many input records the broker has when it no longer removes any."""
@@ -207,11 +218,62 @@ def made_anew(deployment: Deployment) -> str:
     return first
 
 
+def upgraded(deployment: Deployment) -> str:
+    """Two workers of the version before are replaced one by one; then one of them is put back."""
+
+    def started(**more: str) -> Worker:
+        worker = deployment.fleet.start(None, **more)
+        if not deployment.fleet.wait(lambda: worker.owned() or worker.code is not None, LIMIT_S, keeps=False):
+            raise Failed(f"a worker got no partition: {worker.last_words()}")
+        return worker
+
+    def goes(*workers: Worker) -> None:
+        """All that is sent now must be applied by these, with all of them running."""
+        deployment.volume()
+        last = judges.ends(deployment.bootstrap, PARTITIONS)
+        rounds = Reader(deployment.bootstrap, (ROUNDS,), PARTITIONS)
+        reached = dict[tuple[str, int], int]()
+
+        def applied() -> bool:
+            for completed in rounds.poll(0.05):
+                if isinstance(completed, RoundCompleted):
+                    reached.update({(t, completed.partition): end for t, (_, end) in completed.offsets.items()})
+            return all(reached.get(at, 0) >= end for at, end in last.items())
+
+        if not deployment.fleet.wait(applied, LIMIT_S, keeps=False):
+            raise Failed("not applied: " + " ".join(worker.last_words() for worker in workers))
+        rounds.close()
+        for worker in workers:
+            if worker.code is not None or not worker.owned():
+                raise Failed(f"a worker ended with {worker.code} or owns nothing: {worker.last_words()}")
+
+    deployment.send(deployment.traffic.opening(time.time()))
+    older = [started(**OLDER), started(**OLDER)]
+    goes(*older)
+    newer = []
+    while older:
+        leaving = older.pop()
+        if leaving.end(SIGTERM) != DRAINED:
+            raise Failed(f"the older worker ended with {leaving.code}: {leaving.last_words()}")
+        newer.append(started())
+        goes(*older, *newer)
+    for worker in newer:
+        worker.end(SIGTERM)
+    before = deployment.all_ends()
+    line = deployment.refuses("this software reads up to", **OLDER)
+    if deployment.all_ends() != before:
+        raise Failed("the older worker has written something before it refused")
+    deployment.volume()
+    deployment.work()
+    return f"{deployment.judge()}; put back, the older one said: {line[line.find('the state holds') :][:100]}"
+
+
 Trial = Callable[[Deployment], str]
 TRIALS: dict[str, Trial] = {
     "compacted input": compacted,
     "retention overtakes the position": retention,
     "topics made anew": made_anew,
+    "upgrade and rollback": upgraded,
 }
 
 

@@ -11,8 +11,9 @@ a worker that has one says so in its log when it starts.
 - ``EVENT``: the core raises on events whose ``event_id`` begins so, after it has changed its state.
 - ``SOLVE``: matching raises in a pool that has a task with room whose id begins so.
 - ``DOUBLE_OFFER``: ``N``: the N-th round with offers publishes its last one twice.
+- ``OLDER``: ``1``: rows are read and written as the version before this one did.
 
-Steps of a round, in their order (``STEPS``): an ``after`` is also the ``before`` of what follows it. The last three
+Steps of a round, in their order (``STEPS``): an ``after`` is also the ``before`` of what follows it. The last four
 variables are planted into the core by :mod:`stream.shell.planted`.
 """
 
@@ -62,6 +63,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     event: str | None = None
     solve: str | None = None
     double_offer: Annotated[int, Meta(ge=1)] | None = None
+    older: Literal[0, 1] = 0
 
 
 class _Armed:

@@ -10,6 +10,7 @@ from typing import Any
 from stream.core import handlers, matching, shard
 from stream.core.results import Outbox
 from stream.shell.faults import Faults
+from stream.shell.older import grow_old
 
 
 class PlantedFault(RuntimeError):
@@ -24,6 +25,8 @@ def plant(faults: Faults) -> None:
         _fail_to_solve(faults.solve)
     if faults.double_offer is not None:
         _offer_twice(faults.double_offer)
+    if faults.older:
+        grow_old()
 
 
 def _raise_on_events(prefix: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from stream.core.rows import NewerRow
+from stream.core.rows import RowError
 from stream.core.shard import Shard
 from stream.settings import Settings
 from stream.shell import clients, faults
@@ -45,7 +45,8 @@ async def take_over(
     TimeoutError
         Not done within `takeover_deadline_s`.
     OperatorNeeded
-        The input no longer holds the position that the state has reached, or a newer version wrote the state.
+        The input no longer holds the position that the state has reached, a newer version wrote the state, or a row of
+        it is damaged.
     """
     started = time.monotonic()
     async with asyncio.timeout(settings.takeover_deadline_s):
@@ -68,7 +69,7 @@ async def take_over(
             shard, rows = await _recovered(settings, reader, partition, make_shard, executor, snapshot)
             faults.reach("recovery.after")
             await _check_position(reader, partition, shard, is_new=rows == 0)
-        except NewerRow as error:
+        except RowError as error:
             raise OperatorNeeded(f"partition {partition}: {error}") from error
         finally:
             await reader.stop()

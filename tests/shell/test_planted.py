@@ -6,14 +6,17 @@ from typing import NamedTuple
 import pytest
 
 from load.chaos.traffic import Traffic
+from stream.core import restore
 from stream.core.batch import Range
 from stream.core.results import Outbox
-from stream.core.shard import Shard
+from stream.core.rows import VERSION, NewerRow
+from stream.core.shard import RoundResult, Shard
 from stream.events import AssignmentOffered, decode_result
 from stream.settings import Market
+from stream.shell import snapshot, snapshots
 from stream.shell.faults import Faults
 from stream.shell.planted import plant
-from stream.topics import ASSIGNMENTS, INPUTS
+from stream.topics import ASSIGNMENTS, INPUTS, TABLES
 
 NOW = 1e9
 
@@ -25,20 +28,45 @@ class Rec(NamedTuple):
     headers: tuple[()] = ()
 
 
-def offers() -> Counter[tuple[str, str]]:
+def played() -> tuple[Shard, RoundResult]:
     traffic = Traffic(1, partitions=1, per_partition=1)
     sent = [*traffic.opening(NOW), *traffic.volume(500, NOW)]
     ranges = []
     for topic in INPUTS:
         records = [Rec(offset, p.key, p.value) for offset, p in enumerate(p for p in sent if p.topic == topic)]
         ranges.append(Range(0, len(records), records))
-    result = Shard(0, Market(), 1).round(*ranges, NOW, NOW, True)
+    shard = Shard(0, Market(), 1)
+    return shard, shard.round(*ranges, NOW, NOW, True)
+
+
+def offers() -> Counter[tuple[str, str]]:
+    result = played()[1]
     found = (decode_result(value) for _, value in result.outputs[ASSIGNMENTS])
     return Counter((one.task, one.annotator) for one in found if isinstance(one, AssignmentOffered))
 
 
 def test_nobody_is_offered_anything_twice_by_itself():
     assert set(offers().values()) == {1}
+
+
+def test_a_worker_that_is_planted_to_be_older_writes_older_rows_and_refuses_newer_ones(monkeypatch: pytest.MonkeyPatch):
+    rows = [row for table in TABLES for row in played()[0].rows(table)]
+    for place, name in ((Shard, "round"), (Shard, "portions"), (restore, "current"), (snapshot, "VERSION")):
+        monkeypatch.setattr(place, name, getattr(place, name))  # put back what is planted
+    monkeypatch.setattr(snapshots, "VERSION", snapshots.VERSION)
+    plant(Faults(older=1))
+    older = played()[0]
+    written = [row for portion in older.portions(100) for row in portion]
+    assert {value[0] for _, value in written if value} == {VERSION - 1}
+    assert {key for key, _ in written} == {key for key, _ in rows}
+    successor = Shard(0, Market(), 1)
+    successor.restore_many("", written)
+    successor.restored()
+    assert successor.pools.keys() == older.pools.keys()
+    refusing = Shard(0, Market(), 1)
+    refusing.restore_many("", rows)
+    with pytest.raises(NewerRow, match=f"rows of version {VERSION}, this software reads up to {VERSION - 1}"):
+        refusing.restored()
 
 
 def test_a_planted_double_offer_publishes_one_offer_twice(monkeypatch: pytest.MonkeyPatch):
