@@ -7,6 +7,7 @@ from load.chaos.stage import DEATH_LIMIT_S, Missed, Stage
 from load.chaos.traffic import Parcel, Traffic
 
 INPUT_BATCH = 200
+PILED = 800  # judgments: more than may wait for one task
 
 
 def duplicated(stage: Stage) -> str:
@@ -22,6 +23,20 @@ def reordered(stage: Stage) -> str:
 def about_nothing(stage: Stage) -> str:
     """Judgments of tasks that nobody creates."""
     return f"{stage.sender.ask(lambda traffic, at: traffic.about_nothing(INPUT_BATCH // 10, at))} judgments"
+
+
+def piled(stage: Stage) -> str:
+    """More judgments of one task that nobody creates than may wait for it."""
+    series = 'allocator_dead_letters_total{reason="too_many_waiting"'
+
+    def turned_away() -> float:
+        return sum(worker.metric(series) for worker in stage.fleet.running())
+
+    before = turned_away()
+    sent = stage.sender.ask(lambda traffic, at: traffic.piled(PILED, at))
+    if not stage.fleet.wait(lambda: turned_away() > before, DEATH_LIMIT_S):
+        raise Missed("all of them wait")
+    return f"{sent} judgments, {turned_away() - before:.0f} of them turned away"
 
 
 def malformed(stage: Stage) -> str:

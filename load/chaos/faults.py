@@ -31,6 +31,7 @@ FAULTS: dict[str, Fault] = {
     "input duplicated": bad_input.duplicated,
     "input reordered": bad_input.reordered,
     "input about nothing": bad_input.about_nothing,
+    "input piles up": bad_input.piled,
     "input malformed": bad_input.malformed,
     "input misplaced": bad_input.misplaced,
     "input oversized": bad_input.oversized,

@@ -238,6 +238,12 @@ class Traffic:
             found.append(parcel(JudgmentSubmitted(pool=pool, at=at, annotator="i1", task=task, label=0)))
         return found
 
+    def piled(self, count: int, at: float) -> list[Parcel]:
+        """Judgments of one task that nobody creates, by as many people."""
+        pool, task = self.rng.choice(self.pools), self._task("p")
+        said = (JudgmentSubmitted(pool=pool, at=at, annotator=f"i{n}", task=task, label=0) for n in range(count))
+        return [parcel(event) for event in said]
+
     def malformed(self, at: float) -> list[Parcel]:
         """Values that are no events, and well-formed ones that contradict themselves."""
         pool = self.rng.choice(self.pools)
@@ -275,7 +281,8 @@ class Traffic:
         """Records of about `limit` bytes, and whether the broker takes them.
 
         One that is too large for it; one that is not an event and just fits, so that its dead letter needs more
-        room than it; and an event with a large field that nobody knows.
+        room than it; and an event with a large field that nobody knows, of a person and of a task that will never be:
+        that one waits in a row, and text in a row may need more bytes than in the record.
         """
         pool = self.rng.choice(self.pools)
         key = pool.encode()
@@ -283,6 +290,8 @@ class Traffic:
         yield Parcel(TASKS, key, b"x" * (limit - 1000), "malformed"), True
         event = encode(self._online(pool, at, "a2"))
         yield Parcel(ANNOTATORS, key, event[:-1] + b',"note":"' + b"y" * (limit - 2000) + b'"}', EVENT), True
+        event = encode(TaskCancelled(pool=pool, at=at, task=self._task("o")))
+        yield Parcel(TASKS, key, event[:-1] + b',"note":"' + b'\\"' * (limit // 2 - 1000) + b'"}', EVENT), True
 
     def raising(self, at: float) -> list[Parcel]:
         """An event on which the core was planted to raise, amid events that it must not harm."""
