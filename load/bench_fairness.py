@@ -15,6 +15,7 @@ Not measured here: a flood that is faster than its partition for long. Its log i
 partition waits in it; pools of other partitions don't.
 """
 
+import gc
 import itertools
 import json
 import random
@@ -168,6 +169,10 @@ def percentile(values: list[float], p: float) -> float:
 def main(count: int) -> None:
     """Measure, print one JSON object, exit 1 below a bar. Example: python -m load.bench_fairness --probes 100"""
     alone(20)  # compiled kernels are loaded
+    # as a worker does when its kernels are loaded (stream/shell/worker.py): collections would be a part of rounds here
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
     quiet = alone(count)
     waits, rounds = same_partition(count, random.Random(1))
     beside = other_partition(count)

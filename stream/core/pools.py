@@ -48,20 +48,32 @@ class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
 
 
-def longer(column: Array, length: int) -> Array:
-    """The column, or a copy of at least twice its length that holds ``length`` rows."""
-    if length <= len(column):
+#: a column that must move gets room for so many times its rows; the system gives it memory as it is written to
+ROOM = 16
+
+
+def longer(column: Array, length: int, unused: float = 0.0) -> Array:
+    """The column with at least ``length`` rows, new ones as in a blank record or ``unused``.
+
+    Moving a column of a million rows takes longer than a round may, and so does blanking as many new ones. So it moves
+    hardly ever, and grows by doubling only while it is short, then by a sixteenth.
+    """
+    n = len(column)
+    if length <= n:
         return column
-    length = max(length, 2 * len(column))
-    grown: Array
+    room = column.base
+    if not isinstance(room, np.ndarray) or room.shape[1:] != column.shape[1:] or len(room) < length:
+        try:
+            room = np.zeros((ROOM * length, *column.shape[1:]), column.dtype)
+        except MemoryError:  # where the system promises no more than it has
+            room = np.zeros((2 * length, *column.shape[1:]), column.dtype)
+        room[:n] = column
+    end = min(len(room), max(length, n + max(n // 16, min(n, 1024))))
     if column.dtype.names:
-        grown = blank(column.dtype, length)
-    elif column.ndim == 2:
-        grown = np.zeros((length, column.shape[1]), column.dtype)
-    else:
-        grown = np.zeros(length, column.dtype)
-    grown[: len(column)] = column
-    return grown
+        room[n:end] = blank(column.dtype, 1)
+    elif unused:
+        room[n:end] = unused
+    return room[:end]
 
 
 def wider(column: Array, width: int) -> Array:
@@ -145,12 +157,10 @@ class PoolState(Fits):
         if n <= len(c.tasks):
             return
         tasks = longer(c.tasks, n)
-        due = np.full(len(tasks), np.inf)
-        due[: len(c.due)] = c.due
         self.columns = c._replace(
             tasks=tasks,
             room=longer(c.room, len(tasks)),
-            due=due,
+            due=longer(c.due, len(tasks), np.inf),
             belief=longer(c.belief, len(tasks)),
             reported=longer(c.reported, len(tasks)),
             dirty_tasks=longer(c.dirty_tasks, len(tasks)),
