@@ -281,13 +281,14 @@ class Traffic:
         """Records of about `limit` bytes, and whether the broker takes them.
 
         One that is too large for it; one that is not an event and just fits, so that its dead letter needs more
-        room than it; and an event with a large field that nobody knows, of a person and of a task that will never be:
-        that one waits in a row, and text in a row may need more bytes than in the record.
+        room than it (and the decoder's message would repeat it); and an event with a large field that nobody knows,
+        of a person and of a task that will never be: that one waits in a row, and text in a row may need more bytes
+        than in the record.
         """
         pool = self.rng.choice(self.pools)
         key = pool.encode()
         yield Parcel(TASKS, key, b"x" * (limit + 1), "refused"), False
-        yield Parcel(TASKS, key, b"x" * (limit - 1000), "malformed"), True
+        yield Parcel(TASKS, key, b'{"type":"%b"}' % (b"x" * (limit - 1000)), "malformed"), True
         event = encode(self._online(pool, at, "a2"))
         yield Parcel(ANNOTATORS, key, event[:-1] + b',"note":"' + b"y" * (limit - 2000) + b'"}', EVENT), True
         event = encode(TaskCancelled(pool=pool, at=at, task=self._task("o")))

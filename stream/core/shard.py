@@ -27,6 +27,9 @@ from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_
 from stream.core.stalls import ATTEMPTS, HalfSolved, Stalls
 from stream.settings import Market
 
+#: characters of a dead letter's message
+MESSAGE = 2000
+
 __all__ = ["DeadLetter", "InputHole", "Range", "RoundResult", "Shard"]
 
 
@@ -58,6 +61,11 @@ def no_timer() -> float:
 
 class InputHole(Exception):
     """A range starts beyond the position: input was lost on the way; seek back to the position."""
+
+
+def _shortened(message: str) -> str:
+    """What a dead letter has room for: a decoder repeats the value it refuses, which may be as long as the record."""
+    return message if len(message) <= MESSAGE else f"{message[: MESSAGE // 2]} … {message[-MESSAGE // 2 :]}"
 
 
 class Shard:
@@ -321,7 +329,7 @@ class Shard:
     def _errors(self, letter: Rejected) -> list[tuple[str, bytes]]:
         return [
             ("__streams.errors.exception", letter.reason.encode()),
-            ("__streams.errors.message", letter.message.encode()),
+            ("__streams.errors.message", _shortened(letter.message).encode()),
             ("__streams.errors.topic", letter.topic.encode()),
             ("__streams.errors.partition", b"%d" % self.partition),
             ("__streams.errors.offset", b"%d" % letter.offset),

@@ -4,7 +4,7 @@ import pytest
 
 from stream.core.shard import InputHole, Range, Shard
 from stream.settings import Market
-from stream.topics import TABLES, TASKS
+from stream.topics import OVERHEAD_BYTES, TABLES, TASKS
 from tests.core.histories import Record
 
 
@@ -32,6 +32,29 @@ def test_a_record_that_waited_for_its_task_keeps_its_headers_through_a_takeover(
     (letter,) = successor.round(None, None, 20.0, 20.0, True).dead_letters
     assert letter.headers[0] == ("traceparent", b"\xff-1")
     assert ("reason", b"unknown_task") in letter.headers
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason", "words"),
+    [
+        (b"p", b'{"type":"%b"}' % (b"x" * 500_000), b"malformed", "at `$.type`"),
+        (b"p", b'{"type":"annotator_online","pool":"p","at":1,"annotator":"a","mode":"%b"}' % (b"m" * 500_000),
+         b"malformed", "at `$.mode`"),
+        (b"\1" * 500_000, b'{"type":"pool_paused","pool":"p","at":1}', b"wrong_key", "use the pool as key"),
+    ],
+)  # fmt: skip
+def test_a_dead_letter_has_room_for_its_message_however_large_the_record(
+    key: bytes, value: bytes, reason: bytes, words: str
+) -> None:
+    """A decoder repeats what it refuses: the broker would refuse the letter, and the worker end again and again."""
+    shard = Shard(0, Market(), 1)
+    shard.restored()
+    (letter,) = shard.round(Range(0, 1, [Record(0, key, value)]), None, 10.0, 10.0, True).dead_letters
+    headers = dict(letter.headers)
+    assert headers["reason"] == reason
+    assert words in headers["__streams.errors.message"].decode()
+    assert (letter.key, letter.value) == (key, value)
+    assert sum(len(name) + len(text) for name, text in letter.headers) < 10_000 < OVERHEAD_BYTES
 
 
 def test_a_range_beyond_the_position_is_a_hole_and_changes_nothing() -> None:
