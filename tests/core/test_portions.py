@@ -29,7 +29,7 @@ def test_a_copy_in_portions_and_the_log_after_its_beginning_give_the_state(seed:
     for rows in left:
         copy.update((key, value) for key, value in rows if value is not None)
     successor = Shard(PARTITION, MARKET, PARTITIONS)
-    successor.restore_many("", copy.items())
+    successor.restore_many("", dict(copy))
     successor.restore_many("", log)
     successor.restored()
     for table in ("tasks", "annotators", "skills"):

@@ -12,7 +12,7 @@ makes a takeover last that long.
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stream.core.batch import Range
@@ -48,8 +48,8 @@ class CountingShard:
         else:
             self.counts[key] = state
 
-    def restore_many(self, table: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        for row in rows:
+    def restore_many(self, table: str, rows: Any) -> None:
+        for row in rows.items() if isinstance(rows, dict) else rows:
             self.restore(table, *row)
 
     def restored(self) -> None:
