@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, KafkaError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 
 import kernels
 from stream.settings import PREFIX, Market, Settings, SettingsError, load
@@ -217,7 +217,7 @@ def check_group(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding
     try:
         group = admin.describe_groups([settings.app_id])[settings.app_id]
         committed = admin.list_group_offsets(settings.app_id)[settings.app_id]
-    except CoordinatorNotAvailableError:
+    except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
         group, committed = {"members": [], "group_state": "none yet"}, {}
     members, state = len(group["members"]), group["group_state"]
     if not members:

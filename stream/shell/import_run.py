@@ -21,7 +21,12 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+)
 
 from stream.settings import Settings
 from stream.shell import clients, topic_admin
@@ -147,8 +152,10 @@ class Lag:
         """Offsets of both inputs that are not acknowledged."""
         try:
             committed: dict[Any, Any] = self._admin.list_group_offsets(self._group)[self._group]
-        except (CoordinatorNotAvailableError, GroupIdNotFoundError):
+        except GroupIdNotFoundError:
             committed = {}
+        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
+            committed = {}  # a broker has just started: nothing is known to be worked on, so the import waits
         starts = self._admin.list_partition_offsets(dict.fromkeys(self._partitions, OffsetSpec.EARLIEST))
         ends = self._admin.list_partition_offsets(dict.fromkeys(self._partitions, OffsetSpec.LATEST))
         lag = 0
