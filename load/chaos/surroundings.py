@@ -11,6 +11,7 @@ from load.chaos.stage import DEATH_LIMIT_S, Missed, NotRecovered, Stage, error_o
 HOUR_S = 3600.0
 SLOW_S, SLOW_FOR_S = 0.08, 4.0
 STILL_ROUNDS = 5
+SETTLED_S = 1.5  # what was computed before a step of the clock has been read by then
 FILE_BYTES = 4096
 SNAPSHOTS = "*.snapshot"
 
@@ -22,8 +23,7 @@ def clock(offset_s: float, stage: Stage) -> str:
     file = stage.fleet.clock_file(worker.data)
     file.write_text(str(offset_s))
     try:
-        stepped = time.monotonic()
-        stage.recovered(stepped, "clock")
+        stage.recovered(time.monotonic() + SETTLED_S, "clock")
         before = {number: (progress.rounds[number], progress.at[number]) for number in owned}
         stage.recovered(time.monotonic() + 1.0, "clock")
         stage.fleet.wait(
