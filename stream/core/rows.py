@@ -94,13 +94,14 @@ class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encode = msgspec.json.encode
+_check = struct.Struct("<I").pack
 #: CRC-32 of anything that its own CRC-32 follows
 RESIDUE = crc32(bytes(CHECK_BYTES))
 
 
 def sealed(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     """The row with its checksum behind it."""
-    return key, value + crc32(value, crc32(key)).to_bytes(CHECK_BYTES, "little")
+    return key, value + _check(crc32(key + value))
 
 
 def is_whole(key: bytes, value: bytes) -> bool:
