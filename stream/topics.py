@@ -97,6 +97,9 @@ def topics(settings: Settings) -> list[Topic]:
         topic(TASKS, "input", "events of tasks, projects, pools", keep, str(settings.input_bytes)),
         topic(ANNOTATORS, "input", "events of annotators", keep, str(settings.input_bytes)),
     ]
+    for one in inputs:
+        # senders may compress as they like, and neither of our clients reads lz4, snappy or zstd: the broker unpacks it
+        one.config["compression.type"] = "uncompressed"
     outputs = [
         topic(ASSIGNMENTS, "output", "offers, leases, ends", out, larger),
         topic(DECISIONS, "output", "why each offer was made", out, larger),

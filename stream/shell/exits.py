@@ -30,6 +30,8 @@ REFUSED = (
     errors.SaslAuthenticationFailed,
     errors.TopicAuthorizationFailedError,
     errors.TransactionalIdAuthorizationFailed,
+    # an input topic that `topics apply` has not made, or not yet: see docs/operations.md
+    errors.UnsupportedCodecError,
 )
 
 

@@ -1,18 +1,19 @@
 """`topics apply` makes the topics what they should be; `topics check` sees every difference."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from stream.settings import Settings
 from stream.shell import topic_admin
 from stream.shell.clients import BrokerUnreachable
 from stream.shell.topic_admin import TopicsRefused
-from stream.topics import Topic
+from stream.topics import TASKS, Topic, topics
 
 pytestmark = pytest.mark.kafka
 
@@ -51,6 +52,24 @@ def test_what_is_missing_is_created_as_wanted(
     assert applied.created == [one.name for one in wanted]
     assert applied.left == []
     assert topic_admin.find_drift(admin, wanted) == []
+
+
+def test_what_senders_compress_is_stored_as_our_clients_can_read_it(
+    admin: KafkaAdminClient, topic: Callable[..., Topic]
+) -> None:
+    """Neither aiokafka nor kafka-python reads lz4, snappy or zstd without more libraries: the broker must unpack it."""
+    config = next(one for one in topics(Settings(replication=1)) if one.name == TASKS).config
+    stored = {}
+    for wanted in (topic(config=config, partitions=1), topic(config={}, partitions=1)):
+        topic_admin.apply(admin, [wanted])
+        producer = KafkaProducer(bootstrap_servers=admin.config["bootstrap_servers"], compression_type="gzip")
+        producer.send(wanted.name, b"x" * 100_000).get(timeout=20)
+        producer.close()
+        (broker,) = admin.describe_log_dirs([wanted.name])
+        stored[wanted.config == config] = str(broker)
+    sizes = {kept: max(map(int, re.findall(r"'partition_size': (\d+)", said))) for kept, said in stored.items()}
+    assert sizes[False] < 10_000
+    assert sizes[True] > 100_000
 
 
 def test_applying_again_changes_nothing(admin: KafkaAdminClient, topic: Callable[..., Topic]) -> None:
