@@ -34,7 +34,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from stream.security import client_arguments
 from stream.settings import Settings
-from stream.shell import faults, fetched
+from stream.shell import faults, fetched, header_names
 from stream.topics import OVERHEAD_BYTES
 
 FETCH_BYTES = 8 << 20
@@ -190,6 +190,7 @@ def reader(settings: Settings) -> Consumer:
 
 def history(settings: Settings) -> dict[str, Any]:
     """Arguments of a kafka-python consumer of what is committed: for commands, which have no event loop."""
+    header_names.install_for_kafka_python()
     return {
         **_common(settings, "history"),
         "group_id": None,
@@ -203,6 +204,7 @@ def history(settings: Settings) -> dict[str, Any]:
 
 def audience(settings: Settings, isolation: str) -> dict[str, Any]:
     """Arguments of the auditor's kafka-python consumer; `isolation` as Kafka names it."""
+    header_names.install_for_kafka_python()
     return {
         **_common(settings, "audit"),
         "group_id": None,

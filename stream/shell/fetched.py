@@ -14,6 +14,8 @@ from typing import Any
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
+from stream.shell.header_names import KeptRecords
+
 
 class BatchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """The records of one partition in one fetch."""
@@ -28,10 +30,10 @@ class BatchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             if self._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if not self._is_skipped(batch):
+                records = self._records.read(batch)
                 if batch.base_offset < self.next_fetch_offset:
-                    found += [record for record in batch if record.offset >= self.next_fetch_offset]
-                else:
-                    found += batch
+                    records = [record for record in records if record.offset >= self.next_fetch_offset]
+                found += records
             self.next_fetch_offset = batch.next_offset
         return found
 
@@ -63,5 +65,6 @@ class BatchedResult(fetcher.FetchResult):  # type: ignore[misc]
 
 def install() -> None:
     """Let every consumer of this process use these classes."""
+    fetcher.MemoryRecords = KeptRecords
     fetcher.PartitionRecords = BatchedRecords
     fetcher.FetchResult = BatchedResult

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.shell.fetched import BatchedRecords
+from stream.shell.header_names import KeptRecords
 
 PLACE = TopicPartition("t", 0)
 
@@ -40,7 +41,7 @@ def test_the_same_records_and_the_same_position(sizes: list[int], aborted: set[i
     args = (gone, min(position, sizes[0] - 1), None, None, True, fetcher.READ_COMMITTED)
     theirs = fetcher.PartitionRecords(PLACE, MemoryRecords(data), *args)
     expected = [(r.offset, r.key, r.value, r.timestamp) for r in theirs]
-    ours = BatchedRecords(PLACE, MemoryRecords(data), *args)
+    ours = BatchedRecords(PLACE, KeptRecords(data), *args)
     assert [(r.offset, r.key, r.value, r.timestamp) for r in ours.drain()] == expected
     assert ours.next_fetch_offset == theirs.next_fetch_offset
 
@@ -49,7 +50,7 @@ def test_a_damaged_batch_is_noticed() -> None:
     data = bytearray(batch(0, 3))
     data[-1] ^= 1
     records = BatchedRecords(
-        PLACE, MemoryRecords(bytes(data)), [], 0, None, None, True, fetcher.READ_COMMITTED
+        PLACE, KeptRecords(bytes(data)), [], 0, None, None, True, fetcher.READ_COMMITTED
     )
     with pytest.raises(fetcher.Errors.CorruptRecordException):
         records.drain()
