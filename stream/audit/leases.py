@@ -152,14 +152,15 @@ def settle(
 def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | None = None) -> None:
     """Follow what a changed count or need brings about: settle when met, withdraw offers beyond the need.
 
-    Which of several offers is withdrawn is the market's choice; with a confidence so is whether one is, as
-    then the need depends on a posterior that is published at the end of the round only.
+    Which of several offers is withdrawn is the market's choice. With a confidence so is whether one is, in a round that
+    settles the task as consensus: which judgment reached the confidence nobody has published. In any other round it
+    was not reached, and one more judgment is needed.
     """
     case.touch(pool, task)
     if task.settled is not None:
         return
+    said = case.round.settled.get((pool.name, task.name))
     if task.counted >= (task.max_overlap if task.is_confident else task.overlap):
-        said = case.round.settled.get((pool.name, task.name))
         outcome = "complete"
         if task.is_confident:
             outcome = (
@@ -167,7 +168,9 @@ def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | Non
             )
         settle(case, pool, task, outcome, *causes, because=because)
         return
-    floor = max(task.overlap, task.counted) if task.is_confident else task.overlap
+    floor = task.overlap
+    if task.is_confident and task.counted >= task.overlap:
+        floor = task.counted + (said is None or said[1].outcome != "consensus")
     excess = task.counted + task.live - floor
     chosen = [pair for pair in task.offered.values() if is_withdrawn(case, pair, causes)]
     chosen.sort(key=lambda pair: case.round.ends[pair.assignment][0].offset)

@@ -12,7 +12,18 @@ import stream.audit
 from stream import topics
 from stream.audit import Audit, IncompleteLog, Limits, Record, partition_of
 from stream.audit.log import TOPICS
-from tests.audit.history import Step, correct, event, offer, records
+from tests.audit.history import (
+    Step,
+    correct,
+    end,
+    event,
+    judgment,
+    offer,
+    posterior,
+    records,
+    settled,
+    settlement,
+)
 
 INPUTS_DLT = {topics.dead_letters(topic) for topic in topics.INPUTS}
 
@@ -41,6 +52,38 @@ def test_a_mark_that_a_letter_was_replayed_is_no_letter():
     mark = letter._replace(offset=letter.offset + 1000, value=None, headers=[(topics.REPLAYED, b"0")])
     assert audit([*log, mark]) == []
     assert audit([*log, mark._replace(headers=[])]) != []
+
+
+def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one():
+    """The late one did not reach the confidence; the offer ends when the truth settles the task, later in the round."""
+    people = topics.ANNOTATORS
+    task = event("task_created", 999, task="t", project="j", skill="s", classes=2, max_overlap=4, confidence=0.9)
+    come = [event("annotator_set", 999, annotator=who, skills=["*"]) for who in "ab"]
+    come += [event("annotator_online", 999, annotator=who) for who in "ab"]
+    steps = [
+        Step(1000.0, tasks=[task | {"overlap": 1}], annotators=come, outputs=offer("0-1-0", "t", "a", 1000)),
+        Step(
+            1010.0,
+            annotators=[event("annotator_offline", 1009, annotator="a")],
+            outputs=[end("0-1-0", "t", "a", 1010, "withdrawn", "absence"), *offer("0-2-0", "t", "b", 1010)],
+        ),
+        Step(
+            1020.0,
+            annotators=[
+                judgment("t", "a", 1019, 1),
+                judgment("t", "c", 1019, 1),
+                event("truth_set", 1019, task="t", label=0),
+            ],
+            outputs=[
+                settlement("t", "a", people, 5, "late", 1),
+                settlement("t", "c", people, 6, "surplus", 0),
+                end("0-2-0", "t", "b", 1020, "withdrawn", "met_need"),
+                settled("t", "complete", [1.0, 0.0], 1),
+                posterior("t", [1.0, 0.0], 1),
+            ],
+        ),
+    ]
+    assert audit(list(records(steps))) == []
 
 
 def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away():
