@@ -20,7 +20,8 @@ from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import PAIRS_USED
 from kernels.rows import scatter
 from stream.core.fits import Profile
-from stream.core.pools import Array, PoolState
+from stream.core.growth import Array
+from stream.core.pools import PoolState
 from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
 
 _ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])

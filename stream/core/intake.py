@@ -14,9 +14,10 @@ from kernels.lifecycle import EVENT, TASK, advance, apply
 from kernels.lifecycle.layout import EMITTED
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, Source, rules_of
+from stream.core.growth import Array
 from stream.core.handlers import HANDLERS
 from stream.core.partitioning import partition_of
-from stream.core.pools import Array, Headers, IdRefused, PoolState
+from stream.core.pools import Headers, IdRefused, PoolState
 from stream.settings import Market
 
 NO_TASKS = np.zeros(1, TASK)

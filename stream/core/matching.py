@@ -17,7 +17,8 @@ from kernels import auction, candidates, teaching
 from kernels.lifecycle import codes, offer
 from kernels.lifecycle.layout import NOW
 from kernels.skill import THETA_WIDTH
-from stream.core.pools import Array, PoolState
+from stream.core.growth import Array
+from stream.core.pools import PoolState
 from stream.core.teaching import Taught, Teaching
 from stream.settings import Market
 

@@ -3,10 +3,9 @@
 Who may do what is in ``stream/core/fits.py``.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, EMISSION, PAIR, PROJECT, TASK, Pool, blank
@@ -20,10 +19,9 @@ from kernels.lifecycle.layout import (
     PAIRS_USED,
 )
 from stream.core.fits import Fits
+from stream.core.growth import longer, wider
 from stream.core.names import Names
 from stream.events import ID_BYTES, TaskDefaults
-
-Array = npt.NDArray[Any]
 
 #: Of a Kafka record.
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -46,41 +44,6 @@ class Waiting(NamedTuple):
 
 class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
-
-
-#: a column that must move gets room for so many times its rows; the system gives it memory as it is written to
-ROOM = 16
-
-
-def longer(column: Array, length: int, unused: float = 0.0) -> Array:
-    """The column with at least ``length`` rows, new ones as in a blank record or ``unused``.
-
-    Moving a column of a million rows takes longer than a round may, and so does blanking as many new ones. So it moves
-    hardly ever, and grows by doubling only while it is short, then by a sixteenth.
-    """
-    n = len(column)
-    if length <= n:
-        return column
-    room = column.base
-    if not isinstance(room, np.ndarray) or room.shape[1:] != column.shape[1:] or len(room) < length:
-        try:
-            room = np.zeros((ROOM * length, *column.shape[1:]), column.dtype)
-        except MemoryError:  # where the system promises no more than it has
-            room = np.zeros((2 * length, *column.shape[1:]), column.dtype)
-        room[:n] = column
-    end = min(len(room), max(length, n + max(n // 16, min(n, 1024))))
-    if column.dtype.names:
-        room[n:end] = blank(column.dtype, 1)
-    elif unused:
-        room[n:end] = unused
-    return room[:end]
-
-
-def wider(column: Array, width: int) -> Array:
-    """A copy of the two-dimensional column with more columns."""
-    grown: Array = np.zeros((column.shape[0], width), column.dtype)
-    grown[:, : column.shape[1]] = column
-    return grown
 
 
 class PoolState(Fits):

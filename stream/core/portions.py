@@ -18,7 +18,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from stream.core.pools import Array, PoolState
+from stream.core.growth import Array
+from stream.core.pools import PoolState
 from stream.core.rows import (
     Row,
     annotator_rows,

@@ -17,7 +17,8 @@ from kernels.lifecycle import PROJECT, Rules, codes, relink
 from kernels.lifecycle.layout import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
 from stream.core.bulk import load_annotators, load_seats, load_tasks
 from stream.core.formats import current
-from stream.core.pools import Array, PoolState, Waiting
+from stream.core.growth import Array
+from stream.core.pools import PoolState, Waiting
 from stream.core.rows import (
     CHECK_BYTES,
     CHECKED_SINCE,

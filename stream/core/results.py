@@ -15,9 +15,10 @@ from kernels.valuation import TERMS
 from stream import events as wire
 from stream import topics
 from stream.core.batch import Applied
+from stream.core.growth import Array
 from stream.core.intake import Intake
 from stream.core.matching import Matched
-from stream.core.pools import Array, PoolState
+from stream.core.pools import PoolState
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")

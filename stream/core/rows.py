@@ -35,8 +35,9 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, TASK
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
+from stream.core.growth import Array
 from stream.core.names import NOBODY
-from stream.core.pools import Array, Headers, PoolState
+from stream.core.pools import Headers, PoolState
 
 VERSION = 3
 #: rows of this version and later ones end with a checksum of so many bytes

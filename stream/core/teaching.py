@@ -13,7 +13,8 @@ import numpy as np
 
 from kernels import teaching
 from kernels.lifecycle.layout import NOW
-from stream.core.pools import Array, PoolState
+from stream.core.growth import Array
+from stream.core.pools import PoolState
 from stream.settings import Market
 
 
