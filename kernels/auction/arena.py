@@ -13,6 +13,7 @@ else's ε-complementary slackness is untouched; that is why a round costs in pro
 
 import numpy as np
 
+from kernels.auction.columns import AHEAD
 from kernels.auction.jit import entry, inlined, prefetch
 from kernels.auction.slots import release_row, release_slot
 
@@ -21,10 +22,11 @@ SPARE = 16
 
 
 @entry
-def lay_out(edges, annotators, columns, place):
+def lay_out(edges, annotators, columns, place, cursor):
     """Write all arcs of positive value into `columns`, every column with spare room; returns the room needed.
 
-    Nothing is written when `columns` is too small: the caller allocates what was returned and calls again.
+    Nothing is written when `columns` is too small: the caller allocates what was returned and calls again.  `cursor`,
+    int32[n], is scratch.
     """
     indptr, indices, values = edges
     for j in range(annotators.size):
@@ -40,10 +42,22 @@ def lay_out(edges, annotators, columns, place):
         annotators[j].room = needed
         annotators[j].vacant = -1
     if columns.size >= needed:
+        for j in range(annotators.size):
+            cursor[j] = annotators[j].start
         for i in range(indptr.size - 1):
             for k in range(indptr[i], indptr[i + 1]):
+                if k + AHEAD < indices.size:
+                    prefetch(columns, cursor[np.uint32(indices[k + AHEAD])])
                 if values[k] > 0.0:
-                    insert(edges, annotators, columns, place, np.int64(i), np.int64(k))
+                    j = np.uint32(indices[k])
+                    t = cursor[j]
+                    columns[t].value = values[k]
+                    columns[t].arc = k
+                    columns[t].row = i
+                    place[k] = t
+                    cursor[j] = t + 1
+        for j in range(annotators.size):
+            annotators[j].stop = cursor[j]
     return needed
 
 

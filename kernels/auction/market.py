@@ -118,10 +118,11 @@ class Market:
 
     def _lay_out(self):
         """Give every column new room."""
-        needed = lay_out(self.edges, self.book.annotators, self._columns, self._place)
+        cursor = self._desk.offers
+        needed = lay_out(self.edges, self.book.annotators, self._columns, self._place, cursor)
         if needed > self._columns.size:
             self._columns = np.empty(needed, self._columns.dtype)
-            lay_out(self.edges, self.book.annotators, self._columns, self._place)
+            lay_out(self.edges, self.book.annotators, self._columns, self._place, cursor)
         room = self.book.annotators["room"] - self.book.annotators["start"]
         longest = max(room.max(initial=0), self._row_room.max(initial=0)) + self._desk.pick.size
         if self._desk.surplus.size < longest + 1:

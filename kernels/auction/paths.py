@@ -34,7 +34,7 @@ from kernels.auction.slots import attach, release_row, release_slot
 
 FIRST_LIMIT = 64
 FIRST_RADIUS = 32.0
-"""Nodes that the first search from each side may visit; the limit doubles in each turn, as the radius does."""
+"""Nodes that the first search from each side may visit, and how far it goes, in ε; both double in each turn."""
 
 
 class Search(NamedTuple):
