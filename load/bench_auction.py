@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +41,8 @@ EXACT_BAR = 3.0
 WARM_BARS = {0.001: 20.0, 0.01: 10.0, 0.1: 2.5}
 TAIL_BAR = 3.0
 DENSE_BAR = 15.0
+COMPILE_BAR = 10.0
+TABLES = "small,compile,cold,size,exact,warm,dense"
 LARGE_COLD_BAR, LARGE_READS_BAR, LARGE_WARM_BAR, BYTES_BAR = 20.0, 250.0, 8.0, 36.0
 
 
@@ -215,6 +221,25 @@ def small() -> Figures:
     return {"us": round(middle * 1e6, 2), "bar_us": 30.0, "ok": middle < 30e-6}
 
 
+def compilation() -> Figures:
+    """Every kernel of the auction from nothing to machine code, in a process of its own with an empty cache."""
+    program = (
+        "import time; from kernels.auction import precompile; "
+        "start = time.process_time(); precompile(); print(time.process_time() - start)"
+    )
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"NUMBA_CACHE_DIR": empty},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    seconds = float(done.stdout)
+    return {"cpu_s": round(seconds, 1), "bar": COMPILE_BAR, "ok": seconds <= COMPILE_BAR}
+
+
 def show(figures: Figures, as_json: bool) -> Figures:
     """Print one line of progress; returns `figures`."""
     if not as_json:
@@ -230,7 +255,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--large", action="store_true", help="a million tasks instead of the tables")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated, default all")
-    parser.add_argument("--tables", default="small,cold,size,exact,warm,dense", help="comma-separated, default all")
+    parser.add_argument("--tables", default=TABLES, help=f"comma-separated, default {TABLES}")
     parser.add_argument("--candidates", default="32,8,64", help="candidates per task of the cold table")
     parser.add_argument("--rounds", type=int, default=200, help="rounds of each warm cell")
     options = parser.parse_args(arguments)
@@ -255,6 +280,7 @@ def main(arguments: list[str]) -> int:
         kinds = ("rank1", "uniform", "geometric", "ten_levels")
         plan: dict[str, list[Callable[[], Figures]]] = {
             "small": [small],
+            "compile": [compilation],
             "cold": [partial(cold, *cell) for cell in cells],
             "size": [partial(cold, *cell) for cell in larger],
             "exact": [partial(exact, name, 20_000, 32, 2) for name in names],

@@ -38,7 +38,10 @@ def primal(book):
 
 @inlined
 def cost_of(book, j):
-    """What annotator `j` adds to `slot_cost`, without a branch; +inf is the price of an annotator without a slot."""
+    """What annotator `j` adds to `slot_cost`, without a branch.
+
+    +inf is the price of annotators without a slot, and of nobody else: see `scaling.tame`.
+    """
     cost = book.annotators[j].capacity * book.price[j]
     return cost if cost < np.inf else 0.0
 

@@ -1,4 +1,4 @@
-"""The arcs by annotator, for the reverse stage.
+"""The arcs by annotator, for the reverse stage of `solve` (a `Market` keeps its own: `arena`).
 
 A counting sort: arcs of one annotator stay in the order of their rows, so that ties in `select.best` go to
 the lowest arc in this direction too.  Value, arc and row of an entry are one record, because the sort

@@ -89,12 +89,13 @@ class Desk(NamedTuple):
     """Scratch space and counters of one call."""
 
     queue: np.ndarray  # int32[2m], two epochs of tasks that want to bid
-    offers: np.ndarray  # int32[2n], two epochs of annotators with a free slot and a price
-    unhappy: np.ndarray  # int32[m], tasks whose held arcs break (1) or (2)
-    surplus: np.ndarray  # float64[longest row or column + 1]
+    offers: np.ndarray  # int32[2n], two epochs of annotators with a free slot and a price; the second half also serves
+    # as the cursor of `transpose` and lists the annotators that a path search has reached
+    unhappy: np.ndarray  # int32[m], tasks whose held arcs break (1) or (2), or that a search has reached; ring of `scout`
+    surplus: np.ndarray  # float64[longest row or column + largest demand or capacity + 1]
     pick: np.ndarray  # int64[most units wanted at once + 1]
     pick_key: np.ndarray  # float64, same length
-    saved: np.ndarray  # float64[largest capacity]
+    saved: np.ndarray  # float64[largest demand or capacity + 1]
     kept: np.ndarray  # float64[m], what each task keeps at the prices of the last audit
     least: np.ndarray  # float64[m], the smallest surplus that counted in `kept`, 0 if there was room for more
     best_price: np.ndarray  # float64[n], the prices with the smallest bound so far

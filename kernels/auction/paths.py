@@ -49,9 +49,15 @@ class Search(NamedTuple):
     node: np.ndarray  # int32[h]
 
 
+@inlined
+def heap_room(m, surpluses):
+    """Room of the heap for `m` tasks: where a plateau fills it, a search is broken off."""
+    return 2 * surpluses + m + 1024
+
+
 def room_to_search(m, n, surpluses):
     """A `Search` for `m` tasks and `n` annotators whose buffer of surpluses has that size."""
-    heap = 2 * surpluses + m + 1024
+    heap = heap_room.py_func(m, surpluses)
     return Search(
         task=np.full(m, np.inf),
         annotator=np.full(n, np.inf),
@@ -371,7 +377,7 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
     cost : what all the unsettled keep the bound above the value, at most `budget` on success
     read : arcs read
 
-    Where the heap has no room for a plateau, a search never ends however large its limit: such a rest stays.
+    The last turn has no limit in radius or nodes. Where the heap has no room for a plateau, a rest stays all the same.
     """
     invite(columns, book, desk, idle)
     cost = 0.0
@@ -388,7 +394,7 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
             edges, columns, book, desk, search, idle, radius, limit, budget - gain, max_edges - read
         )
         read += more
-        if gain + cost <= budget or read >= max_edges or limit > book.tasks.size + book.price.size:
+        if gain + cost <= budget or read >= max_edges or radius == np.inf:
             return waiting, gain + cost, read
         limit *= 2
-        radius *= 2.0
+        radius = radius * 2.0 if limit <= book.tasks.size + book.price.size else np.inf

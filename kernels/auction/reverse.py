@@ -27,7 +27,7 @@ from kernels.auction.lanes import FEW, column_top_2, column_top_3, column_top_4
 from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
 from kernels.auction.shortlist import LONG, UNLISTED, come_back, forget_lists, look_at_list, note, place_of, strike_off
-from kernels.auction.slots import attach, clear_slot, release_slot
+from kernels.auction.slots import attach, clear_slot, hide_held, release_slot, show_held
 
 FAR, NEAR = 4, 1
 """How many bids ahead an annotator's record, and its column, are fetched."""
@@ -67,24 +67,6 @@ def least_attractive(book, i):
         elif tolerance < second:
             second = tolerance
     return place, low, second
-
-
-@inlined
-def hide_held(book, desk, j):
-    """Give the tasks that hold annotator `j` the profit +∞, so that `j` does not look at them."""
-    annotator = book.annotators[j]
-    for t in range(annotator.fill):
-        i = book.slots[annotator.first + t].row
-        desk.saved[t] = book.profit[i]
-        book.profit[i] = np.inf
-
-
-@inlined
-def show_held(book, desk, j):
-    """Undo `hide_held`."""
-    annotator = book.annotators[j]
-    for t in range(annotator.fill):
-        book.profit[book.slots[annotator.first + t].row] = desk.saved[t]
 
 
 @inlined

@@ -79,6 +79,14 @@ def coarse_eps(edges, book):
 
 
 @inner
+def tame(book, largest):
+    """Lower unknown prices to the largest value: at it, too, nobody bids, and the bound is finite from the start."""
+    for j in range(book.price.size):
+        if book.annotators[j].capacity > 0:
+            book.price[j] = min(book.price[j], largest)
+
+
+@inner
 def copy_to(source, target):
     """``target[:] = source`` without the temporary copy that Numba makes of it."""
     for t in range(target.size):
@@ -99,6 +107,7 @@ def run(edges, columns, book, desk, search, warm, gap_tol, abs_tol, max_work):
     if largest == 0.0:
         desk.best_kept[:] = 0.0
         return OPTIMAL, 0.0, 0.0
+    tame(book, largest)
     floor = largest * FLOOR
     bound = np.inf
     wanting = 0

@@ -6,8 +6,8 @@ and the best one they leave are above that threshold, nothing outside the list c
 read.  A price falls by about ε a bid, so a list serves about `STEPS` bids.
 
 Arcs that the annotator holds are not in its list: one that it takes is struck off, one that it loses to
-another annotator comes back.  The list is in the order of the arcs, so ties go to the lowest arc, and the
-result is the same as without lists.
+another annotator comes back.  In `solve` the list is in the order of the arcs, so ties go to the lowest
+arc, and the result is the same as without lists.
 
 Only columns of at least `LONG` arcs have lists: below, keeping them costs as much as they save.
 """
@@ -15,6 +15,7 @@ Only columns of at least `LONG` arcs have lists: below, keeping them costs as mu
 import numpy as np
 
 from kernels.auction.jit import inlined, inner
+from kernels.auction.slots import hide_held, show_held
 
 STEPS = 12.0
 LONG = 256
@@ -64,10 +65,7 @@ def note(columns, book, desk, j, left_out, eps):
     entries = desk.shortlist[first : first + room + 1]
     threshold = max(left_out - STEPS * eps, 0.0)
     size = np.int64(0)
-    for t in range(annotator.fill):
-        i = book.slots[annotator.first + t].row
-        desk.saved[t] = profit[i]
-        profit[i] = np.inf
+    hide_held(book, desk, j)
     for t in range(annotator.start, annotator.stop):
         value, row = columns[t].value, columns[t].row
         entries[size].value = value
@@ -79,8 +77,7 @@ def note(columns, book, desk, j, left_out, eps):
             size = thin_out(profit, entries, size, threshold)
             if size > room:
                 break
-    for t in range(annotator.fill):
-        profit[book.slots[annotator.first + t].row] = desk.saved[t]
+    show_held(book, desk, j)
     desk.listed[j].size = size if size <= room else UNLISTED
     desk.listed[j].threshold = threshold
 

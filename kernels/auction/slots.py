@@ -181,3 +181,21 @@ def unfilled(book, desk):
             desk.queue[count] = i
             count += 1
     return count
+
+
+@inlined
+def hide_held(book, desk, j):
+    """Give the tasks that hold annotator `j` the profit +∞, so that `j` does not look at them."""
+    annotator = book.annotators[j]
+    for t in range(annotator.fill):
+        i = book.slots[annotator.first + t].row
+        desk.saved[t] = book.profit[i]
+        book.profit[i] = np.inf
+
+
+@inlined
+def show_held(book, desk, j):
+    """Undo `hide_held`."""
+    annotator = book.annotators[j]
+    for t in range(annotator.fill):
+        book.profit[book.slots[annotator.first + t].row] = desk.saved[t]

@@ -22,7 +22,7 @@ from kernels.auction.jit import entry, inner
 from kernels.auction.layout import EPS_FLOOR, FORWARD_EDGES, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.paths import FIRST_RADIUS, settle
 from kernels.auction.reverse import reverse
-from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps
+from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, tame
 from kernels.auction.slots import dear_and_idle, unfilled
 
 WARM_THETA = 2.0
@@ -140,6 +140,10 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
             welcome(edges, book, desk, waiting)
         if tried:
             waiting, calm, left, work = by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_work)
+        for t in range(idle):  # who returns and has not been invited: as `tame`
+            book.price[desk.offers[t]] = min(book.price[desk.offers[t]], scale)
+    else:
+        tame(book, scale)
     while True:
         desk.counters[PHASES] += 1
         if not calm:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
-from kernels.auction.paths import Search, room_to_search
+from kernels.auction.paths import Search, heap_room, room_to_search
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -105,9 +105,10 @@ def carve(buffers, m, n, sizes):
         buffers.counters, buffers.shortlist, buffers.listed[:n],
     )  # fmt: skip
     search = buffers.search
+    heap = heap_room(m, longest + widest + 1)
     search = Search(
         search.task[:m], search.annotator[:n], search.task_arc[:m], search.annotator_arc[:n], search.annotator_row[:n],
-        search.key, search.node,
+        search.key[:heap], search.node[:heap],
     )  # fmt: skip
     return book, desk, search
 

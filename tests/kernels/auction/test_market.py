@@ -91,6 +91,22 @@ def test_a_round_cut_short_by_its_work_limit_is_feasible_and_the_next_ones_finis
         assert primal == optimum(*case)
 
 
+def test_a_round_cut_short_while_annotators_return_does_not_claim_more_than_it_proves():
+    rng = np.random.default_rng(16)
+    for _ in range(60):
+        market, room = empty_market(rng)
+        churn(rng, market, room, most=30)
+        for limit in (10**9, 0, 1, 20, 3, 200):
+            market.set_capacities(np.arange(market.capacity.size), rng.integers(0, 4, market.capacity.size))
+            churn(rng, market, room)
+            r = market.solve(gap_tol=0.0, abs_tol=0.5, max_work=limit)
+            case, held, price = state(market)
+            primal, bound, _ = certificate(*case, held, price)
+            assert (primal, bound) == pytest.approx((r.primal, r.bound))
+            assert bound >= optimum(*case) - 1e-6
+            assert r.status == 1 or primal == pytest.approx(optimum(*case))
+
+
 def test_a_round_without_changes_keeps_every_pair():
     rng = np.random.default_rng(8)
     market, room = empty_market(rng, m_max=200, n_max=60)
