@@ -123,7 +123,7 @@ def check_faults() -> None:
                 shutil.copytree(root / package, Path(copy, package), ignore=shutil.ignore_patterns("__pycache__"))
             path = Path(copy, "kernels", "auction", file)
             text = path.read_text()
-            expect(text.count(says) == 1, "the place of the fault exists once", (file, says))
+            expect(says in text, "the place of the fault exists", (file, says))
             path.write_text(text.replace(says, wrong))
             command = [sys.executable, "-m", "load.check_auction", "--markets", "1000", "--rounds", "1000", "--only"]
             run = subprocess.run(

@@ -91,7 +91,7 @@ class Desk(NamedTuple):
     queue: np.ndarray  # int32[2m], two epochs of tasks that want to bid
     offers: np.ndarray  # int32[2n], two epochs of annotators with a free slot and a price; the second half also serves
     # as the cursor of `transpose` and lists the annotators that a path search has reached
-    unhappy: np.ndarray  # int32[m], tasks whose held arcs break (1) or (2), or that a search has reached; ring of `scout`
+    unhappy: np.ndarray  # int32[m], tasks whose held arcs break (1) or (2), or that a search reached; ring of `scout`
     surplus: np.ndarray  # float64[longest row or column + largest demand or capacity + 1]
     pick: np.ndarray  # int64[most units wanted at once + 1]
     pick_key: np.ndarray  # float64, same length
