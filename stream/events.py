@@ -18,8 +18,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 ID_BYTES = 128
 LIST_ITEMS = 1000
-#: values and headers of events that wait for one and the same task; the first of them may be larger
+#: events that wait for one and the same task, as counted here; the first of them may be larger
 WAITING_BYTES = 64 << 10
+#: an event that waits counts its value, its headers, and what storing it and each header takes besides
+WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]

@@ -117,9 +117,7 @@ def _give_up(case: Case, waits: object) -> None:
             waiting = case.waiting.get((pool, task), [])
             if not any(other is waits for other in waiting):
                 return
-            waiting[:] = [other for other in waiting if other is not waits]
-            if not waiting:
-                del case.waiting[pool, task]
+            case.drop_waiting(waits)
             dead = case.round.dead.pop((record.topic, record.offset), None)
             if dead is None:
                 case.report(5, "an event about an unknown task is lost", record, case.round.record)

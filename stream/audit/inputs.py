@@ -13,7 +13,7 @@ from stream.audit import people, tasks
 from stream.audit.leases import later
 from stream.audit.market import Pool
 from stream.audit.records import Record, partition_of
-from stream.audit.round import Case, DeadLetter, Waiting
+from stream.audit.round import Case, DeadLetter, Waiting, waiting_bytes
 from stream.events import (
     NOT_SUPPORTED_YET,
     WAITING_BYTES,
@@ -66,18 +66,13 @@ def follow(case: Case, record: Record) -> None:
 
 def _room(case: Case, record: Record, pool: str, task: str) -> str:
     """Whether one more event may wait for a task."""
-    waiting = case.waiting.get((pool, task), [])
-    total = sum(_bytes(waits.record) for waits in waiting) + _bytes(record)
-    return "too_many_waiting" if waiting and total > WAITING_BYTES else WAITS
-
-
-def _bytes(record: Record) -> int:
-    return len(record.value or b"") + sum(len(name.encode()) + len(text or b"") for name, text in record.headers)
+    others = case.waiting_bytes.get((pool, task), 0)
+    return "too_many_waiting" if others and others + waiting_bytes(record) > WAITING_BYTES else WAITS
 
 
 def _wait(case: Case, record: Record, event: Input) -> None:
     waits = Waiting(record, event, event.pool, getattr(event, "task", ""))
-    case.waiting.setdefault((waits.pool, waits.task), []).append(waits)
+    case.add_waiting(waits)
     later(case, case.round.at + case.limits.reference_wait_s, "wait", waits)
 
 
@@ -137,6 +132,7 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
         return about_task(case, pool, task, annotator, record, event)
     reason = OF_POOL[type(event)](case, pool, annotator, record, event)
     if isinstance(event, TaskCreated) and event.task in pool.tasks:
+        case.waiting_bytes.pop((event.pool, event.task), None)
         for waits in case.waiting.pop((event.pool, event.task), []):
             dead = case.round.dead.pop((waits.record.topic, waits.record.offset), None)
             if dead is None or dead.reason not in FORGIVEN:
@@ -148,11 +144,9 @@ def _erase(case: Case, pool: Pool, record: Record, event: AnnotatorErased) -> No
     """A person is forgotten; events that wait and name them are dead letters."""
     for place, waiting in list(case.waiting.items()):
         for waits in [waits for waits in waiting if place[0] == pool.name and _names(waits.event, event.annotator)]:
-            waiting.remove(waits)
+            case.drop_waiting(waits)
             source = waits.record.topic, waits.record.offset
             _bury(case, waits.record, "erased", case.round.dead.pop(source, None))
-        if not waiting:
-            del case.waiting[place]
     people.erased(case, pool, event.annotator, record)
 
 

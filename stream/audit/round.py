@@ -12,6 +12,8 @@ import msgspec
 from stream.audit.market import Annotator, Pool, Task
 from stream.audit.records import Limits, Record, partition_of
 from stream.events import (
+    WAITING_EVENT_BYTES,
+    WAITING_HEADER_BYTES,
     AssignmentEnded,
     AssignmentLeased,
     AssignmentOffered,
@@ -49,6 +51,17 @@ class Waiting(NamedTuple):
     event: Input
     pool: str
     task: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards what may wait for one task."""
+        return waiting_bytes(self.record)
+
+
+def waiting_bytes(record: Record) -> int:
+    """Bytes of an event that count towards what may wait for one task."""
+    headers = sum(WAITING_HEADER_BYTES + len(name.encode()) + len(text or b"") for name, text in record.headers)
+    return WAITING_EVENT_BYTES + len(record.value or b"") + headers
 
 
 def dead_letter(record: Record) -> DeadLetter:
@@ -203,6 +216,7 @@ class Case:
     round: Round
     pools: dict[str, Pool] = field(default_factory=dict)
     waiting: dict[tuple[str, str], list[Waiting]] = field(default_factory=dict)
+    waiting_bytes: dict[tuple[str, str], int] = field(default_factory=dict)
     due: list[tuple[float, int, str, object]] = field(default_factory=list)
     numbered: int = 0
     sweep_at: int = 64  # entries of `due` at which those that no longer hold are thrown away
@@ -216,6 +230,20 @@ class Case:
         if found is None:
             found = self.pools[name] = Pool(name)
         return found
+
+    def add_waiting(self, waits: Waiting) -> None:
+        """One more event waits for its task."""
+        place = waits.pool, waits.task
+        self.waiting.setdefault(place, []).append(waits)
+        self.waiting_bytes[place] = self.waiting_bytes.get(place, 0) + waits.size
+
+    def drop_waiting(self, waits: Waiting) -> None:
+        """One of the events that wait does so no more."""
+        place = waits.pool, waits.task
+        self.waiting[place] = [other for other in self.waiting[place] if other is not waits]
+        self.waiting_bytes[place] -= waits.size
+        if not self.waiting[place]:
+            del self.waiting[place], self.waiting_bytes[place]
 
     def touch(self, pool: Pool, task: Task) -> None:
         """Remember that a task changed in this round."""

@@ -57,10 +57,7 @@ def _drop_waiting(intake: "Intake", pool: PoolState, name: str) -> None:
                 message = "an annotator it names was erased; topic and offset say where the record is kept"
                 intake.reject(w.topic, w.offset, pool.key, None, "erased", message)
         pool.dirty_waiting.add(task)
-        if kept:
-            pool.waiting[task] = kept
-        else:
-            del pool.waiting[task]
+        pool.hold(task, kept)
 
 
 def _named(event: Any) -> Iterable[str]:

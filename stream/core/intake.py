@@ -190,10 +190,7 @@ class Intake:
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]
             pool.dirty_waiting.add(task)
-            if len(late) == len(waiting):
-                del pool.waiting[task]
-            else:
-                pool.waiting[task] = waiting[len(late) :]
+            pool.hold(task, waiting[len(late) :])
             for w in late:
                 self.waited[w.topic, w.offset] = w.headers
                 message = (

@@ -21,7 +21,7 @@ from kernels.lifecycle.layout import (
 from stream.core.fits import Fits
 from stream.core.growth import longer, wider
 from stream.core.names import Names
-from stream.events import ID_BYTES, TaskDefaults
+from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, TaskDefaults
 
 #: Of a Kafka record.
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -38,8 +38,9 @@ class Waiting(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of value and headers."""
-        return len(self.value) + sum(len(name.encode()) + len(content or b"") for name, content in self.headers)
+        """Bytes of value and headers, and what storing them takes besides: never less than the row's bytes for it."""
+        headers = sum(WAITING_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in self.headers)
+        return WAITING_EVENT_BYTES + len(self.value) + headers
 
 
 class IdRefused(ValueError):
@@ -67,7 +68,8 @@ class PoolState(Fits):
         self.defaults: list[TaskDefaults] = []
         self.models: dict[tuple[int, int], int] = {}  # (skill, classes) -> model
         self.model_skills: list[int] = []  # model -> skill
-        self.waiting: dict[str, list[Waiting]] = {}
+        self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
+        self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
         self.erased: dict[int, str] = {}  # annotators erased in this round, by slot
@@ -306,6 +308,24 @@ class PoolState(Fits):
         while len(self.model_skills) <= m:
             self.model_skills.append(-1)
         self.model_skills[m] = skill_slot
+
+    # ------------------------------------------------------------------ events that wait for their task
+    def add_waiting(self, task: str, waits: Waiting) -> None:
+        """One more event waits for a task; the cost is the same however many do."""
+        self.waiting.setdefault(task, []).append(waits)
+        self.waiting_bytes[task] = self.waiting_bytes.get(task, 0) + waits.size
+
+    def hold(self, task: str, waiting: list[Waiting]) -> None:
+        """These events wait for a task and no others; none may."""
+        self.release(task)
+        if waiting:
+            self.waiting[task] = waiting
+            self.waiting_bytes[task] = sum(waits.size for waits in waiting)
+
+    def release(self, task: str) -> list[Waiting]:
+        """Nothing waits for a task any more; returns what did."""
+        self.waiting_bytes.pop(task, None)
+        return self.waiting.pop(task, [])
 
     # ------------------------------------------------------------------ lists of annotators on tasks
     def store_list(self, slots: list[int]) -> int:

@@ -193,7 +193,7 @@ def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
 def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for name, value in zip(names, values, strict=True):
         stored = msgspec.msgpack.decode(value[1:], type=list[WaitingRow])
-        pool.waiting[name] = [Waiting(w.topic, w.offset, w.value, w.until, w.headers) for w in stored]
+        pool.hold(name, [Waiting(w.topic, w.offset, w.value, w.until, w.headers) for w in stored])
 
 
 def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:

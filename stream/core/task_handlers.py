@@ -38,15 +38,15 @@ def wait(intake: "Intake", pool: PoolState, task: str, topic: str, offset: int, 
     until = intake.now + intake.market.reference_wait_s
     headers = tuple((name, content) for name, content in intake.current.headers)
     waits = Waiting(topic, offset, bytes(value), until, headers)
-    others = pool.waiting.setdefault(task, [])
-    if others and sum(other.size for other in others) + waits.size > wire.WAITING_BYTES:
+    others = pool.waiting_bytes.get(task, 0)
+    if others and others + waits.size > wire.WAITING_BYTES:
         message = (
-            f"{len(others)} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: create the "
-            "task, then send the event again"
+            f"{len(pool.waiting[task])} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: "
+            "create the task, then send the event again"
         )
         intake.reject(topic, offset, pool.key, value, "too_many_waiting", message)
         return
-    others.append(waits)
+    pool.add_waiting(task, waits)
     pool.dirty_waiting.add(task)
 
 
@@ -104,12 +104,10 @@ def created(
             NAN if min_skill is None else min_skill, event.at, event.at, INF,
         )
     )  # fmt: skip
-    waiting = pool.waiting.pop(name, None)
-    if waiting is not None:
+    for w in pool.release(name):
         pool.dirty_waiting.add(name)
-        for w in waiting:
-            intake.waited[w.topic, w.offset] = w.headers
-            intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
+        intake.waited[w.topic, w.offset] = w.headers
+        intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
 
 
 def _check_label(event: wire.TaskCreated, classes: int) -> None:

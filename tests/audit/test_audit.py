@@ -3,6 +3,7 @@
 import ast
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 import stream.audit
 from stream import topics
-from stream.audit import Audit, IncompleteLog, Limits, Record, partition_of
+from stream.audit import Audit, IncompleteLog, Limits, Record, inputs, partition_of
+from stream.audit import round as market_round
 from stream.audit.log import TOPICS
+from stream.audit.round import waiting_bytes
 from tests.audit.history import (
     Step,
     correct,
@@ -102,6 +105,47 @@ def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away():
     assert any("too_many_waiting) has no dead letter" in words for words in history())
     too_early = topics.TASKS, 1, "too_many_waiting"
     assert any("(too_many_waiting) about no unusable record" in words for words in history(turned_away, too_early))
+
+
+def test_what_no_longer_waits_makes_room_for_others():
+    """After an erasure, after a time-out, after a creation."""
+
+    def large(**fields: Any) -> dict[str, Any]:
+        return event("task_cancelled", 999, task="t", note="n" * 30_000) | fields
+
+    named = large(type="judgment_submitted", annotator="ann", label=0)
+    people = topics.ANNOTATORS
+    steps = [
+        Step(1000.0, annotators=[named, large(), large()], dead=[(people, 2, "too_many_waiting")]),
+        Step(
+            1010.0,
+            annotators=[event("annotator_erased", 1009, annotator="ann"), large(), large()],
+            dead=[(people, 0, "erased"), (people, 5, "too_many_waiting")],
+        ),
+        Step(1065.0, dead=[(people, 1, "unknown_task")]),
+        Step(1066.0, annotators=[large(), large()], dead=[(people, 7, "too_many_waiting")]),
+        Step(
+            1067.0,
+            annotators=[event("task_created", 1066, task="t", project="j", skill="s"), large()],
+            outputs=[settled("t", "cancelled", None, 0)],
+        ),
+    ]
+    assert audit(list(records(steps))) == []
+
+
+def test_an_event_that_waits_costs_the_auditor_the_same_however_many_do(monkeypatch: pytest.MonkeyPatch):
+    sized = 0
+
+    def counted(record: Record) -> int:
+        nonlocal sized
+        sized += 1
+        return waiting_bytes(record)
+
+    monkeypatch.setattr(inputs, "waiting_bytes", counted)
+    monkeypatch.setattr(market_round, "waiting_bytes", counted)
+    few = [event("task_cancelled", 999, task="nowhere") for _ in range(300)]
+    assert audit(list(records([Step(1000.0, tasks=few)]))) == []
+    assert 300 <= sized <= 2 * 300
 
 
 @pytest.mark.parametrize("topic", [topics.ASSIGNMENTS, topics.ROUNDS])

@@ -73,7 +73,8 @@ class Oracle:
         return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
 
     def take(self, topic: str, record: Any) -> None:
-        self.size = len(record.value or b"") + sum(len(n.encode()) + len(v or b"") for n, v in record.headers)
+        headers = sum(8 + len(name.encode()) + len(text or b"") for name, text in record.headers)
+        self.size = 96 + len(record.value or b"") + headers
         try:
             event = self.usable(record)
             book = self.books.setdefault(event.pool, Book(event.pool, self))

@@ -120,5 +120,8 @@ def test_waiting_events_of_the_erased_become_dead_letters_without_content() -> N
     assert reasons(result) == {(topics.ANNOTATORS, 0): "erased", (topics.ANNOTATORS, 2): "erased"}
     for letter in result.dead_letters:
         assert letter.key == POOL.encode() and letter.value is None
+    pool = play.shard.pools[POOL]
+    assert pool.waiting_bytes == {"later": pool.waiting["later"][0].size}
     result = play.round(said("task_created", task="later", project="j", skill="s", classes=2, overlap=3))
     assert [one.annotator for one in published(result, topics.JUDGMENTS)] == ["bob"]
+    assert not pool.waiting and not pool.waiting_bytes

@@ -136,7 +136,7 @@ def test_rows_of_older_versions_are_read_alone_and_beside_newer_ones(
 def test_events_that_waited_in_a_row_of_version_2_still_wait() -> None:
     waiting = Waiting(topics.TASKS, 7, '{"wörds": "\\""}'.encode(), 1e9, (("trace", b"\xff"), ("none", None)))
     pool = PoolState("pool")
-    pool.waiting["task"] = [waiting, waiting._replace(offset=8)]
+    pool.hold("task", [waiting, waiting._replace(offset=8)])
     key, value = waiting_row(pool, "task")
     assert value is not None
     successor = Shard(PARTITION, MARKET, PARTITIONS)

@@ -100,6 +100,8 @@ def test_every_task_and_every_live_work_is_in_exactly_one_place(seed: int) -> No
             assert set(pool.tasks.slots) == set(book.tasks)
             assert not set(book.tasks) & (set(pool.gone) | set(pool.waiting))
             assert set(pool.gone) == set(book.gone) and set(pool.waiting) == set(book.waiting)
+            sizes = {task: sum(waits.size for waits in waiting) for task, waiting in book.waiting.items()}
+            assert pool.waiting_bytes == sizes
             for task in book.tasks.values():
                 record = columns.tasks[pool.tasks.slots[task.name]]
                 having = task.counted, len(task.having("offered")), len(task.having("leased"))
@@ -198,6 +200,8 @@ def test_a_successor_goes_on_with_the_same_bytes(seed: int) -> None:
                 assert {k: v for k, v in found.items() if k != POSITION} == {
                     k: v for k, v in kept.items() if k != POSITION
                 }
+            for name, pool in second.pools.items():
+                assert pool.waiting_bytes == first.pools[name].waiting_bytes
 
 
 def test_one_history_gives_one_output() -> None:
