@@ -24,12 +24,15 @@ def longer(column: Array, length: int, unused: float = 0.0) -> Array:
 
     Moving a column of a million rows takes longer than a round may, and so does blanking as many new ones. So it moves
     hardly ever, and grows by doubling only while it is short, then by a sixteenth.
+
+    A column never gets shorter, and only the longest view of a room may grow: rows beyond it are as the system gave
+    them, all zero.
     """
     n = len(column)
     if length <= n:
         return column
     room = column.base
-    if not isinstance(room, np.ndarray) or room.shape[1:] != column.shape[1:] or len(room) < length:
+    if not isinstance(room, np.ndarray) or not _begins(room, column) or len(room) < length:
         try:
             room = np.zeros((ROOM * length, *column.shape[1:]), column.dtype)
         except MemoryError:  # where the system promises no more than it has
@@ -41,6 +44,12 @@ def longer(column: Array, length: int, unused: float = 0.0) -> Array:
     elif unused:
         room[n:end] = unused
     return room[:end]
+
+
+def _begins(room: Array, column: Array) -> bool:
+    """Whether the column is the first rows of the room, as they are."""
+    same = room.dtype == column.dtype and room.shape[1:] == column.shape[1:] and room.strides == column.strides
+    return same and room.ctypes.data == column.ctypes.data and room.flags.writeable
 
 
 def wider(column: Array, width: int) -> Array:

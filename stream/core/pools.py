@@ -138,14 +138,17 @@ class PoolState(Fits):
         if n <= len(c.annotators):
             return
         annotators = longer(c.annotators, n)
-        share = wider(c.share, len(annotators))
-        credit = wider(c.credit, len(annotators))
+        self.columns = c = c._replace(
+            annotators=annotators, dirty_annotators=longer(c.dirty_annotators, len(annotators))
+        )
+        if len(annotators) <= c.share.shape[1]:
+            return
+        # a column with a place for each annotator in every row is copied whole: powers of two, so hardly ever
+        width = 1 << (len(annotators) - 1).bit_length()
         self.columns = c._replace(
-            annotators=annotators,
-            dirty_annotators=longer(c.dirty_annotators, len(annotators)),
-            share=share,
-            credit=credit,
-            skills=skill.grow(c.skills, annotators=len(annotators)),
+            share=wider(c.share, width),
+            credit=wider(c.credit, width),
+            skills=skill.grow(c.skills, annotators=width),
         )
 
     def reserve_pairs(self, more: int) -> None:

@@ -1,10 +1,13 @@
 """Columns grow without moving, and what is new is blank."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from kernels.lifecycle import PAIR, blank
 from stream.core.growth import longer
+from stream.core.pools import PoolState
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> bool:
@@ -50,3 +53,48 @@ def test_where_memory_is_not_promised_beyond_need_a_column_doubles(monkeypatch: 
     column = blank(PAIR, 60)
     monkeypatch.setattr(np, "zeros", scarce)
     assert len(longer(column, 100)) == 120
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        lambda: np.arange(40.0)[5:10],
+        lambda: np.arange(40.0)[:10:2],
+        lambda: np.arange(40.0)[9:4:-1],
+        lambda: np.arange(40.0).view(np.int64)[:5],
+        lambda: np.ones(40, [("a", "f8"), ("b", "f8")])["a"][:5],
+        lambda: np.arange(80.0).reshape(40, 2)[:5, 0],
+        lambda: np.frombuffer(np.arange(40.0).tobytes())[:5],
+    ],
+    ids=["later rows", "every other row", "backwards", "another type", "one field", "one column", "read only"],
+)
+def test_a_view_that_is_not_the_first_rows_of_its_base_is_copied(foreign: Callable[[], np.ndarray]) -> None:
+    column = foreign()
+    before, base = column.copy(), column.base.copy()
+    grown = longer(column, 8)
+    assert moved(column, grown)
+    assert grown.dtype == column.dtype
+    assert (grown[:5] == before).all() and (grown[5:] == 0).all()
+    assert (column.base == base).all()
+
+
+def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at_powers_of_two() -> None:
+    pool = PoolState("pool")
+    pool.model(pool.skill("skill"), 2)
+    pool.limit(pool.project("limited"))
+    pool.teach(pool.project("taught"))
+    moves = 0
+    for n in range(1, 20_000):
+        before = pool.columns
+        slot = pool.annotator(f"annotator {n}")
+        c = pool.columns
+        moves += before.share is not c.share
+        pool.columns.share[0, slot] = n
+        pool.columns.credit[0, slot] = n
+        pool.columns.skills.seat_of[0, slot] = n
+        assert c.share.shape[1] == c.credit.shape[1] == c.skills.seat_of.shape[1] >= len(c.annotators)
+    assert moves <= 12
+    c, used = pool.columns, pool.annotators.used
+    for column, unused in ((c.share, 0), (c.credit, 0), (c.skills.seat_of, -1)):
+        assert (column[0, :used] == range(1, 20_000)).all()
+        assert (column[0, used:] == unused).all()
