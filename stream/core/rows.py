@@ -17,9 +17,9 @@
 | skills     | m    | slot, skill, MODEL record, its evidence                                            |
 | skills     | e    | model, annotator, SEAT record, its evidence                                        |
 
-Slots in rows are what refers to other entities, and columns trust them: the checksum keeps out a row in which any bit
-is another, and one under another key. Links between pairs are left out: they follow from the order. Numbers are
-little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
+Slots in rows are what refers to other entities, and columns trust them: the checksum keeps out a row of version 3 in
+which any bit is another, and one under another key. Links between pairs are left out: they follow from the order.
+Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
 """
 
 import functools
