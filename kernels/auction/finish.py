@@ -22,7 +22,7 @@ from kernels.auction.jit import inner
 from kernels.auction.paths import settle
 from kernels.auction.slots import dear_and_idle, release_row, release_slot, unfilled
 
-EARLY_PATIENCE, PATIENCE = 1, 32
+EARLY_PATIENCE, PATIENCE = 4, 32
 """All arcs may be read so many times; an early attempt gives up sooner."""
 
 EXACT_BELOW = 2.0**50

@@ -377,14 +377,17 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
     cost : what all the unsettled keep the bound above the value, at most `budget` on success
     read : arcs read
 
-    The last turn has no limit in radius or nodes. Where the heap has no room for a plateau, a rest stays all the same.
+    A rest may stay: where the heap has no room for a plateau, and beyond the radius of the last turn, in which every
+    node may be visited.  In a market of no more than `FIRST_LIMIT` nodes the radius is unlimited.
     """
     invite(columns, book, desk, idle)
     cost = 0.0
     for t in range(idle):
         cost += to_pay(book, desk.offers[t])
     read = np.int64(0)
+    nodes = book.tasks.size + book.price.size
     limit = np.int64(FIRST_LIMIT)
+    radius = radius if nodes >= limit else np.inf
     while True:
         waiting, gain, more = seat_all(
             edges, book, desk, search, waiting, radius, limit, budget - cost, max_edges - read
@@ -394,7 +397,7 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
             edges, columns, book, desk, search, idle, radius, limit, budget - gain, max_edges - read
         )
         read += more
-        if gain + cost <= budget or read >= max_edges or radius == np.inf:
+        if gain + cost <= budget or read >= max_edges or limit > nodes:
             return waiting, gain + cost, read
         limit *= 2
-        radius = radius * 2.0 if limit <= book.tasks.size + book.price.size else np.inf
+        radius *= 2.0
