@@ -32,7 +32,11 @@ class Course:
         self.now += after
         start = self.shard.position[topics.TASKS]
         records = [
-            Record(start + i, POOL.encode(), msgspec.json.encode({"pool": POOL, "at": self.now} | event))
+            Record(
+                start + i,
+                event.get("pool", POOL).encode(),
+                msgspec.json.encode({"pool": POOL, "at": self.now} | event),
+            )
             for i, event in enumerate(events)
         ]
         given = Range(start, start + len(records), records)

@@ -141,3 +141,29 @@ def test_evidence_of_gold_does_not_depend_on_who_else_answered() -> None:
     alone.told(*answers)
     among.told(*others[::2], *answers, *others[1::2])
     assert evidence(alone, "a") == evidence(among, "a")
+
+
+def test_a_new_pool_begins_with_newcomers_whatever_is_known_of_them_elsewhere() -> None:
+    """The same people, project, skill and tasks in another pool: it learns from its own judgments alone."""
+    elsewhere = [
+        event | {"pool": "q"}
+        for event in (
+            project(), *work(3), *people(["a", "b"]),
+            *(
+                {"type": "judgment_submitted", "annotator": a, "task": f"w{t}", "label": t % 2}
+                for t in range(2) for a in "ab"
+            ),
+        )
+    ]  # fmt: skip
+    course, rng = Course(), random.Random(2)
+    course.told(project(gold_rate=0.5), *gold(40), *work(40), *people(["a", "b"]))
+    for _ in range(40):
+        course.told(*course.answers({"a": 1.0, "b": 0.5}, rng))
+    course.told(*elsewhere)
+    alone = Course()
+    alone.told(*elsewhere, after=course.now - alone.now)
+    for annotator, right in (("a", True), ("b", False)):
+        (here,) = reports(course.shard.pools["q"], annotator)
+        assert [here] == list(reports(alone.shard.pools["q"], annotator))
+        assert (report(course, annotator).mean > 0.8) == right
+        assert here.judgments == 6 + 2
