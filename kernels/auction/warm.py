@@ -30,6 +30,9 @@ RAISE_BELOW, POLISH_ABOVE, LOWER_ABOVE = 0.65, 0.75, 0.85
 """Shares of the target gap: below the first ε grows, above the second a slice of the tasks is audited, above the
 third ε shrinks; changes may be left unsettled up to the second."""
 
+WAR = 64
+"""A round whose first bids have read all arcs this many times is a price war: it goes on from a coarse ε."""
+
 PATH_PRICE = 1.5
 """Paths may read 1/1.5 of the arcs that bids read per change: an arc takes longer there, and they may fail."""
 
@@ -144,20 +147,26 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
             book.price[desk.offers[t]] = min(book.price[desk.offers[t]], scale)
     else:
         tame(book, scale)
+    patience = min(max_work, WAR * (edges.indices.size + WAR)) if warm else max_work
     while True:
         desk.counters[PHASES] += 1
         if not calm:
             if not first_phase:
                 waiting = drop(book, desk, eps, unhappy, waiting)
             if not (reverse_first and (warm or not first_phase)):
-                work += forward(edges, book, desk, waiting, eps, max_work - work)
+                work += forward(edges, book, desk, waiting, eps, patience - work)
             if tried or not (warm and first_phase and reverse_first):
                 idle = dear_and_idle(book, desk)
-            work += reverse(columns, book, desk, idle, eps, max_work - work)
+            work += reverse(columns, book, desk, idle, eps, patience - work)
             if reverse_first and (warm or not first_phase):
                 if not first_phase:
                     waiting = unfilled(book, desk)
-                work += forward(edges, book, desk, waiting, eps, max_work - work)
+                work += forward(edges, book, desk, waiting, eps, patience - work)
+            if patience <= work < max_work:
+                eps, _, _ = coarse_eps(edges, book)
+                theta = THETA
+                warm = False
+            patience = max_work
             if warm and first_phase and not tried:
                 note_usual(memory, units, work)
         now = -1.0
