@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import Market, certificate
-from kernels.auction.warm import SHARE
+from kernels.auction.warm import EPS, PAUSE, SHARE
 from load.auction_families import family
 from load.auction_random import changes, optimum
 
@@ -108,24 +108,19 @@ def test_a_round_cut_short_while_annotators_return_does_not_claim_more_than_it_p
 
 
 def test_a_round_that_would_become_a_price_war_goes_on_from_a_coarse_epsilon():
-    """After tiny values one round brings values a hundred thousand times as large, though none above all before."""
-    rng = np.random.default_rng(3)
-    m, n, k = 40, 10, 6
-    indices = np.concatenate([rng.choice(n, k, replace=False) for _ in range(m)]).astype(np.int32)
-    indptr = np.arange(0, m * k + 1, k)
+    """Identical annotators, one too few, and an ε far too small for what the tasks are worth."""
+    m, n = 21, 10
+    indices = np.tile(np.arange(n, dtype=np.int32), m)
+    indptr = np.arange(0, m * n + 1, n)
     one, two = np.ones(m, np.int64), np.full(n, 2, np.int64)
-    market = Market(indptr, indices, np.full(m * k, 1e5), one, two)
+    market = Market(indptr, indices, np.full(m * n, 1e5), np.where(np.arange(m) > 0, one, 0), two)
     market.solve(gap_tol=0.0, abs_tol=0.5)
-    rows = np.arange(m)
-    for _ in range(30):  # the ε of a market of small integers
-        market.set_tasks(rows, indptr, indices, rng.integers(1, 9, m * k).astype(np.float64), one)
-        assert market.solve(gap_tol=0.0, abs_tol=0.5).status == 0
-    market.set_tasks(rows, indptr, indices, rng.integers(1, 10**5, m * k).astype(np.float64), one)
-    r = market.solve(gap_tol=0.0, abs_tol=0.5)
+    market._memory[EPS], market._memory[PAUSE] = 1e-3, 9.0  # and paths have failed before
+    market.set_tasks(np.array([0]), indptr[:2], indices[:n], np.full(n, 1e5), one[:1])
+    r = market.solve(gap_tol=0.0, abs_tol=0.5, max_work=10**6)
     case, held, price = state(market)
     assert r.status == 0
     assert certificate(*case, held, price)[0] == optimum(*case)
-    assert r.work < 1000 * m * k
 
 
 def test_a_round_without_changes_keeps_every_pair():
