@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import certificate, solve
+from kernels.auction.forward import SCOUT_FROM
 from load.auction_random import hostile_start, market, optimum
 
 
@@ -107,6 +108,20 @@ def test_work_limit_still_gives_a_feasible_and_certified_answer():
                 assert bound == pytest.approx(s.bound)
                 assert bound >= optimum(*case) - 1e-6
                 assert s.status == 1 or s.primal == pytest.approx(optimum(*case))
+
+
+def test_a_market_larger_than_caches_in_which_bids_are_foreseen_is_certified_too():
+    rng = np.random.default_rng(12)
+    m, n, k = 1 << 16, 1 << 14, 64
+    assert m * k >= SCOUT_FROM
+    indices = ((rng.integers(0, n, m)[:, None] + 97 * np.arange(k)) % n).astype(np.int32).ravel()
+    values = rng.random(m)[:, None] * rng.random(n)[indices.reshape(m, k)]
+    case = np.arange(0, m * k + 1, k), indices, values.ravel(), rng.integers(1, 4, m), rng.integers(1, 5, n)
+    s = solve(*case, gap_tol=1e-2)
+    primal, bound, gap = certificate(*case, s.held, s.price)
+    assert s.status == 0
+    assert (primal, bound) == pytest.approx((s.primal, s.bound))
+    assert gap <= 1e-2
 
 
 def test_same_input_gives_the_same_bits():
