@@ -3,7 +3,7 @@
 The equations are those of `update`; with two classes a miss has one place to go, so `shape` is 1.
 """
 
-from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, ROW_WEIGHT, UNRIPE, shared_at, weight_of
+from kernels.skill.confusion import LOCAL_MEAN, UNRIPE, shared_at, strengths, weight_of
 from kernels.skill.jit import index, inner
 
 WIDTH = 7
@@ -50,6 +50,7 @@ def products(skills, m, seats, labels, stamps, first, last, counted, belief, q, 
     """
     evidence = skills.evidence
     known = 0.0
+    local, strength = strengths(skills, m)
     lift = shared_at(skills, m) + 8
     lift0, lift1 = evidence[index(lift)], evidence[index(lift + 1)]
     b0, b1, b2, b3, b4, b5 = belief[0], belief[1], belief[2], belief[3], belief[4], belief[5]
@@ -60,12 +61,12 @@ def products(skills, m, seats, labels, stamps, first, last, counted, belief, q, 
         scale = weight_of(record["epoch"] - record["base"])
         own = weight_of(stamps[index(j)] - record["base"]) if j < counted else 0.0
         seeded = record["seeded_weight"]
-        top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
+        top = scale * (local * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         base = record["offset"] + 1
         weight = evidence[index(base - 1)]
         known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
-        inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + weight - own)
-        row = scale * ROW_WEIGHT
+        inverse = 1.0 / (scale * (local + seeded) + weight - own)
+        row = scale * strength
         label = labels[index(j)]
         x0, x1, y0, y1 = _factors(evidence, base, label, row, top, inverse, own, b0, b1)
         q0 *= x0

@@ -31,7 +31,7 @@ import math
 
 import numpy as np
 
-from kernels.skill.confusion import accuracy, expected, loss_at, row_weight, weight_of
+from kernels.skill.confusion import believed, expected, loss_at, strengths, weight_of
 from kernels.skill.jit import index, inner, kernel
 from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 from kernels.skill.powers import LOG_2, exp2, log2
@@ -80,15 +80,16 @@ def forecast(skills, m, s, label, belief, truth):
     evidence = skills.evidence
     classes = model["classes"]
     record = skills.seats[index(s)]
-    weight = row_weight(classes) * weight_of(record["epoch"] - record["base"])
+    local, row = strengths(skills, m)
+    weight = row * weight_of(record["epoch"] - record["base"])
     start = record["offset"]
-    believed = 0.0
+    known = 0.0
     for engine in range(ENGINES):
         base = start + 1 + engine * engine_width(classes)
         rows = base + classes * classes
-        mean = accuracy(skills, s, evidence[index(rows + classes)], evidence[index(start)])
+        mean = believed(skills, s, evidence[index(rows + classes)], evidence[index(start)], local)
         if engine == model["engine"]:
-            believed = mean
+            known = mean
         miss = (1.0 - mean) / (classes - 1)
         chance = 0.0
         for k in range(classes):
@@ -104,7 +105,7 @@ def forecast(skills, m, s, label, belief, truth):
             model["chance1"] *= chance
         else:
             model["chance2"] *= chance
-    return believed
+    return known
 
 
 @kernel
@@ -136,7 +137,7 @@ def heard(q, labels, n, classes, out):
     for k in range(classes):
         out[k] = 1.0
     if classes > 2:
-        weight = 1.0 - 2.0 / classes
+        weight = 1.0 - 2.0 * 1.0 / classes
         for j in range(n):
             out[labels[j]] += weight
     top = 0.0
@@ -175,10 +176,11 @@ def foresee(skills, m, s, labels, n, q, rest, theta):
     evidence = skills.evidence
     classes = model["classes"]
     record = skills.seats[s]
-    row = row_weight(classes) * weight_of(record["epoch"] - record["base"])
+    local, row = strengths(skills, m)
+    row *= weight_of(record["epoch"] - record["base"])
     base = record["offset"] + 1 + model["engine"] * engine_width(classes)
     rows = base + classes * classes
-    mean = accuracy(skills, s, evidence[rows + classes], evidence[record["offset"]])
+    mean = believed(skills, s, evidence[rows + classes], evidence[record["offset"]], local)
     label = labels[n - 1]
     for k in range(classes):
         hits = row * expected(skills, m, model["engine"], mean, k, label) + evidence[base + label * classes + k]

@@ -7,6 +7,9 @@ judgments with accuracy m0 (`evidence`):
     r_kl  = m if l = k else (1 - m) / (K - 1)                  engines 0 and 1
     theta = (w s r_kl + N[l, k]) / (w s + S[k])                s = 4, and K - 1 from six classes on
 
+Those are the strengths for people with habits of their own, and what is reported of a person rests on them. Where
+people are `alike`, the rows believe the crowd more: a = 20, s = 40.
+
 Engine `SHARED` shapes r by what the whole model's annotators do: the odds of m are multiplied by lift[k]
 (some classes are harder than others), and the misses of row k are spread as shape[l, k]:
 
@@ -21,12 +24,16 @@ The square root is half of the way: the full lift lets a class nobody recognises
 
 import math
 
-from kernels.skill.jit import inner, kernel
+from kernels.skill.jit import index, inner, kernel
 from kernels.skill.layout import SHARED
 
 LOCAL_WEIGHT = 6.0
 LOCAL_MEAN = 0.7
 ROW_WEIGHT = 4.0
+ALIKE_LOCAL_WEIGHT = 20.0
+ALIKE_ROW_WEIGHT = 40.0
+ALIKE_LEAD = 1.0
+"""Nats by which rows of people alike must have forecast better."""
 SHAPE_WEIGHT = 3.0
 LIFT_WEIGHT = 20.0
 UNRIPE = 4.0
@@ -37,6 +44,13 @@ UNRIPE = 4.0
 def shared_at(skills, m):
     """Where P starts in the evidence of model `m`; shape, lift and loss follow."""
     return skills.models[m]["offset"] + skills.models[m]["classes"]
+
+
+@inner
+def alike_at(skills, m):
+    """Where the score of `alike` is: in the first entry of shape, which is about misses and needs no diagonal."""
+    classes = skills.models[m]["classes"]
+    return shared_at(skills, m) + classes * classes
 
 
 @inner
@@ -70,7 +84,8 @@ def share(skills, m):
         spread = miss + SHAPE_WEIGHT * (classes - 1)
         for label in range(classes):
             at = label * classes + k
-            evidence[shape + at] = (evidence[p + at] + SHAPE_WEIGHT) / spread
+            if label != k:
+                evidence[shape + at] = (evidence[p + at] + SHAPE_WEIGHT) / spread
         hit += LIFT_WEIGHT * LOCAL_MEAN
         miss += LIFT_WEIGHT * (1.0 - LOCAL_MEAN)
         evidence[lift + k] = math.sqrt(hit / miss / odds)
@@ -92,6 +107,14 @@ def row_weight(classes):
 
 
 @inner
+def strengths(skills, m):
+    """a and s of the rows that the engines use now."""
+    if skills.evidence[index(alike_at(skills, m))] > ALIKE_LEAD:
+        return ALIKE_LOCAL_WEIGHT, ALIKE_ROW_WEIGHT
+    return LOCAL_WEIGHT, row_weight(skills.models[m]["classes"])
+
+
+@inner
 def weight_of(epochs):
     """2^epochs."""
     return 1.0 if epochs == 0 else math.ldexp(1.0, epochs)
@@ -99,12 +122,18 @@ def weight_of(epochs):
 
 @inner
 def accuracy(skills, s, hit, weight):
-    """m from the statistics A (`hit`) and T (`weight`) of seat `s`, which may lack one task."""
+    """m from the statistics A (`hit`) and T (`weight`) of seat `s`, as it is reported."""
+    return believed(skills, s, hit, weight, LOCAL_WEIGHT)
+
+
+@inner
+def believed(skills, s, hit, weight, local):
+    """m with a = `local`."""
     record = skills.seats[s]
     scale = weight_of(record["epoch"] - record["base"])
     seeded = record["seeded_weight"]
-    top = LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"]
-    return (scale * top + hit) / (scale * (LOCAL_WEIGHT + seeded) + weight)
+    top = local * LOCAL_MEAN + seeded * record["seeded_accuracy"]
+    return (scale * top + hit) / (scale * (local + seeded) + weight)
 
 
 @inner

@@ -19,7 +19,8 @@ Slices of `evidence`, K classes, label l, truth k, engine e (see `update`):
 N[l, k] is the (weighted) expected number of times the annotator answered l when the truth was k, S[k] = sum_l
 N[l, k], A = sum_k N[k, k] and T the weight of all judgments. S and A could be derived; they are kept because
 the update reads them once per judgment. c counts raw labels, P = sum of N over the annotators (engine
-`SHARED`); `shape` and `lift` are the rows derived from P, `prior` the shares of the classes derived from P and c,
+`SHARED`); `shape` and `lift` are the rows derived from P (shape[0, 0], which a row of misses does not need, is the
+score of `alike`), `prior` the shares of the classes derived from P and c,
 `loss` and `surprise` the calibration records.
 
 The row of a seat is its record and its slice; the row of a model likewise (`rows`).
@@ -210,6 +211,7 @@ def open_model(skills, classes):
         shape = model["offset"] + classes + classes * classes
         lift = shape + classes * classes
         skills.evidence[shape:lift] = 1.0 / (classes - 1)
+        skills.evidence[shape] = 0.0
         skills.evidence[lift : lift + 2 * classes] = 1.0
     skills.used[2] += model_width(classes)
     return m

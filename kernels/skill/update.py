@@ -31,14 +31,14 @@ the caller revisits open tasks with `refresh`, which does over time what the swe
 import numpy as np
 
 from kernels.skill import binary
+from kernels.skill.alike import compare
 from kernels.skill.calibration import calibrate, choose, fit, forecast, foresee, heard, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
-    LOCAL_WEIGHT,
     UNRIPE,
-    row_weight,
     share,
     shared_at,
+    strengths,
     weight_of,
 )
 from kernels.skill.drift import stamp, watch
@@ -103,21 +103,22 @@ def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q,
     shape = shared_at(skills, m) + square
     lift = shape + square
     known = 0.0
+    local, strength = strengths(skills, m)
     for j in range(first, last):
         record = skills.seats[index(seats[index(j)])]
         scale = weight_of(record["epoch"] - record["base"])
         own = weight_of(stamps[index(j)] - record["base"]) if j < counted else 0.0
         seeded = record["seeded_weight"]
-        top = scale * (LOCAL_WEIGHT * LOCAL_MEAN + seeded * record["seeded_accuracy"])
+        top = scale * (local * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         start = record["offset"]
         label = labels[index(j)]
         weight = evidence[index(start)]
         known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
-        inverse = 1.0 / (scale * (LOCAL_WEIGHT + seeded) + weight - own)
+        inverse = 1.0 / (scale * (local + seeded) + weight - own)
         right_0 = top + evidence[index(start + width)] - own * belief[index(label)]
         right_1 = top + evidence[index(start + 2 * width)] - own * belief[index(classes + label)]
         right_2 = top + evidence[index(start + 3 * width)] - own * belief[index(2 * classes + label)]
-        row = scale * row_weight(classes)
+        row = scale * strength
         slot = PREPARED * (j - first)
         room[index(slot)] = row
         room[index(slot + 1)] = own
@@ -235,6 +236,7 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
         record = skills.seats[s]
         record["last_at"] = max(record["last_at"], at)
         if truth >= 0 or fresh < n:
+            compare(skills, m, s, label, reported, truth)
             mean = forecast(skills, m, s, label, belief, truth)
             # a label that says nothing of its own, q = 1/K, must say nothing of the annotator: right = 1/2
             right = np.float64(reported[label])

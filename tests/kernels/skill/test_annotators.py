@@ -33,6 +33,33 @@ def test_good_annotators_are_found_and_labels_are_at_least_as_good_as_a_vote(cla
     np.testing.assert_allclose(crowd.reported.sum(1), 1, atol=1e-6)
 
 
+def alike(crowd):
+    model = crowd.skills.models[crowd.m]
+    return crowd.skills.evidence[model["offset"] + crowd.classes + crowd.classes**2]
+
+
+@pytest.mark.parametrize(("people", "tasks"), [(15, 60), (300, 300)])
+def test_few_judgments_of_people_without_habits_are_labelled_as_by_a_vote(people, tasks):
+    crowds = []
+    for seed in range(8):
+        confusion = [coin(2, a) for a in np.random.default_rng(seed).uniform(0.6, 0.95, people)]
+        crowds.append(Crowd(2, confusion, tasks=tasks, overlap=5, seed=seed))
+    ours, votes = np.mean([(c.accuracy(), c.vote()) for c in crowds], axis=0)
+    assert ours >= votes - 0.01
+    assert np.median([alike(c) for c in crowds]) > 0
+
+
+def test_people_with_habits_are_not_taken_to_be_alike():
+    crowds = []
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        hits = [(0.95, 0.6) if random.random() < 0.5 else (0.6, 0.95) for _ in range(20)]
+        confusion = [np.array([[a, 1 - a], [1 - b, b]]) for a, b in hits]
+        crowds.append(Crowd(2, confusion, tasks=400, overlap=5, seed=seed))
+    assert max(alike(c) for c in crowds) < -1
+    assert np.mean([c.accuracy() - c.vote() for c in crowds]) > 0
+
+
 def test_a_spammer_is_contained_after_thirty_judgments():
     abilities = []
     for seed in range(30):

@@ -86,25 +86,27 @@ def test_a_lesson_is_the_information_of_one_observation_of_a_beta():
         assert skill.lesson(skills, m, s) == pytest.approx(expected, abs=2e-4)
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("classes", [2, 7])
-def test_posteriors_are_those_of_the_equations(classes):
+def test_posteriors_are_those_of_the_equations(classes, alike):
     """One task recomputed in plain numpy from the statistics without it, for each engine."""
     crowd = Crowd(classes, [coin(classes, a) for a in (0.9, 0.7, 0.5)], 80, 3, seed=1)
     skills, m, k = crowd.skills, crowd.m, classes
     seats = np.array([crowd.seat(w) for w in range(3)], np.int32)
     labels = np.array([0, 1, 0], np.int32)
-    stats_before = skills.evidence.copy()
     model = skills.models[m]
+    shape_at = model["offset"] + k + k * k
+    skills.evidence[shape_at] = 5.0 if alike else -5.0
+    stats_before = skills.evidence.copy()
     belief = np.zeros(skill.belief_width(k), np.float32)
     reported = np.zeros(k, np.float32)
     skill.learn(skills, m, seats, labels, np.zeros(3, np.int32), 3, 3, -1, belief, reported, 0.0)
     counts = 1 + skills.evidence[model["offset"] :][:k]
-    shape_at = model["offset"] + k + k * k
     shape = skills.evidence[shape_at : shape_at + k * k].reshape(k, k)
     lift = skills.evidence[shape_at + k * k :][:k]
     prior = skills.evidence[shape_at + k * k + k :][:k]
     assert (prior / prior.sum() >= 0.4 * counts / counts.sum()).all()
-    weight = max(4, k - 1)
+    local, weight = (20, 40) if alike else (6, max(4, k - 1))
     for engine in range(layout.ENGINES):
         q = prior if engine == 0 else np.ones(k)
         for s, label in zip(seats, labels, strict=True):
@@ -113,7 +115,7 @@ def test_posteriors_are_those_of_the_equations(classes):
             n = stats_before[base : base + k * k].reshape(k, k)[label]
             rows = stats_before[base + k * k :][:k]
             scale = 2.0 ** (skills.seats[s]["epoch"] - skills.seats[s]["base"])
-            mean = (4.2 * scale + stats_before[base + k * k + k]) / (6 * scale + stats_before[start])
+            mean = (0.7 * local * scale + stats_before[base + k * k + k]) / (local * scale + stats_before[start])
             r = np.full(k, (1 - mean) / (k - 1))
             r[label] = mean
             if engine == layout.SHARED:
@@ -129,6 +131,37 @@ def test_posteriors_are_those_of_the_equations(classes):
     ripe = np.mean(known / (known + confusion.UNRIPE))
     tempered = heard ** (ripe / (1 + 3 * model["rho"]))
     np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_people_are_compared_by_what_either_strength_forecasts(classes):
+    k = classes
+    crowd = Crowd(k, [coin(k, a) for a in (0.9, 0.7, 0.5)], 80, 3, seed=1)
+    skills, m, model = crowd.skills, crowd.m, crowd.skills.models[crowd.m]
+    score_at = model["offset"] + k + k * k
+    skills.evidence[score_at] = 0.0
+    model["engine"] = 1
+    s = crowd.seat(0)
+    start = skills.seats[s]["offset"]
+    base = start + 1 + k * k + k + 1
+    n = skills.evidence[base : base + k * k].reshape(k, k)[1].copy()
+    rows = skills.evidence[base + k * k :][:k].copy()
+    hit, total = skills.evidence[base + k * k + k], skills.evidence[start]
+    belief = np.zeros(skill.belief_width(k), np.float32)
+    reported = np.zeros(k, np.float32)
+    task = np.array([crowd.seat(1), s], np.int32), np.array([0, 1], np.int32), np.zeros(2, np.int32)
+    skill.learn(skills, m, *task, 1, 1, -1, belief, reported, 0.0)
+    q = reported.astype(float)
+    skill.learn(skills, m, *task, 2, 1, -1, belief, reported, 0.0)
+
+    def forecast(local, weight):
+        mean = (0.7 * local + hit) / (local + total)
+        r = np.full(k, (1 - mean) / (k - 1))
+        r[1] = mean
+        return (q * (weight * r + n) / (weight + rows)).sum()
+
+    expected = np.log(forecast(20, 40) / forecast(6, 4))
+    assert skills.evidence[score_at] == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_known_truth_makes_rho_fall_when_confidence_is_deserved_and_rise_when_not():
