@@ -137,7 +137,7 @@ def heard(q, labels, n, classes, out):
     for k in range(classes):
         out[k] = 1.0
     if classes > 2:
-        weight = 1.0 - 2.0 * 1.0 / classes
+        weight = 1.0 - 2.0 / classes
         for j in range(n):
             out[labels[j]] += weight
     top = 0.0
