@@ -33,17 +33,21 @@ def test_good_annotators_are_found_and_labels_are_at_least_as_good_as_a_vote(cla
     np.testing.assert_allclose(crowd.reported.sum(1), 1, atol=1e-6)
 
 
+def contained_after(judgments, accuracy, seed):
+    """Whether one annotator among twelve of .85 is contained when it has judged about so much."""
+    confusion = [coin(2, 0.85)] * 12 + [coin(2, accuracy)]
+    crowd = Crowd(2, confusion, tasks=judgments * 13 // 5, overlap=5, seed=seed)
+    usual = skill.typical(crowd.skills, crowd.m)
+    return skill.contained(crowd.skills, crowd.m, crowd.seat(12), crowd.ability(12), usual, 0.45)
+
+
 def test_a_spammer_is_contained_after_thirty_judgments():
-    abilities = []
-    for seed in range(30):
-        confusion = [coin(2, 0.85)] * 12 + [coin(2, 0.5)]
-        crowd = Crowd(2, confusion, tasks=78, overlap=5, seed=seed)
-        judged = crowd.skills.seats[crowd.seat(12)]["judgments"]
-        assert 15 <= judged <= 45
-        abilities.append(crowd.ability(12))
-    newcomer = skill.ability(crowd.skills, crowd.m, np.int64(-1))
-    assert np.median(abilities) < 0.5 * newcomer
-    assert np.mean(np.array(abilities) < newcomer) >= 0.9
+    assert np.mean([contained_after(30, 0.5, seed) for seed in range(60)]) >= 0.9
+
+
+def test_annotators_as_good_as_the_others_are_not_contained():
+    assert np.mean([contained_after(30, 0.85, seed) for seed in range(60)]) <= 0.1
+    assert not any(contained_after(30, accuracy, seed) for accuracy in (0.95, 0.1) for seed in range(10))
 
 
 def test_half_the_annotators_answering_at_random_do_not_spoil_the_labels():
