@@ -71,6 +71,8 @@ FAMILIES = {
     "2 classes, one judgment each": Family(2, people=3000),
     "2 classes, most by few": Family(2, people=200, tail=1.0),
     "2 classes, 60 tasks": Family(2, tasks=60, people=15),
+    "2 classes, 78 and 22 %, 15 people": Family(2, tasks=200, people=15, overlap=9, rare=0.22, accuracy=(0.5, 0.85)),
+    "3 classes, 90 % one": Family(3, rare=0.9),
     "3 classes, 5 % rare": Family(3, rare=0.05),
     "3 classes, biased": Family(3, bias=0.8),
     "5 classes": Family(5),
