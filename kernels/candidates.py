@@ -24,7 +24,7 @@ from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
 from kernels.skill import ability as ability_of
 from kernels.skill import at_least, prepare, quantile
-from kernels.valuation import COVERAGE_WEIGHT, gains, importance, terms
+from kernels.valuation import COVERAGE_WEIGHT, gains, importance, standing_of, terms, trust
 
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
 
@@ -124,12 +124,13 @@ def feasible(pool, t, a, fits, grants, asked):
 
 
 @inner
-def prepare_model(pool, m, free, n_free, theta, ability):
-    """Prepare the free annotators for the tasks of one model."""
+def prepare_model(pool, m, free, n_free, least, theta, ability, standing):
+    """Prepare the free annotators for the tasks of one model; ``least`` see ``kernels.skill.contained``."""
     for j in range(n_free):
         seat = np.int64(pool.skills.seat_of[m, free[j]])
         prepare(pool.skills, m, seat, theta[j])
         ability[j] = ability_of(pool.skills, m, seat)
+        standing[j] = standing_of(pool.skills, m, seat, ability[j], least)
 
 
 @inner
@@ -175,8 +176,8 @@ def same_posterior(pool, t, u):
 
 @entry
 def recall(
-    pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, seed, limit, sample, theta, ability,
-    row_i, row_v, gain, out, weights, indptr, indices, values, dense,
+    pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, least, seed, limit, sample, theta,
+    ability, standing, row_i, row_v, gain, out, weights, indptr, indices, values, dense,
 ):  # fmt: skip
     """Fill the CSR market of ``n`` open tasks (equal models and posteriors together) and ``m`` free annotators.
 
@@ -188,7 +189,9 @@ def recall(
         Scratch, NONE everywhere; restored on return.
     sample : int
         Annotators drawn per task; at least ``m`` means all of them.
-    theta, ability : float64[m, :], float64[m]
+    least : float
+        Share of the typical ability below which an annotator is contained.
+    theta, ability, standing : float64[m, :], float64[m], uint8[m]
         Scratch, wide enough for the largest model.
     row_i, row_v, gain, out : int32[m], float64[m], float64[m, 3], float64[4]
         Scratch; ``gain`` remembers what each annotator would add at the present posterior: most tasks wait
@@ -213,7 +216,7 @@ def recall(
         task = pool.tasks[t]
         if task.model != model:
             model = task.model
-            prepare_model(pool, model, free, m, theta, ability)
+            prepare_model(pool, model, free, m, least, theta, ability, standing)
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
@@ -243,10 +246,13 @@ def recall(
                 a = free[j]
             if not feasible(pool, t, a, fits, grants, asked):
                 continue
+            weight = weights[i] * trust(pool, t, a, standing[j], now)
+            if weight <= 0.0:
+                continue
             if gain[j, 2] != alike:
                 gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
                 gain[j, 2] = alike
-            worth = terms(pool, t, a, weights[i], ability[j], gain[j, 0], gain[j, 1], judgment_cost, out)
+            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], judgment_cost, out)
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -290,8 +296,8 @@ def full_bound(dense, demand, capacity, price, best):
 
 @entry
 def complete(
-    pool, tasks, n, free, m, fits, grants, asked, judgment_cost, theta, ability, out, accept_by, rnd, first,
-    made_t, made_a, made_terms,
+    pool, tasks, n, free, m, fits, grants, asked, judgment_cost, least, theta, ability, standing, out, accept_by,
+    rnd, first, made_t, made_a, made_terms,
 ):  # fmt: skip
     """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
 
@@ -320,9 +326,11 @@ def complete(
                     continue
                 if pool.tasks[t].model != model:
                     model = pool.tasks[t].model
-                    prepare_model(pool, model, free[j : j + 1], ONE, theta, ability)
+                    prepare_model(pool, model, free[j : j + 1], ONE, least, theta, ability, standing)
+                weight = importance(pool, t, now) * trust(pool, t, a, standing[0], now)
+                if weight <= 0.0:
+                    continue
                 information, accuracy = gains(pool, t, theta[0])
-                weight = importance(pool, t, now)
                 worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
                 if worth > best:
                     best = worth
@@ -339,12 +347,13 @@ def complete(
 
 
 @entry
-def explain(pool, tasks, annotators, judgment_cost, theta, ability, out):
+def explain(pool, tasks, annotators, judgment_cost, least, theta, ability, standing, out):
     """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, theta, ability)
-        weight = importance(pool, t, pool.clock[NOW])
+        now = pool.clock[NOW]
+        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, least, theta, ability, standing)
+        weight = importance(pool, t, now) * trust(pool, t, annotators[i], standing[0], now)
         information, accuracy = gains(pool, t, theta[0])
         terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, out[i])
 

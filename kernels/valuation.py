@@ -7,17 +7,26 @@
     coverage      w / (1 + f) * c A    while the task's overlap is not covered; A is the annotator's ability
     cost          - judgment_cost - expected time * hourly cost
 
-with w = task value * project weight * urgency, urgency = 2^priority * (deadline) * (age), and f the judgments
+with w = task value * project weight * urgency * trust, urgency = 2^priority * (deadline) * (age), and f the judgments
 already under way: each of them will bring part of what this one would. I and G are taken at the calibrated
 posterior (``kernels/skill/value.py``), so a question that is settled in all but name is worth little, whoever asks.
+
+trust is 1, and 1/2 for an annotator of whose answers more than three are unchecked (`kernels.skill.unchecked`) on a
+task that nobody has judged yet and others will: there one more answer would wait unchecked, so people are asked first
+where answers meet. A contained annotator (`kernels.skill.contained`) is worth 0, but on one task in 32, by which
+they can return, and in the last hour before a deadline.
 
 A pair of value <= 0 is not offered. Hard requirements are missing edges, never large negative numbers.
 """
 
 import math
 
+import numpy as np
+
+from kernels.hashing import mix
 from kernels.jit import inner
-from kernels.skill import gain_prepared
+from kernels.lifecycle.codes import ONE, ZERO
+from kernels.skill import contained, gain_prepared, typical, unchecked
 
 INFORMATION, ACCURACY, COVERAGE, COST = 0, 1, 2, 3
 TERMS = ("information", "accuracy", "coverage", "cost")
@@ -26,6 +35,36 @@ COVERAGE_WEIGHT = 0.25  # a covering judgment by a perfect annotator is worth a 
 AGE_WEIGHT = 0.1  # an hour of waiting is worth a tenth
 AGE_S = 3600.0
 RUSH_S = 3600.0  # the last hour before a deadline doubles the value
+UNCHECKED = 3.0
+UNCHECKED_TRUST = 0.5
+RETURN = np.uint64(32)
+TRUSTED, UNPROVEN, CONTAINED = ZERO, ONE, ONE + ONE
+
+
+@inner
+def deadline_of(pool, t):
+    """When work on task ``t`` ends, by its own deadline or its project's."""
+    return min(pool.tasks[t].deadline, pool.projects[pool.tasks[t].project].deadline)
+
+
+@inner
+def standing_of(skills, m, s, ability, least):
+    """Standing of seat ``s`` in model ``m``: TRUSTED, UNPROVEN (much of it unchecked) or CONTAINED."""
+    if contained(skills, m, s, ability, typical(skills, m), least):
+        return CONTAINED
+    return UNPROVEN if unchecked(skills, s) > UNCHECKED else TRUSTED
+
+
+@inner
+def trust(pool, t, a, standing, now):
+    """Factor of the value of annotator ``a`` on task ``t``; 0: not to be asked."""
+    task = pool.tasks[t]
+    if standing == CONTAINED:
+        may_return = mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
+        return 1.0 if may_return or deadline_of(pool, t) - now < RUSH_S else 0.0
+    if standing == UNPROVEN and task.counted == 0 and task.max_overlap > 1:
+        return UNCHECKED_TRUST
+    return 1.0
 
 
 @inner
@@ -33,9 +72,9 @@ def importance(pool, t, now):
     """Weight of task ``t``: task value, project weight, priority, deadline and age, shared by work in flight."""
     task = pool.tasks[t]
     w = task.value * pool.projects[task.project].weight * math.ldexp(1.0, task.priority)
-    deadline = min(task.deadline, pool.projects[task.project].deadline)
-    if deadline - now < RUSH_S:
-        w *= 2.0 - max(deadline - now, 0.0) / RUSH_S
+    left = deadline_of(pool, t) - now
+    if left < RUSH_S:
+        w *= 2.0 - max(left, 0.0) / RUSH_S
     w *= 1.0 + AGE_WEIGHT * min(max(now - task.created, 0.0) / AGE_S, 1.0)
     return w / (1.0 + task.offered + task.leased)
 
@@ -56,7 +95,7 @@ def terms(pool, t, a, weight, ability, information, accuracy, judgment_cost, out
     Parameters
     ----------
     weight : float
-        ``importance`` of the task.
+        ``importance`` of the task times ``trust``.
     ability : float
         The annotator's ability in the task's model.
     information, accuracy : float

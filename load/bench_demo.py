@@ -2,8 +2,8 @@
 
 rte with overlap 2 and at most 10 judgments a task, a spammer in every `only`, the worker killed once a
 seed. The bar: mean accuracy over all 800 tasks (ties share credit, unsettled tasks count) with at most
-so many judgments received in every run, the spammer's, late and surplus ones included, and an audit
-without violations.
+so many judgments received in every run, the spammer's, late and surplus ones included, of which the spammer on average
+gave at most so many, and an audit without violations.
 
 The last line of the output is one JSON object with figures, bars and `ok`. Exits 1 below the bar.
 """
@@ -22,6 +22,7 @@ from stream.local import kafka_or_exit
 
 ACCURACY = 0.912
 JUDGMENTS = 3600
+SPAMMER = 50
 TOTAL_S = 75.0
 KILL_AT_S = 15.0
 
@@ -39,6 +40,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     usual_accuracy: list[float]
     usual_judgments: list[int]
     spammer: list[int]
+    spammer_mean_bar: int
     settled: list[int]
     tasks: list[int]
     violations: list[int]
@@ -56,8 +58,13 @@ def judge(runs: list[RunFigures]) -> Verdict:
     bought = [market.ours.judgments for market in markets]
     violations = [run.violations for run in runs]
     took = [run.total_s for run in runs]
+    spam = [market.ours.spammer for market in markets]
     ok = (
-        mean(right) >= ACCURACY and max(bought) <= JUDGMENTS and not any(violations) and max(took) <= TOTAL_S
+        mean(right) >= ACCURACY
+        and max(bought) <= JUDGMENTS
+        and mean(spam) <= SPAMMER
+        and not any(violations)
+        and max(took) <= TOTAL_S
     )
     return Verdict(
         bench="demo",
@@ -69,7 +76,8 @@ def judge(runs: list[RunFigures]) -> Verdict:
         judgments_bar=JUDGMENTS,
         usual_accuracy=[market.usual.accuracy for market in markets],
         usual_judgments=[market.usual.judgments for market in markets],
-        spammer=[market.ours.spammer for market in markets],
+        spammer=spam,
+        spammer_mean_bar=SPAMMER,
         settled=[market.ours.settled for market in markets],
         tasks=[market.ours.tasks for market in markets],
         violations=violations,

@@ -266,7 +266,7 @@ def bars(
     against = [f.ours - f.peer for f in families.values() if f.peer is not None]
     measured = len(against) == len(FAMILIES)
     yield at_least("simulated, worst against Dawid-Skene", min(against) if measured else None, -BELOW_PEER)
-    yield at_most("judgments until a spammer is contained, median", known.spammer, CONTAINED)
+    yield at_most("judgments until a spammer is contained, nine in ten", known.spammer_most, CONTAINED)
     yield at_most("judgments until a newcomer qualifies, nine in ten", known.newcomer_most, QUALIFIES)
     for classes, (us, _) in clock.items():
         yield at_most(f"microseconds per judgment, K = {classes}", us, UPDATE_US[classes])

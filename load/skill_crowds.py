@@ -4,9 +4,8 @@ Families. Each is a kind of crowd that recorded sets are made of: few and many c
 random and contrary annotators, few and many judgments a task. Everything is drawn from a seed.
 
 People. A spammer (random answers among twelve of .85, two classes, five judgments a task, no gold) is contained at
-the judgment from which on one more of its answers is worth less than half of what a newcomer's is (`ability`). A
-newcomer (right in .95, two classes) has arrived at `min_skill` 0.8 when P(accuracy >= 0.8) >= 0.8; its answers are
-to gold.
+the judgment from which on the market no longer asks it (`kernels.skill.contained`). A newcomer (right in .95, two
+classes) has arrived at `min_skill` 0.8 when P(accuracy >= 0.8) >= 0.8; its answers are to gold.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from kernels import skill
 from stream.core import evaluation, practice
 from stream.core.evaluation import Labels
+from stream.settings import Market
 
 LONGEST = 100
 """Judgments after which somebody who is not known yet never will be."""
@@ -71,6 +71,8 @@ FAMILIES = {
     "2 classes, one judgment each": Family(2, people=3000),
     "2 classes, most by few": Family(2, people=200, tail=1.0),
     "2 classes, 60 tasks": Family(2, tasks=60, people=15),
+    "2 classes, 78 and 22 %, 15 people": Family(2, tasks=200, people=15, overlap=9, rare=0.22, accuracy=(0.5, 0.85)),
+    "3 classes, 90 % one": Family(3, rare=0.9),
     "3 classes, 5 % rare": Family(3, rare=0.05),
     "3 classes, biased": Family(3, bias=0.8),
     "5 classes": Family(5),
@@ -166,10 +168,10 @@ def beside(family: Family, seeds: int, peer: Callable[[Labels], float | None]) -
 
 
 def spammer(seed: int, people: int = 13, overlap: int = 5) -> int:
-    """Return the counted judgments of a spammer until it is contained."""
+    """Return the counted judgments of a spammer until it is contained for good."""
     random = np.random.default_rng([seed, 1])
     skills, m = _pool(people)
-    known = skill.ability(skills, m, np.int64(-1))
+    least = Market().least_ability
     given = last = 0
     while given < LONGEST:
         truth = int(random.integers(2))
@@ -179,7 +181,9 @@ def spammer(seed: int, people: int = 13, overlap: int = 5) -> int:
         for n in _count(skills, m, asked, labels, -1):
             if asked[n] == 0:
                 given += 1
-                if skill.ability(skills, m, np.int64(skills.seat_of[m, 0])) >= 0.5 * known:
+                seat = np.int64(skills.seat_of[m, 0])
+                known = skill.ability(skills, m, seat)
+                if not skill.contained(skills, m, seat, known, skill.typical(skills, m), least):
                     last = given
     return last + 1
 

@@ -71,6 +71,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     candidates: Annotated[int, Meta(ge=1, le=1024)] = 64
     gap: Annotated[float, Meta(gt=0, lt=1)] = 1e-3
     judgment_cost: Annotated[float, Meta(ge=0, le=1e6)] = 0.02
+    least_ability: Annotated[float, Meta(ge=0, le=1)] = 0.45
     version: Annotated[int, Meta(ge=0)] = 0
 
 

@@ -36,6 +36,7 @@ from kernels.skill.value import (
     THETA_WIDTH,
     ability,
     at_least,
+    contained,
     gain,
     gain_prepared,
     lesson,
@@ -43,6 +44,8 @@ from kernels.skill.value import (
     prepare,
     quantile,
     sample_size,
+    typical,
+    unchecked,
 )
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "alarms",
     "at_least",
     "belief_width",
+    "contained",
     "correct",
     "drift",
     "empty",
@@ -84,4 +88,6 @@ __all__ = [
     "score",
     "seat",
     "seed",
+    "typical",
+    "unchecked",
 ]

@@ -1,8 +1,10 @@
-"""Which engine to believe, and how sure to be: chosen by what the stream itself shows.
+"""How far to believe each engine, and how sure to be: by what the stream itself shows.
 
 Engines. Before a judgment is counted, every engine forecasts it: p(l) = sum_k q_k theta_kl, with the
-posterior of the earlier judgments (or the truth, where known). The engine with the largest sum of log p(l) is
-used (Dawid's prequential principle, 1984). No gold is needed. All engines forecast with the plain rows of
+posterior of the earlier judgments (or the truth, where known); the sums of log p(l) are their scores (Dawid's
+prequential principle, 1984). What is reported is a mixture with weights exp(score / TEMPERATURE): judgments on one task
+and of one person depend on each other, so that a lead of ten or thirty nats says little about who labels better. The
+best engine is used for what is said of seats. No gold is needed. All engines forecast with the plain rows of
 engine 0, so that it is their posteriors which compete and not how well a row is shrunk: with its own rows
 engine 2 forecasts better even where it labels worse.
 
@@ -39,6 +41,9 @@ from kernels.skill.powers import LOG_2, exp2, log2
 SCALE = 65536.0
 TINY = 1e-300
 UNIT = 1.0 / SCALE
+TEMPERATURE = 60.0
+"""Nats of forecast that count as one of evidence."""
+SHARPNESS = 1.0 / (LOG_2 * TEMPERATURE)
 LEAD = 3.0
 EARLY_LEAD = 3.0
 EARLY = 500
@@ -57,7 +62,7 @@ KEEP_SURPRISE = 1.0 - 1.0 / 2000.0
 
 @inner
 def rounded(q, classes):
-    """Round `q`, whose largest entry is 1, to multiples of 2^-16 with the sum exactly 1."""
+    """Round `q`, of any sum, to multiples of 2^-16 with the sum exactly 1."""
     total = 0.0
     top = 0
     for k in range(classes):
@@ -110,10 +115,10 @@ def forecast(skills, m, s, label, belief, truth):
 
 @kernel
 def choose(skills, m):
-    """Fold the forecasts since the last call (at most 25) into the scores and use the best engine.
+    """Fold the forecasts since the last call (at most 25) into the scores and name the engine seats are known by.
 
-    Engine 2 bends the rows of engine 1 and is considered where the flat prior has won; it must lead by LEAD nats,
-    for where it is wrong, it is far wrong. Engine 0 must lead while the raw frequencies are those of few judgments.
+    Engine 2 must lead by LEAD nats, for where it is wrong, it is far wrong. Engine 0 must lead while the raw
+    frequencies are those of few judgments.
     """
     model = skills.models[m]
     model["score0"] += math.log(model["chance0"])
@@ -126,42 +131,97 @@ def choose(skills, m):
     engine = 1
     if model["score0"] >= model["score1"] + early:
         engine = 0
-    elif model["score2"] > model["score1"] + LEAD:
+    elif model["classes"] > 2 and model["score2"] > model["score1"] + LEAD:
         engine = 2
     model["engine"] = engine
 
 
 @inner
 def heard(q, labels, n, classes, out):
-    """Write q_k (1 + (1 - 2/K) votes for k) to `out`, the largest entry 1."""
+    """Write log2 of q_k (1 + (1 - 2/K) votes for k) to `out`, relative to the largest."""
     for k in range(classes):
         out[k] = 1.0
     if classes > 2:
-        weight = 1.0 - 2.0 / classes
+        each = 1.0 - 2.0 / classes
         for j in range(n):
-            out[labels[j]] += weight
+            out[index(labels[index(j)])] += each
     top = 0.0
     for k in range(classes):
         out[k] *= q[k]
         top = max(top, out[k])
     inverse = 1.0 / top
     for k in range(classes):
-        out[k] = 1.0 if out[k] == top else out[k] * inverse
+        out[k] = 0.0 if out[k] == top else log2(max(out[k] * inverse, TINY))
+
+
+@inner
+def weight(model, engine):
+    """The weight of an engine in the report; engines 1 and 2 differ little with two classes, and share one's."""
+    best = max(model["score0"], model["score1"], model["score2"])
+    if engine == 0:
+        return exp2((model["score0"] - best) * SHARPNESS)
+    score = model["score1"] if engine == 1 else model["score2"]
+    return exp2((score - best) * SHARPNESS) * (0.5 if model["classes"] == 2 else 1.0)
+
+
+@inner
+def blend(skills, m, q, out):
+    """Write the mixture of the engines' posteriors to `out`, of any sum."""
+    model = skills.models[m]
+    classes = model["classes"]
+    for k in range(classes):
+        out[k] = 0.0
+    for engine in range(ENGINES):
+        mine = q[engine * classes : (engine + 1) * classes]
+        total = 0.0
+        for k in range(classes):
+            total += mine[k]
+        share = weight(model, engine) / total
+        for k in range(classes):
+            out[k] += share * mine[k]
+
+
+@inner
+def depths(skills, m, q, labels, n, room, out):
+    """Write what `pool` tempers: with two classes `heard` of each engine, else of their mixture (`room`: K floats)."""
+    classes = skills.models[m]["classes"]
+    if classes == 2:
+        for e in range(0, 2 * ENGINES, 2):
+            heard(q[e : e + 2], labels, n, classes, out[e : e + 2])
+    else:
+        blend(skills, m, q, room)
+        heard(room, labels, n, classes, out)
+
+
+@inner
+def pool(skills, m, deep, power, out):
+    """Write the tempered mixture to `out`, given `deep` (`depths`); of any sum."""
+    model = skills.models[m]
+    classes = model["classes"]
+    for k in range(classes):
+        out[k] = 0.0 if classes == 2 else exp2(power * deep[k])
+    if classes == 2:
+        for engine in range(ENGINES):
+            low, high = deep[index(2 * engine)], deep[index(2 * engine + 1)]
+            x = exp2(power * min(low, high))  # one power, for the other class has 1
+            share = weight(model, engine) / (1.0 + x)
+            out[0] += share * (x if low < high else 1.0)
+            out[1] += share * (x if high < low else 1.0)
 
 
 @kernel
-def sample(skills, m, n, truth, q, ripeness):
-    """Learn rho from `q` (`heard`), what `n` judgments said of a task whose `truth` is known."""
+def sample(skills, m, n, truth, deep, ripeness, pooled):
+    """Learn rho from `deep` (`depths`), what `n` judgments said of a task of known `truth` (`pooled`: scratch)."""
     model = skills.models[m]
     loss = loss_at(skills, m)
     model["gold"] += 1
     for r in range(RHOS):
-        power = ripeness / (1.0 + n * RHO[r])
+        pool(skills, m, deep, ripeness / (1.0 + n * RHO[r]), pooled)
         total = 0.0
         for k in range(model["classes"]):
-            total += exp2(power * log2(max(q[k], TINY)))
+            total += pooled[k]
         skills.evidence[loss + r] *= KEEP
-        skills.evidence[loss + r] += math.log(total) - power * math.log(max(q[truth], TINY))
+        skills.evidence[loss + r] += math.log(total) - math.log(max(pooled[truth], TINY))
     fit(skills, m)
 
 
@@ -189,7 +249,6 @@ def foresee(skills, m, s, labels, n, q, rest, theta):
     heard(q, labels, n - 1, classes, rest)
     for k in range(classes):
         q[k] *= theta[k]
-        rest[k] = log2(max(rest[k], TINY))
     surprise = loss_at(skills, m) + RHOS
     for r in range(RHOS):
         power = 1.0 / (1.0 + (n - 1) * RHO[r])
@@ -232,11 +291,11 @@ def _best(skills, record, pull, start):
 
 
 @inner
-def calibrate(skills, m, n, q, ripeness, report):
-    """Write the calibrated posterior to `report`, given `q` (`heard`); rounded, never 0."""
+def calibrate(skills, m, n, deep, ripeness, report):
+    """Write the calibrated posterior to `report`, given `deep` (`depths`); rounded, never 0."""
     model = skills.models[m]
     classes = model["classes"]
-    power = ripeness / (1.0 + n * model["rho"])
+    pool(skills, m, deep, ripeness / (1.0 + n * model["rho"]), report)
     for k in range(classes):
-        report[k] = max(exp2(power * log2(max(q[k], TINY))), UNIT)
+        report[k] = max(report[k], UNIT)
     rounded(report, classes)

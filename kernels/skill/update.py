@@ -10,7 +10,7 @@ give theta, the probability that w answers l when the truth is k (`confusion`), 
     q_i[k] proportional to pi_k prod theta.
 
 Three engines run side by side; they differ in pi and in what theta is shrunk towards (`layout`), each has its
-own q and statistics, and `calibration` chooses one. pi is the raw frequency of labels (engine 0) or flat.
+own q and statistics, and `calibration` mixes them. pi is the raw frequency of labels (engine 0) or flat.
 Learning pi from the posteriors instead feeds on itself until one class takes all; raw frequencies have no
 such loop.
 
@@ -32,7 +32,7 @@ import numpy as np
 
 from kernels.skill import binary
 from kernels.skill.alike import compare
-from kernels.skill.calibration import calibrate, choose, fit, forecast, foresee, heard, rounded, sample
+from kernels.skill.calibration import calibrate, choose, depths, fit, forecast, foresee, rounded, sample
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     UNRIPE,
@@ -270,8 +270,8 @@ def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported,
     news = truth + 1 != np.int64(belief[ENGINES * classes])
     if truth >= 0:
         if n > 0 and (fresh > 0 or news):
-            heard(q[chosen : chosen + classes], labels, n, classes, under)
-            sample(skills, m, n, truth, under, ripeness)
+            depths(skills, m, q, labels, n, report, under)
+            sample(skills, m, n, truth, under, ripeness, report)
         for k in range(classes):
             report[k] = 1.0 if k == truth else 0.0
             for engine in range(ENGINES):
@@ -280,7 +280,7 @@ def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported,
         if fresh == 1 and n > 2 and skills.models[m]["fresh"] % FORESEE_EVERY == 0:
             mine = q[chosen : chosen + classes]
             foresee(skills, m, seats[n - 1], labels, n, mine, report, under[classes : 2 * classes])
-        heard(q[chosen : chosen + classes], labels, n, classes, under)
+        depths(skills, m, q, labels, n, report, under)
         calibrate(skills, m, n, under, ripeness, report)
         for engine in range(ENGINES):
             rounded(q[engine * classes : (engine + 1) * classes], classes)

@@ -13,16 +13,35 @@ uncertain truths,
 
     var = m (1 - m) / (n + 1) + sum q_cal (1 - q_cal) / n^2 + 0.03^2.
 
+Contained (`contained`) is who is not worth asking while others can be had: ability below a share of the typical one,
+read both from the whole record and from the accuracy alone when it is shrunk towards the accuracy M of all answers of
+the model instead of a newcomer's 0.7,
+
+    m' = m + a (M - mu) / n,      typical ability: somebody right in M whose misses are spread evenly.
+
+The first reading keeps biased and contrary people, who tell much; the second keeps those who were unlucky early.
+
 Quantiles invert the regularised incomplete beta function (continued fraction, Lentz) by bisection.
 """
 
 import math
 
-from kernels.skill.confusion import LOCAL_MEAN, LOCAL_WEIGHT, accuracy, expected, row_weight, weight_of
+from kernels.skill.confusion import (
+    LIFT_WEIGHT,
+    LOCAL_MEAN,
+    LOCAL_WEIGHT,
+    accuracy,
+    expected,
+    row_weight,
+    shared_at,
+    weight_of,
+)
 from kernels.skill.jit import kernel
 from kernels.skill.layout import ENGINES, MAX_CLASSES, engine_width
 
 FLOOR_SD = 0.03
+UNTRIED = 4
+"""Judgments before which nobody is contained."""
 THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
 """Floats `prepare` may write: theta[K, K] and the K row entropies."""
 
@@ -244,3 +263,63 @@ def ability(skills, m, s):
     for k in range(classes):
         information -= theta[classes * classes + k] / classes
     return max(information, 0.0) / math.log(classes)
+
+
+@kernel
+def informed(share, classes):
+    """Ability of somebody who is right in `share` of all answers and spreads the others evenly; 0 up to chance."""
+    if share * classes <= 1.0:
+        return 0.0
+    told = math.log(classes)
+    if share < 1.0:
+        told += share * math.log(share) + (1.0 - share) * math.log((1.0 - share) / (classes - 1.0))
+    return told / math.log(classes)
+
+
+@kernel
+def typical(skills, m):
+    """Accuracy M of all answers of model `m`, from what all its annotators did."""
+    classes = skills.models[m]["classes"]
+    p = shared_at(skills, m)
+    right = LIFT_WEIGHT * LOCAL_MEAN
+    total = LIFT_WEIGHT
+    for k in range(classes):
+        right += skills.evidence[p + k * classes + k]
+        for label in range(classes):
+            total += skills.evidence[p + label * classes + k]
+    return right / total
+
+
+@kernel
+def contained(skills, m, s, known, usual, least):
+    """Is seat `s` (-1: a newcomer, never) contained?
+
+    Parameters
+    ----------
+    known : float
+        Its `ability`.
+    usual : float
+        The accuracy of all answers, `typical`.
+    least : float
+        Share of the typical ability that somebody must have; 0 contains nobody.
+    """
+    classes = skills.models[m]["classes"]
+    if s < 0 or classes < 2 or skills.seats[s]["judgments"] < UNTRIED:
+        return False
+    bar = least * informed(usual, classes)
+    if known >= bar:
+        return False
+    lifted = LOCAL_WEIGHT * (usual - LOCAL_MEAN) / sample_size(skills, m, s)
+    return informed(min(mean(skills, m, s) + lifted, 1.0), classes) < bar
+
+
+@kernel
+def unchecked(skills, s):
+    """How many answers of seat `s` (-1: a newcomer) nobody else has yet confirmed or denied: sum of 4 q (1 - q).
+
+    q is the calibrated probability of what it answered, so a settled answer counts little and a lone one whole.
+    """
+    if s < 0:
+        return 0.0
+    record = skills.seats[s]
+    return 4.0 * record["doubt"] / weight_of(record["epoch"] - record["base"])

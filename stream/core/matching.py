@@ -56,6 +56,7 @@ class Scratch:
         self.place = np.zeros(0, np.int32)
         self.theta = np.zeros((0, THETA_WIDTH))
         self.ability = np.zeros(0)
+        self.standing = np.zeros(0, np.uint8)
         self.row_i = np.zeros(0, np.int32)
         self.row_v = np.zeros(0)
         self.gain = np.zeros((0, 3))
@@ -77,6 +78,7 @@ class Scratch:
             m = max(2 * m, len(self.ability))
             self.theta = np.zeros((m, width))
             self.ability = np.zeros(m)
+            self.standing = np.zeros(m, np.uint8)
             self.row_i = np.zeros(m, np.int32)
             self.row_v = np.zeros(m)
             self.gain = np.zeros((m, 3))
@@ -123,7 +125,7 @@ def _work(
         tasks = _coarse(pool, tasks, free, capacity)
         n = len(tasks)
     asked = restricted(pool)
-    cost = float(market.judgment_cost)
+    cost, least = float(market.judgment_cost), float(market.least_ability)
     limit = min(market.candidates, m)
     dense = np.zeros((n, m) if full else (0, 0))
     indptr = np.zeros(n + 1, np.int64)
@@ -131,9 +133,9 @@ def _work(
     values = np.empty(n * limit)
     weights = np.empty(n)
     arcs = candidates.recall(
-        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, cost, seed, limit,
-        m if full else SAMPLE, scratch.theta, scratch.ability, scratch.row_i, scratch.row_v, scratch.gain,
-        scratch.out, weights, indptr, indices, values, dense,
+        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, cost, least, seed,
+        limit, m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
+        scratch.gain, scratch.out, weights, indptr, indices, values, dense,
     )  # fmt: skip
     demand = _demand(pool, tasks, weights)
     indices, values = indices[:arcs], values[:arcs]
@@ -161,7 +163,9 @@ def _work(
     columns_held = indices[held]
     matched_t, matched_a = tasks[rows], free[columns_held]
     terms = np.empty((len(held), 4))
-    candidates.explain(columns, matched_t, matched_a, cost, scratch.theta, scratch.ability, terms)
+    candidates.explain(
+        columns, matched_t, matched_a, cost, least, scratch.theta, scratch.ability, scratch.standing, terms
+    )  # fmt: skip
     runner = np.empty(len(held), np.int32)
     runner_value = np.empty(len(held))
     candidates.runners_up(
@@ -177,8 +181,8 @@ def _work(
     late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
     late_terms = np.empty((rest, 4))
     late = candidates.complete(
-        columns, every, opened, free, m, pool.fits, pool.grants, asked, cost, scratch.theta, scratch.ability,
-        scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
+        columns, every, opened, free, m, pool.fits, pool.grants, asked, cost, least, scratch.theta,
+        scratch.ability, scratch.standing, scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
     )  # fmt: skip
     keep = offered.astype(bool)
     all_t = np.concatenate([matched_t[keep], late_t[:late]])

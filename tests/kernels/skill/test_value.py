@@ -6,6 +6,7 @@ from scipy import special, stats
 
 from kernels import skill
 from kernels.skill import confusion, layout, value
+from kernels.skill.calibration import TEMPERATURE
 from tests.kernels.skill.crowd import Crowd, coin
 
 
@@ -125,12 +126,47 @@ def test_posteriors_are_those_of_the_equations(classes, alike):
             q = q * (weight * scale * r + n) / (weight * scale + rows)
         q /= q.sum()
         np.testing.assert_allclose(belief[engine * k : (engine + 1) * k], q, atol=k / 65536)
-    chosen = belief[model["engine"] * k :][:k].astype(float)
-    heard = chosen * (1 + (1 - 2 / k) * np.bincount(labels, minlength=k))
     known = np.array([stats_before[skills.seats[s]["offset"]] for s in seats])
     ripe = np.mean(known / (known + confusion.UNRIPE))
-    tempered = heard ** (ripe / (1 + 3 * model["rho"]))
-    np.testing.assert_allclose(reported, tempered / tempered.sum(), atol=0.01)
+    power = ripe / (1 + 3 * model["rho"])
+    learned = belief[:-1].reshape(3, k).astype(np.float64)
+    np.testing.assert_allclose(reported, mixture(model, learned, labels, power), atol=0.01)
+
+
+def mixture(model, learned, labels, power):
+    """What the engines' posteriors `learned` [engine, class] are reported as."""
+    k = learned.shape[1]
+    scores = np.array([model[f"score{e}"] for e in range(3)])
+    weights = np.exp((scores - scores.max()) / TEMPERATURE)
+    if k == 2:
+        weights[1:] /= 2
+        tempered = learned**power
+        mixed = weights @ (tempered / tempered.sum(axis=1, keepdims=True))
+    else:
+        mixed = (weights @ learned * (1 + (1 - 2 / k) * np.bincount(labels, minlength=k))) ** power
+    return mixed / mixed.sum()
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_report_is_a_mixture_of_all_engines(classes):
+    """Even the engine that forecasts best doesn't decide alone: a lead of 60 nats counts as one."""
+    crowd = Crowd(classes, [coin(classes, a) for a in (0.9, 0.7, 0.6)], 60, 3, seed=4)
+    skills, m = crowd.skills, crowd.m
+    seats = np.array([crowd.seat(w) for w in range(3)], np.int32)
+    labels = np.array([0, 1, 1], np.int32)
+    reports = []
+    for lead in (0.0, 60.0, 6000.0):
+        model = skills.models[m]
+        model["score0"] = max(model["score1"], model["score2"]) + lead
+        belief, reported = np.zeros(skill.belief_width(classes), np.float32), np.zeros(classes, np.float32)
+        known = np.array([skills.evidence[skills.seats[s]["offset"]] for s in seats])
+        power = np.mean(known / (known + confusion.UNRIPE)) / (1 + 3 * model["rho"])
+        stamps = np.zeros(3, np.int32)
+        skill.learn(skills, m, seats, labels, stamps, 3, 3, -1, belief, reported, 0.0)
+        learned = belief[:-1].reshape(3, classes).astype(np.float64)
+        np.testing.assert_allclose(reported, mixture(model, learned, labels, power), atol=0.01)
+        reports.append(reported)
+    assert len({r.tobytes() for r in reports}) == 3
 
 
 @pytest.mark.parametrize("classes", [2, 5])
