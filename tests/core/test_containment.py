@@ -40,7 +40,7 @@ def offered_to_x(course: Course, **fields: Any) -> int:
 
 
 def test_who_has_guessed_so_far_is_offered_one_task_in_32() -> None:
-    assert TASKS / 128 < offered_to_x(tried(6, 12)) < TASKS / 12
+    assert TASKS / 128 < offered_to_x(tried(7, 12)) < TASKS / 12
 
 
 def test_whose_guessing_is_certain_is_not_worth_even_that() -> None:
@@ -53,11 +53,11 @@ def test_newcomers_the_able_and_the_contrary_are_offered_all(right: int, of: int
 
 
 def test_nobody_is_contained_where_least_ability_is_zero() -> None:
-    assert offered_to_x(tried(6, 12, least_ability=0.0)) == TASKS
+    assert offered_to_x(tried(7, 12, least_ability=0.0)) == TASKS
 
 
 def test_in_the_last_hour_before_a_deadline_everybody_may_help() -> None:
-    course = tried(6, 12)
+    course = tried(7, 12)
     assert offered_to_x(course, deadline=course.now + 1800.0) == TASKS
 
 
@@ -76,7 +76,7 @@ def test_the_report_says_who_is_contained() -> None:
 
 
 def test_who_does_better_comes_back() -> None:
-    course = tried(6, 12)
+    course = tried(7, 12)
     course.told(*answered("x", range(12, 40), 28))
     assert offered_to_x(course) == TASKS
 
