@@ -73,7 +73,7 @@ def scatter(data, starts, lengths, out, places):
         _copy(data, starts[i], lengths[i], out, places[i])
 
 
-def precompile():
+def precompile() -> None:
     """Compile `scatter` for the one set of types it is called with."""
     one = np.zeros(1, np.int64)
     scatter(np.zeros(1, np.uint8), one, one, np.zeros(1, np.uint8), one)

@@ -13,14 +13,14 @@ See D. P. Bertsekas, Network Optimization (1998), §4.2 and §7.1.
 """
 
 import numpy as np
-from numba import njit
 
 from kernels.auction.validation import check_array, check_market, check_price
+from kernels.jit import allocating
 
 FEASIBLE, ROW_OVER, COLUMN_OVER, WORTHLESS = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def row_bound(indptr, indices, values, i, d, capacity, price, largest):
     """Sum of the `d` largest positive surpluses of row `i`; `largest` is scratch of at least `d` elements."""
     found = 0
@@ -44,7 +44,7 @@ def row_bound(indptr, indices, values, i, d, capacity, price, largest):
     return total
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def certify(indptr, indices, values, demand, capacity, held, price):
     """Value and bound, and what is wrong with the assignment: kind and row or column (or −1)."""
     widest = 1
@@ -82,7 +82,10 @@ def certify(indptr, indices, values, demand, capacity, held, price):
     return value, bound, fault, where
 
 
-def certificate(indptr, indices, values, demand, capacity, held, price, *, check=True):
+def certificate(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+    held: np.ndarray, price: np.ndarray, *, check: bool = True,
+) -> tuple[float, float, float]:  # fmt: skip
     """Value of an assignment, the bound that the prices prove, and the relative gap between them.
 
     Parameters
@@ -111,7 +114,7 @@ def certificate(indptr, indices, values, demand, capacity, held, price, *, check
     --------
     >>> import numpy as np
     >>> market = (np.array([0, 2]), np.array([0, 1], np.int32), np.array([3.0, 4.0]), np.array([1]),
-    np.array([1, 1]))
+    ...           np.array([1, 1]))
     >>> certificate(*market, np.array([1, 0], np.uint8), np.zeros(2))
     (3.0, 4.0, 0.25)
     """

@@ -49,15 +49,18 @@ class Search(NamedTuple):
     node: np.ndarray  # int32[h]
 
 
-@inlined
 def heap_room(m, surpluses):
     """Room of the heap for `m` tasks: where a plateau fills it, a search is broken off."""
     return 2 * surpluses + m + 1024
 
 
+heap_room_here = inlined(heap_room)
+"""For kernels."""
+
+
 def room_to_search(m, n, surpluses):
     """A `Search` for `m` tasks and `n` annotators whose buffer of surpluses has that size."""
-    heap = heap_room.py_func(m, surpluses)
+    heap = heap_room(m, surpluses)
     return Search(
         task=np.full(m, np.inf),
         annotator=np.full(n, np.inf),

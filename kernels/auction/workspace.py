@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.auction.jit import entry, inner
 from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
-from kernels.auction.paths import Search, heap_room, room_to_search
+from kernels.auction.paths import Search, heap_room_here, room_to_search
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -105,7 +105,7 @@ def carve(buffers, m, n, sizes):
         buffers.counters, buffers.shortlist, buffers.listed[:n],
     )  # fmt: skip
     search = buffers.search
-    heap = heap_room(m, longest + widest + 1)
+    heap = heap_room_here(m, longest + widest + 1)
     search = Search(
         search.task[:m], search.annotator[:n], search.task_arc[:m], search.annotator_arc[:n], search.annotator_row[:n],
         search.key[:heap], search.node[:heap],

@@ -19,7 +19,7 @@ from kernels.skill.value import (
 )
 
 
-def precompile():
+def precompile() -> None:
     """Run each kernel once on a tiny pool of its own; the results land in numba's cache."""
     classes = 2
     room = model_width(classes) + 2 * evidence_width(classes)
