@@ -9,7 +9,7 @@ import click
 
 COMMANDS = {
     "worker": ("stream.shell.worker:worker", "Run a worker until SIGTERM."),
-    "demo": ("load.demo:demo", "Replay a real labelling project through Kafka and report."),
+    "demo": ("load.replay.demo:demo", "Replay a real labelling project through Kafka and report."),
     "kafka": ("stream.shell.admin:kafka", "Start or stop a local development broker."),
     "topics": ("stream.shell.admin:topics", "Create the topics, or check them."),
     "doctor": ("stream.shell.admin:doctor", "Say what is wrong with broker, topics and settings."),

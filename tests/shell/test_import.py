@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from load.worker import Worker, allocator
+from load.system.worker_process import Worker, allocator
 from stream.events import JudgmentSettled, TaskSettled, decode_result
 from stream.local import LocalKafka
 from stream.local.broker import free_port
