@@ -28,11 +28,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import skill
-from kernels.skill.replay import replay
+from kernels.study.recorded import replay
 from load.bench.skill_crowds import FAMILIES, Beside, beside, newcomer, spammer
 from load.world.crowd import DATA, Crowd, read
-from stream.core import evaluation, practice
-from stream.core.evaluation import Labels
+from stream.study import evaluation, practice
+from stream.study.evaluation import Labels
 
 SHIPPED = ("rte", "bluebird", "SP_amt", "CF_amt", "web")
 EXTRA = "med_treat"

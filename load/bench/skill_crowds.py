@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import skill
-from stream.core import evaluation, practice
-from stream.core.evaluation import Labels
 from stream.settings import Market
+from stream.study import evaluation, practice
+from stream.study.evaluation import Labels
 
 LONGEST = 100
 """Judgments after which somebody who is not known yet never will be."""

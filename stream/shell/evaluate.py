@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from stream.core.comparison import Allocation, Report, compare, runs
 from stream.shell.labels import LabelFileError, Recording, read
+from stream.study.comparison import Allocation, Report, compare, runs
 
 PEOPLE = 20
 

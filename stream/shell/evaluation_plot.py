@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from stream.core.comparison import Report
+from stream.study.comparison import Report
 
 
 def plot(report: Report, path: Path) -> None:

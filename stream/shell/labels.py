@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream.core.evaluation import Labels
+from stream.study.evaluation import Labels
 
 WORKER = ("worker", "annotator")
 MOST_CLASSES = 1_000

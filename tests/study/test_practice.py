@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.core import practice
+from stream.study import practice
 
 
 def plain(task, label, truth, classes, order, rule):

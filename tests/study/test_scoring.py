@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.core import scoring
+from stream.study import scoring
 
 
 def forecaster(tasks, claim):

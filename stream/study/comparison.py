@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from stream.core import evaluation, practice, scoring
-from stream.core.evaluation import Curve, Labels, Quality
-from stream.core.scoring import Bin
+from stream.study import evaluation, practice, scoring
+from stream.study.evaluation import Curve, Labels, Quality
+from stream.study.scoring import Bin
 
 OVERLAPS = (3, 5)
 POINTS = 100

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.practice import Floats, Ints, credit
+from stream.study.practice import Floats, Ints, credit
 
 BINS = 15
 FLOOR = 1e-12

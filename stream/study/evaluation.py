@@ -3,7 +3,7 @@
 One run draws an order and the gold tasks from a seed, sends every judgment once through `kernels.skill`, and
 scores the tasks whose truth is known and that were not gold. With `allocated` the recording is replayed as a
 market: annotators arrive one by one, each may be asked for one of its own recorded judgments, and the model
-decides which (`kernels.skill.replay`).
+decides which (`kernels.study.recorded`).
 
 Arrays in, structs out. Reading files and drawing pictures is the shell's.
 """
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import skill
-from kernels.skill.replay import allocate, replay
-from stream.core import practice, scoring
-from stream.core.practice import Floats, Ints
+from kernels.study.recorded import allocate, replay
+from stream.study import practice, scoring
+from stream.study.practice import Floats, Ints
 
 REVISITS = 4
 ENOUGH = 20

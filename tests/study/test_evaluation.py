@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stream.core import evaluation
-from stream.core.comparison import compare
-from stream.core.evaluation import Labels
+from stream.study import evaluation
+from stream.study.comparison import compare
+from stream.study.evaluation import Labels
 
 ACCURACY = (0.95, 0.9, 0.85, 0.8, 0.6, 0.55, 0.5)
 
