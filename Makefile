@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
+KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/worker/rehearsal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
@@ -28,7 +28,7 @@ $(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
 	@touch $@
 
 $(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
-	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.rehearsal && wait $$kernels
+	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.worker.rehearsal && wait $$kernels
 	@touch $@
 
 # replay a labelling project through a real Kafka, kill a worker on the way, print the report

@@ -169,7 +169,7 @@ def percentile(values: list[float], p: float) -> float:
 def main(count: int) -> None:
     """Measure, print one JSON object, exit 1 below a bar. Example: python -m load.bench.bench_fairness --probes 100"""
     alone(20)  # compiled kernels are loaded
-    # as a worker does when its kernels are loaded (stream/shell/worker.py): collections would be a part of rounds here
+    # as a worker does when its kernels are loaded (`stream.shell.worker`): collections would be a part of rounds here
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)

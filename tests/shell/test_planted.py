@@ -13,9 +13,9 @@ from stream.core.rows import VERSION, NewerRow
 from stream.core.shard import RoundResult, Shard
 from stream.events import AssignmentOffered, decode_result
 from stream.settings import Market
-from stream.shell import snapshot, snapshots
 from stream.shell.faults import Faults
 from stream.shell.planted import plant
+from stream.shell.snapshots import snapshot, snapshots
 from stream.topics import ASSIGNMENTS, INPUTS, TABLES
 
 NOW = 1e9
