@@ -13,8 +13,8 @@ from types import FrameType
 import click
 import msgspec
 
+from load.chaos.catalogue import FAULTS
 from load.chaos.crashes import pause_unfenced
-from load.chaos.faults import FAULTS
 from load.chaos.run import PLANTED, Outcome, Plan, Run
 from load.chaos.schedule import schedule
 from load.chaos.trials import TRIALS, Trial, attempt

@@ -26,7 +26,7 @@ class Audited(NamedTuple):
 
 
 def without_faults(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a deployment for those of its commands that suffer no faults."""
+    """Return the variables of a deployment for its commands, which know of no faults."""
     return {name: value for name, value in environment.items() if not name.startswith("ALLOCATOR_FAULT_")}
 
 

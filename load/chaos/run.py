@@ -17,7 +17,7 @@ from random import Random
 import msgspec
 
 from load.chaos import ledger as books
-from load.chaos.faults import FAULTS
+from load.chaos.catalogue import FAULTS
 from load.chaos.fleet import Fleet
 from load.chaos.judges import audit, check, ends, without_faults
 from load.chaos.ledger import Ledger
@@ -55,7 +55,7 @@ PLANTED = {"ALLOCATOR_FAULT_EVENT": PLANTED_EVENT, "ALLOCATOR_FAULT_SOLVE": PLAN
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is made of; `faults` are names of `load.chaos.faults`, in order."""
+    """What a run is made of; `faults` are names of `load.chaos.catalogue`, in order."""
 
     seed: int
     partitions: int
@@ -171,7 +171,7 @@ class Run:
     say : callable
         Told what happens, a line each.
     faults : dict, optional
-        More faults than those of `load.chaos.faults`.
+        More faults than those of `load.chaos.catalogue`.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from load.chaos.faults import FAULTS
+from load.chaos.catalogue import FAULTS
 from load.chaos.run import Outcome
 
 EVENTS_BAR, FAULTS_BAR, MINUTES_BAR = 1_000_000, 60, 30.0

@@ -34,7 +34,6 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from stream.security import client_arguments
 from stream.settings import Settings
-from stream.shell import faults
 from stream.shell.kafka import fetched, header_names
 from stream.topics import OVERHEAD_BYTES
 
@@ -248,12 +247,17 @@ def admin(settings: Settings) -> dict[str, Any]:
     return {**_common(settings, "admin"), "bootstrap_timeout_ms": int(KNOCK_LIMIT_S * 1000)}
 
 
+def transactional_id(settings: Settings, partition: int) -> str:
+    """The name under which every writer of a partition fences the one before."""
+    return f"{settings.app_id}-{partition}"
+
+
 def transactional_producer(settings: Settings, partition: int) -> Producer:
     """The only writer of a partition; starting it fences whoever was the writer before."""
     aiokafka.producer.sender.BACKOFF_OVERRIDE = MARKER_BACKOFF_S
     return AIOKafkaProducer(
         **_common(settings, f"partition-{partition}"),
-        transactional_id=faults.transactional_id(f"{settings.app_id}-{partition}"),
+        transactional_id=transactional_id(settings, partition),
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         acks="all",
         max_batch_size=settings.input_bytes,

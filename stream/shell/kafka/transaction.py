@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from stream.core.rows import Row
 from stream.core.shard import RoundResult
 from stream.settings import Settings
-from stream.shell import faults
 from stream.shell.kafka import clients
+from stream.shell.process import steps
 from stream.topics import OVERHEAD_BYTES, TABLES, changelog
 
 Records = Iterable[tuple[bytes | None, bytes | None]]
@@ -137,14 +137,14 @@ class Producer:
         assert producer is not None
         async with asyncio.timeout(self._settings.commit_deadline_s):
             await producer.begin_transaction()
-            faults.reach("begin.after")
+            steps.reach("begin.after")
             sent = []
             for topic, batch in encoded.batches:
                 batch.close()
                 sent.append(await producer.send_batch(batch, topic, partition=self._partition))
-                faults.reach("produce.during")
-            faults.reach("produce.after")
-            faults.reach("commit.during")
+                steps.reach("produce.during")
+            steps.reach("produce.after")
+            steps.reach("commit.during")
             await producer.commit_transaction()
             for delivery, (topic, batch) in zip(sent, encoded.batches, strict=True):
                 written = await delivery

@@ -26,7 +26,6 @@ from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from stream.shell import faults
 from stream.shell.kafka import clients
 from stream.shell.process.exits import leave_for
 from stream.shell.process.log import Log
@@ -90,7 +89,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 state = assignment.state_value(TP(topic, partition))
                 if state is None or not state.timestamp or state.timestamp <= int(sent * 1000):
                     continue  # an error, or an answer to a position that is no longer ours
-                self.app.partitions.answered(topic, partition, sent + faults.clock_offset_s(), state.highwater)
+                self.app.partitions.answered(topic, partition, sent, state.highwater)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Never fetch the changelogs, which Faust has subscribed to for the assignment's sake.

@@ -23,9 +23,8 @@ from stream.core.isolation import isolate
 from stream.core.shard import InputHole, RoundResult, Shard
 from stream.core.stalls import described
 from stream.settings import Settings
-from stream.shell import faults
 from stream.shell.kafka.transaction import Encoded, Producer
-from stream.shell.process import clock
+from stream.shell.process import clock, steps
 from stream.shell.process.exits import leave_for
 from stream.shell.process.log import Log
 from stream.shell.process.metrics import Metrics
@@ -219,7 +218,7 @@ class Partition:
         started = time.monotonic()
         ranges = self._take()
         self._release()
-        faults.reach("round.taken")
+        steps.reach("round.taken")
         positions = {topic: inbox.position for topic, inbox in self.inboxes.items()}
         caught_up = not any(self.inboxes.values()) and all(
             self.horizons[topic].reached(position) for topic, position in positions.items()
@@ -243,12 +242,12 @@ class Partition:
             self._put_back(ranges, result)
         await self._pace(0.0)
         begun = time.monotonic()
-        faults.reach("begin.before")
+        steps.reach("begin.before")
         await self.producer.commit(encoded)
-        faults.reach("commit.after")
+        steps.reach("commit.after")
         self._committed_at = time.monotonic()
         self._account(ranges, result, encoded, started, begun)
-        faults.reach("acknowledge.after")
+        steps.reach("acknowledge.after")
 
     def _solve(
         self, ranges: dict[str, Range | None], now: float, until: float, caught_up: bool

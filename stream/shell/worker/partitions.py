@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from faust.types import TP
 
 from stream.settings import Settings
-from stream.shell import faults
 from stream.shell.kafka.transport import Batch, Consumer
+from stream.shell.process import steps
 from stream.shell.process.exits import leave_for
 from stream.shell.process.log import Log
 from stream.shell.process.metrics import Metrics
@@ -63,14 +63,14 @@ class Partitions:
         self._is_assigned = False
         self.unready_since = time.monotonic()
         await asyncio.gather(*(partition.stop() for partition in self._running.values()))
-        faults.reach("rebalance.revoked")
+        steps.reach("rebalance.revoked")
         self._show()
 
     async def assign(self, owned: set[int]) -> None:
         """Own exactly the partitions `owned`: returns when all of them are recovered."""
         self.unready_since = time.monotonic()
         self._assigned = frozenset(owned)
-        faults.reach("rebalance.assigned")
+        steps.reach("rebalance.assigned")
         lost = [self._running.pop(number) for number in list(self._running) if number not in owned]
         await asyncio.gather(*(partition.stop() for partition in lost))
         await asyncio.gather(*(partition.producer.close() for partition in lost))

@@ -20,9 +20,9 @@ from aiokafka import TopicPartition
 from stream.core.rows import RowError
 from stream.core.shard import Shard
 from stream.settings import Settings
-from stream.shell import faults
 from stream.shell.kafka import clients
 from stream.shell.kafka.transaction import Producer
+from stream.shell.process import steps
 from stream.shell.process.exits import OperatorNeeded
 from stream.shell.process.log import Log
 from stream.shell.snapshots.snapshot import Header
@@ -54,8 +54,7 @@ async def take_over(
         producer = Producer(settings, partition)
         # read while fencing; whether it may be used is decided when the changelogs are known to be still
         snapshot, _ = await asyncio.gather(snapshots.load(partition), producer.fence())
-        faults.reach("fence.after")
-        await faults.hang_in_takeover()
+        steps.reach("fence.after")
         reader = clients.reader(settings)
         try:
             await reader.start()
@@ -68,7 +67,7 @@ async def take_over(
                     snapshot = None
             from_snapshot = len(snapshot[1]) if snapshot else 0
             shard, rows = await _recovered(settings, reader, partition, make_shard, executor, snapshot)
-            faults.reach("recovery.after")
+            steps.reach("recovery.after")
             await _check_position(reader, partition, shard, is_new=rows == 0)
         except RowError as error:
             raise OperatorNeeded(f"partition {partition}: {error}") from error
@@ -147,7 +146,7 @@ async def _recover(
         for tp, records in (await reader.getmany(*waiting, timeout_ms=100)).items():
             rows += len(records)
             await loop.run_in_executor(executor, _restore, shard, tables[tp], records)
-            faults.reach("recovery.during")
+            steps.reach("recovery.during")
         waiting = {tp for tp in waiting if await reader.position(tp) < ends[tp]}
     return rows
 

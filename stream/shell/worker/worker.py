@@ -17,14 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import msgspec
 import prometheus_client
 import uvloop
 from aiokafka.errors import KafkaConnectionError
 
 from stream import topics
 from stream.settings import Settings, SettingsError, load
-from stream.shell import faults, planted
 from stream.shell.kafka import clients
 from stream.shell.process.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
 from stream.shell.process.log import Log, configure
@@ -156,16 +154,6 @@ async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     leave(DRAINED, "drained")
 
 
-def _arm() -> None:
-    try:
-        wanted = faults.load()
-    except SettingsError as error:
-        leave_for(OperatorNeeded(str(error)), "cannot_start")
-    if wanted != faults.Faults():
-        log.warning("faults_armed", faults=msgspec.to_builtins(wanted))
-        faults.arm(wanted)
-
-
 def run(
     settings: Settings, shards: ShardFactory = make_shard, prepare: Callable[[Settings], None] = warm_up
 ) -> None:
@@ -180,7 +168,6 @@ def run(
         ``prepare(settings)``: what to do before the group is joined.
     """
     configure(settings.log_format, settings.log_level)
-    _arm()
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     # until there is something to drain
@@ -196,18 +183,22 @@ def run(
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:
         prepare(settings)
-        planted.plant(faults.armed())  # not sooner: the market of the rehearsal makes offers too
         asyncio.run(_run(settings, shards, early))
     except Exception as error:
         leave_for(error, "worker_failed")
 
 
-@click.command(help="Run a worker until SIGTERM. Example: ALLOCATOR_WEB_PORT=6067 allocator worker")
-def worker() -> None:
-    """Run a worker with settings from the environment."""
+def start(prepare: Callable[[Settings], None] = warm_up) -> None:
+    """Run a worker with settings from the environment; `prepare` as in `run`."""
     try:
         settings = load()
     except SettingsError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(OPERATOR) from None
-    run(settings)
+    run(settings, prepare=prepare)
+
+
+@click.command(help="Run a worker until SIGTERM. Example: ALLOCATOR_WEB_PORT=6067 allocator worker")
+def worker() -> None:
+    """Run a worker with settings from the environment."""
+    start()

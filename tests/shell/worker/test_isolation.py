@@ -25,7 +25,7 @@ class Scene:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.worker = Worker(
-            settings, "worker", "tests/shell/allocating.py",
+            settings, "worker", "load/planted/__main__.py",
             ALLOCATOR_FAULT_EVENT="culprit", ALLOCATOR_FAULT_SOLVE="broken",
         )  # fmt: skip
         self.at = 1_700_000_000.0

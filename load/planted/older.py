@@ -1,6 +1,6 @@
 """A worker that reads and writes rows as the version before this one did: what a proof of upgrades puts beside others.
 
-For proofs only (see :mod:`stream.shell.faults`). What goes to the changelogs and into snapshots is rewritten on its
+What goes to the changelogs and into snapshots is rewritten on its
 way out, what is read of a later version is refused in the words of that version.
 """
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import pytest
 
 from load.chaos.traffic import Traffic
+from load.planted.faults import Faults
+from load.planted.in_core import plant
 from stream.core import restore
 from stream.core.batch import Range
 from stream.core.results import Outbox
@@ -13,8 +15,6 @@ from stream.core.rows import VERSION, NewerRow
 from stream.core.shard import RoundResult, Shard
 from stream.events import AssignmentOffered, decode_result
 from stream.settings import Market
-from stream.shell.faults import Faults
-from stream.shell.planted import plant
 from stream.shell.snapshots import snapshot, snapshots
 from stream.topics import ASSIGNMENTS, INPUTS, TABLES
 

@@ -1,16 +1,16 @@
 """Faults planted into the core: an event on which it raises, a solve that fails, an offer made twice.
 
-For proofs only (see :mod:`stream.shell.faults`). Each replaces one function of the core by one that calls it and
+Each replaces one function of the core by one that calls it and
 then does the damage, so that the core itself knows nothing of faults.
 """
 
 import functools
 from typing import Any
 
+from load.planted.faults import Faults
+from load.planted.older import grow_old
 from stream.core import handlers, matching, shard
 from stream.core.results import Outbox
-from stream.shell.faults import Faults
-from stream.shell.older import grow_old
 
 
 class PlantedFault(RuntimeError):
