@@ -12,7 +12,7 @@ from stream.core import restore
 from stream.core.formats import as_of_2, current
 from stream.core.rows import NewerRow, Row
 from stream.core.shard import RoundResult, Shard
-from stream.shell.snapshots import snapshot, snapshots
+from stream.shell.snapshots import snapshot, writing
 
 OLDER = 2
 
@@ -42,7 +42,7 @@ def grow_old() -> None:
     setattr(Shard, compute.__name__, round_of_2)
     setattr(Shard, portions.__name__, portions_of_2)
     setattr(restore, current.__name__, refusing)
-    for module in (snapshot, snapshots):
+    for module in (snapshot, writing):
         vars(module)["VERSION"] = OLDER
 
 

@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from stream.core.rows import VERSION, Row
+from stream.settings import Settings
 
 MAGIC = b"allocator snapshot\n"
 FORMAT = 1
@@ -60,6 +61,16 @@ class Unusable(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where the snapshots of a worker lie."""
+    return Path(settings.state_dir or Path(settings.data_dir) / "state")
+
+
+def path_of(settings: Settings, partition: int) -> Path:
+    """Where the snapshot of a partition lies."""
+    return folder_of(settings) / f"{settings.app_id}-{partition}.snapshot"
 
 
 class Writer:

@@ -24,7 +24,8 @@ from stream.shell.process import steps
 from stream.shell.process.exits import leave_for
 from stream.shell.process.log import Log
 from stream.shell.process.metrics import Metrics
-from stream.shell.snapshots.snapshots import Snapshots
+from stream.shell.snapshots.changelogs import Changelogs
+from stream.shell.snapshots.reading import SnapshotReader
 from stream.shell.worker.partition import Partition
 from stream.shell.worker.takeover import ShardFactory, take_over
 from stream.topics import INPUTS
@@ -49,7 +50,7 @@ class Partitions:
         self._make_shard = make_shard
         self._executor = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="round")
         self._running: dict[int, Partition] = {}
-        self.snapshots = Snapshots(settings, metrics)
+        self.snapshots = SnapshotReader(settings, metrics, Changelogs(settings))
         self._assigned: frozenset[int] = frozenset()
         self._is_assigned = False
         self.consumer: Consumer | None = None

@@ -25,8 +25,8 @@ from stream.shell.kafka.transaction import Producer
 from stream.shell.process import steps
 from stream.shell.process.exits import OperatorNeeded
 from stream.shell.process.log import Log
+from stream.shell.snapshots.reading import SnapshotReader
 from stream.shell.snapshots.snapshot import Header
-from stream.shell.snapshots.snapshots import Snapshots
 from stream.topics import INPUTS, TABLES, changelog
 
 log = Log("allocator.takeover")
@@ -37,7 +37,7 @@ ShardFactory = Callable[[int, Settings], Shard]
 
 
 async def take_over(
-    settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor, snapshots: Snapshots
+    settings: Settings, partition: int, make_shard: ShardFactory, executor: Executor, snapshots: SnapshotReader
 ) -> tuple[Shard, Producer]:
     """Become the owner of `partition`: return its recovered shard and the producer that may write for it.
 

@@ -26,7 +26,8 @@ from stream.settings import Settings, SettingsError, load
 from stream.shell.kafka import clients
 from stream.shell.process.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
 from stream.shell.process.log import Log, configure
-from stream.shell.snapshots.snapshots import Early, read_early
+from stream.shell.snapshots.reading import Early, read_early
+from stream.shell.snapshots.writing import SnapshotWriter
 from stream.shell.worker.app import App, create_app, make_shard
 from stream.shell.worker.takeover import ShardFactory
 from stream.shell.worker.watchdog import Watchdog
@@ -125,17 +126,18 @@ async def _run(settings: Settings, shards: ShardFactory, early: Early) -> None:
     app.finalize()
     log.info("worker_started", app_id=settings.app_id, bootstrap=settings.kafka_bootstrap)
     app.partitions.snapshots.early = early
-    snapshots = asyncio.ensure_future(app.partitions.snapshots.run(app.partitions))
+    writer = SnapshotWriter(settings, app.metrics, app.partitions.snapshots.changelogs)
+    snapshots = asyncio.ensure_future(writer.run(app.partitions.running))
     start = asyncio.ensure_future(app.start())
     await asyncio.wait({start, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await start  # raises what failed
         await stop.wait()
     snapshots.cancel()
-    await _drain(app, settings, watchdog)
+    await _drain(app, settings, watchdog, writer)
 
 
-async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
+async def _drain(app: App, settings: Settings, watchdog: Watchdog, writer: SnapshotWriter) -> None:
     log.info("draining", limit_s=settings.drain_deadline_s)
     until = time.monotonic() + settings.drain_deadline_s
     partitions = app.partitions.running()
@@ -150,7 +152,7 @@ async def _drain(app: App, settings: Settings, watchdog: Watchdog) -> None:
     # nobody waits for these partitions any more: what is left of the time makes the next start quick
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()):
-            await asyncio.to_thread(app.partitions.snapshots.write_all, partitions, until)
+            await asyncio.to_thread(writer.write_all, partitions, until)
     leave(DRAINED, "drained")
 
 

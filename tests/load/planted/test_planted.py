@@ -15,7 +15,7 @@ from stream.core.rows import VERSION, NewerRow
 from stream.core.shard import RoundResult, Shard
 from stream.events import AssignmentOffered, decode_result
 from stream.settings import Market
-from stream.shell.snapshots import snapshot, snapshots
+from stream.shell.snapshots import snapshot, writing
 from stream.topics import ASSIGNMENTS, INPUTS, TABLES
 
 NOW = 1e9
@@ -53,7 +53,7 @@ def test_a_worker_that_is_planted_to_be_older_writes_older_rows_and_refuses_newe
     rows = [row for table in TABLES for row in played()[0].rows(table)]
     for place, name in ((Shard, "round"), (Shard, "portions"), (restore, "current"), (snapshot, "VERSION")):
         monkeypatch.setattr(place, name, getattr(place, name))  # put back what is planted
-    monkeypatch.setattr(snapshots, "VERSION", snapshots.VERSION)
+    monkeypatch.setattr(writing, "VERSION", writing.VERSION)
     plant(Faults(older=1))
     older = played()[0]
     written = [row for portion in older.portions(100) for row in portion]
