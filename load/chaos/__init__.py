@@ -15,7 +15,7 @@ be found guilty: a judge who never convicts proves nothing.
 
     ledger      what was sent, and what must have become of it
     traffic     the events: a market that lives, in volume, and the ways in which input can be bad
-    people      annotators who answer the offers
+    answerers   annotators who answer the offers
     sender      the thread between them and Kafka
     proxy       the network between the workers and the broker
     fleet       worker processes, restarted as an orchestrator would

@@ -9,7 +9,7 @@ from load.planted import in_core, in_shell
 from load.planted.faults import Faults, take
 from stream.settings import Settings, SettingsError
 from stream.shell.process.exits import OPERATOR
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.worker.worker import start, warm_up
 
 log = Log("allocator.planted")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
@@ -146,31 +147,47 @@ def run(
                 course = Course(wire, worker, markets, plan, watch)
                 begun = time.time()
                 replay_s = course.run()
-            end = time.time()
-            code, audit = command(["audit"], environment)
-            figures = RunFigures(
-                seed=setting.seed,
-                markets=[market.figures(end, setting.seed) for market in markets],
-                ready_s=ready_s,
-                replay_s=replay_s,
-                total_s=time.monotonic() - started,
-                killed_at_s=None if course.killed is None else course.killed - begun,
-                outage_s=None if course.outage is None else course.outage[1] - course.outage[0],
-                latency=event_to_assignment(
-                    inputs(bootstrap, PARTITIONS),
-                    course.rounds,
-                    course.offers_seen,
-                    () if course.outage is None else (course.outage,),
-                ),
-                rounds=_rounds(course),
-                violations=_violations(code, audit),
-                audit=audit,
-                why=_why(course, environment),
-            )
+            figures = _figures(setting, course, _Times(started, ready_s, begun, replay_s), bootstrap, environment)
             linger()
             return figures
         finally:
             worker.stop()
+
+
+class _Times(NamedTuple):
+    """Start of the worker (monotonic) and what it took; start of the replay (Unix) and what it took."""
+
+    started: float
+    ready_s: float
+    begun: float
+    replay_s: float
+
+
+def _figures(
+    setting: Setting, course: Course, times: _Times, bootstrap: str, environment: dict[str, str]
+) -> RunFigures:
+    """Measure and audit what has come to its end."""
+    end = time.time()
+    code, audit = command(["audit"], environment)
+    return RunFigures(
+        seed=setting.seed,
+        markets=[market.figures(end, setting.seed) for market in course.markets],
+        ready_s=times.ready_s,
+        replay_s=times.replay_s,
+        total_s=time.monotonic() - times.started,
+        killed_at_s=None if course.killed is None else course.killed - times.begun,
+        outage_s=None if course.outage is None else course.outage[1] - course.outage[0],
+        latency=event_to_assignment(
+            inputs(bootstrap, PARTITIONS),
+            course.rounds,
+            course.offers_seen,
+            () if course.outage is None else (course.outage,),
+        ),
+        rounds=_rounds(course),
+        violations=_violations(code, audit),
+        audit=audit,
+        why=_why(course, environment),
+    )
 
 
 def _rounds(course: Course) -> Rounds:

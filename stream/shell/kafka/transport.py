@@ -28,7 +28,7 @@ from faust.types import TP
 
 from stream.shell.kafka import clients
 from stream.shell.process.exits import leave_for
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.topics import INPUTS
 
 log = Log("allocator.transport")

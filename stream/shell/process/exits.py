@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from aiokafka import errors
 
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 
 DRAINED = 0
 OPERATOR = 2

@@ -6,7 +6,7 @@ import msgspec
 
 from stream.settings import Settings
 from stream.shell.kafka import clients
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.snapshots.snapshot import Identity
 from stream.topics import TABLES, changelog
 

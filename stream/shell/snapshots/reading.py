@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from stream.settings import Settings
 from stream.shell.process import clock
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
 from stream.shell.snapshots.changelogs import Changelogs
 from stream.shell.snapshots.snapshot import Header, Unusable, check, path_of, read

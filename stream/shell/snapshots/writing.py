@@ -22,7 +22,7 @@ from stream.core.shard import Shard
 from stream.settings import Settings
 from stream.shell.kafka.transaction import Producer
 from stream.shell.process import clock
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
 from stream.shell.snapshots.changelogs import Changelogs
 from stream.shell.snapshots.snapshot import FORMAT, Header, Writer, folder_of, path_of

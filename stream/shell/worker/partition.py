@@ -26,7 +26,7 @@ from stream.settings import Settings
 from stream.shell.kafka.transaction import Encoded, Producer
 from stream.shell.process import clock, steps
 from stream.shell.process.exits import leave_for
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
 from stream.shell.worker.budget import Budget
 from stream.shell.worker.horizon import Horizon

@@ -22,7 +22,7 @@ from stream.settings import Settings
 from stream.shell.kafka.transport import Batch, Consumer
 from stream.shell.process import steps
 from stream.shell.process.exits import leave_for
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
 from stream.shell.snapshots.changelogs import Changelogs
 from stream.shell.snapshots.reading import SnapshotReader

@@ -24,7 +24,7 @@ from stream.shell.kafka import clients
 from stream.shell.kafka.transaction import Producer
 from stream.shell.process import steps
 from stream.shell.process.exits import OperatorNeeded
-from stream.shell.process.log import Log
+from stream.shell.process.log_lines import Log
 from stream.shell.snapshots.reading import SnapshotReader
 from stream.shell.snapshots.snapshot import Header
 from stream.topics import INPUTS, TABLES, changelog

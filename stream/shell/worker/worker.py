@@ -25,7 +25,7 @@ from stream import topics
 from stream.settings import Settings, SettingsError, load
 from stream.shell.kafka import clients
 from stream.shell.process.exits import CRASH, DRAINED, OPERATOR, OperatorNeeded, leave, leave_for
-from stream.shell.process.log import Log, configure
+from stream.shell.process.log_lines import Log, configure
 from stream.shell.snapshots.reading import Early, read_early
 from stream.shell.snapshots.writing import SnapshotWriter
 from stream.shell.worker.app import App, create_app, make_shard

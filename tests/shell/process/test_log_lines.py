@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.shell.process.log import REPEAT_S, Log, Repetitions, configure
+from stream.shell.process.log_lines import REPEAT_S, Log, Repetitions, configure
 
 
 @pytest.fixture
