@@ -8,7 +8,9 @@ anything.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
@@ -109,7 +111,7 @@ def _requested(
         pack_event(codes.REQUESTED, 0, NONE, annotator, NONE, event.count, 0, event.at, 0.0, 0.0)
     )
     pool.asked[annotator] = pool.asked.get(annotator, 0) + event.count
-    pool.asked_projects[annotator] = event.projects
+    pool.asked_projects[annotator] = tuple(dict.fromkeys(event.projects))
 
 
 def _scored(
@@ -144,7 +146,7 @@ def _project(
     record = pool.columns.projects[j : j + 1]
     if event.at < record["at"][0]:
         return
-    pool.defaults[j] = event.defaults
+    pool.defaults[j] = _once(event.defaults)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     record["weight"], record["gold_rate"] = event.weight, event.gold_rate
@@ -161,6 +163,13 @@ def _project(
     pool.columns.clock[NOW] = intake.now
     project_changed(pool.columns, j, intake.rules.retention_s)
     intake.collect(pool)
+
+
+def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
+    """The presets as they are stored: a required attribute that is named twice is required once."""
+    if defaults.requires is UNSET:
+        return defaults
+    return msgspec.structs.replace(defaults, requires=tuple(dict.fromkeys(defaults.requires)))
 
 
 def _annotator(

@@ -78,8 +78,7 @@ def created(
     requires = frozenset(pick(event.requires, preset.requires, ()))
     skill_slot = pool.skill(skill_name)
     model = pool.model(skill_slot, classes)
-    only = [pool.annotator(a) for a in event.only]
-    exclude = [pool.annotator(a) for a in event.exclude]
+    only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
     # stored before the task has a slot: an id that is too long leaves nothing half made
     slot = pool.add_task(name)
     if event.purpose != "work" and not pool.is_taught(j):
@@ -108,6 +107,11 @@ def created(
         pool.dirty_waiting.add(name)
         intake.waited[w.topic, w.offset] = w.headers
         intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
+
+
+def _slots(pool: PoolState, names: wire.Ids) -> list[int]:
+    """Slots of the annotators in a list, each once: markets rely on it."""
+    return [pool.annotator(name) for name in dict.fromkeys(names)]
 
 
 def _check_label(event: wire.TaskCreated, classes: int) -> None:
@@ -176,8 +180,8 @@ def updated(
             most = overlap
         else:
             raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
-    only = [pool.annotator(a) for a in event.only] if event.only is not UNSET else None
-    exclude = [pool.annotator(a) for a in event.exclude] if event.exclude is not UNSET else None
+    only = _slots(pool, event.only) if event.only is not UNSET else None
+    exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
     record["updated"] = event.at
     market = intake.market
