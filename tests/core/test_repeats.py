@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from stream.shell.commands.audit_command import limits_of
 
 from stream import events as wire
 from stream import topics
@@ -19,7 +20,6 @@ from stream.core.pools import PoolState
 from stream.core.restore import Restorer
 from stream.core.rows import all_rows
 from stream.core.shard import RoundResult
-from stream.shell.audit import limits_of
 from tests.core.course import POOL, Course, people, project, work
 from tests.core.histories import Record
 

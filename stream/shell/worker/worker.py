@@ -196,7 +196,7 @@ def run(
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread makes a loop of its own
     try:
         prepare(settings)
-        planted.plant(faults.armed())  # not sooner: the market of the rehearsal makes offers too
+        shards = planted.plant(faults.armed(), shards)  # not sooner: the market of the rehearsal makes offers too
         asyncio.run(_run(settings, shards, early))
     except Exception as error:
         leave_for(error, "worker_failed")
