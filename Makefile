@@ -7,7 +7,7 @@ KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/she
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
-        bench-recovery bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
+        bench-recovery bench-auction bench-auction-large bench-skill check-auction check-golden chaos fuzz lock clean
 
 # list the targets
 help:
@@ -90,6 +90,10 @@ bench-skill: $(VENV)/bench.stamp setup
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup
 	@$(BIN)/python -m load.checks.check_auction $(ARGS)
+
+# the core against that of another commit (BASE=…), byte for byte on a thousand random histories
+check-golden: setup
+	@nice -n 10 $(BIN)/python -m tests.golden $(BASE) $(ARGS)
 
 # every fault we can produce against a real Kafka: nothing lost, nothing twice, nobody let in (up to 30 minutes)
 chaos: setup

@@ -1,7 +1,7 @@
 """Faults planted into the core: an event on which it raises, a solve that fails, an offer made twice.
 
-Each replaces one function of the core by one that calls it and
-then does the damage, so that the core itself knows nothing of faults.
+Each puts something around one function of the core that calls it
+and then does the damage, so that the core itself knows nothing of faults.
 """
 
 import functools
@@ -9,8 +9,12 @@ from typing import Any
 
 from load.planted.faults import Faults
 from load.planted.older import grow_old
-from stream.core import handlers, matching, shard
+from stream.core import matching, shard
 from stream.core.results import Outbox
+from stream.core.shard import Shard
+from stream.core.turn import Dispatch, Turn
+from stream.settings import Settings
+from stream.shell.worker.takeover import ShardFactory
 
 
 class PlantedFault(RuntimeError):
@@ -18,9 +22,7 @@ class PlantedFault(RuntimeError):
 
 
 def plant(faults: Faults) -> None:
-    """Plant what is asked for; for the life of the process."""
-    if faults.event is not None:
-        _raise_on_events(faults.event)
+    """Plant what is asked for into the core's functions; for the life of the process."""
     if faults.solve is not None:
         _fail_to_solve(faults.solve)
     if faults.double_offer is not None:
@@ -29,20 +31,29 @@ def plant(faults: Faults) -> None:
         grow_old()
 
 
-def _raise_on_events(prefix: str) -> None:
-    """The handler has done its work when the error comes: what it changed must be undone by somebody."""
+def suffering(faults: Faults, shards: ShardFactory) -> ShardFactory:
+    """The factory of shards that raise on the events asked for.
 
-    def raising(handle: handlers.Handler) -> handlers.Handler:
-        @functools.wraps(handle)
-        def wrapped(intake: Any, pool: Any, run: Any, event: Any, *rest: Any) -> None:
-            handle(intake, pool, run, event, *rest)
+    The handler has done its work when the error comes: what it changed must be undone by somebody.
+    """
+    prefix = faults.event
+    if prefix is None:
+        return shards
+
+    def raising(dispatch: Dispatch) -> Dispatch:
+        def wrapped(turn: Turn, event: Any) -> None:
+            dispatch(turn, event)
             if event.event_id is not None and event.event_id.startswith(prefix):
                 raise PlantedFault(f"planted on event {event.event_id!r}")
 
         return wrapped
 
-    for kind, handle in handlers.HANDLERS.items():
-        handlers.HANDLERS[kind] = raising(handle)
+    def made(partition: int, settings: Settings) -> Shard:
+        shard = shards(partition, settings)
+        shard.dispatch = raising(shard.dispatch)
+        return shard
+
+    return made
 
 
 def _fail_to_solve(prefix: str) -> None:

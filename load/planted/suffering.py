@@ -10,6 +10,7 @@ from load.planted.faults import Faults, take
 from stream.settings import Settings, SettingsError
 from stream.shell.process.exits import OPERATOR
 from stream.shell.process.log_lines import Log
+from stream.shell.worker.app import make_shard
 from stream.shell.worker.worker import start, warm_up
 
 log = Log("allocator.planted")
@@ -40,4 +41,4 @@ def main() -> None:
     except SettingsError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(OPERATOR) from None
-    start(then_plant(warm_up, faults))
+    start(in_core.suffering(faults, make_shard), then_plant(warm_up, faults))

@@ -190,14 +190,14 @@ def run(
         leave_for(error, "worker_failed")
 
 
-def start(prepare: Callable[[Settings], None] = warm_up) -> None:
-    """Run a worker with settings from the environment; `prepare` as in `run`."""
+def start(shards: ShardFactory = make_shard, prepare: Callable[[Settings], None] = warm_up) -> None:
+    """Run a worker with settings from the environment; `shards` and `prepare` as in `run`."""
     try:
         settings = load()
     except SettingsError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(OPERATOR) from None
-    run(settings, prepare=prepare)
+    run(settings, shards, prepare)
 
 
 @click.command(help="Run a worker until SIGTERM. Example: ALLOCATOR_WEB_PORT=6067 allocator worker")
