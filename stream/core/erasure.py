@@ -39,6 +39,7 @@ def handle_erased(
     pool.columns.clock[NOW] = intake.now
     erase(pool.columns, slot, intake.rules.retention_s)
     intake.collect(pool)
+    pool.blank_annotator(slot)
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)
     pool.annotators.disown(slot)

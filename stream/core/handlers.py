@@ -133,7 +133,7 @@ def _seeded(
 ) -> None:
     intake.flush(pool, run)
     annotator = pool.annotator(event.annotator)
-    pool.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+    pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
 
 
 def _project(
@@ -172,7 +172,7 @@ def _annotator(
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
-    record["profile"] = pool.profile(profile)
+    record["profile"] = pool.fits.profile(profile)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
     pool.columns.dirty_annotators[a] = 1
 

@@ -77,7 +77,7 @@ def created(
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
     skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes)
+    model = pool.models.of(skill_slot, classes)
     only = [pool.annotator(a) for a in event.only]
     exclude = [pool.annotator(a) for a in event.exclude]
     # stored before the task has a slot: an id that is too long leaves nothing half made
@@ -92,7 +92,7 @@ def created(
         pack_task(
             OPEN, PURPOSES[event.purpose], 0, 0,
             classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
-            j, skill_slot, model, pool.demand(skill_name, requires),
+            j, skill_slot, model, pool.fits.demand(skill_name, requires),
             overlap, most,
             0, 0, 0,
             NONE, 0,
@@ -193,7 +193,7 @@ def updated(
             record[name] = default if stated is None else stated
     if event.requires is not UNSET:
         skill_name = pool.skills.ids[int(record["skill"][0])] or ""
-        record["demand"] = pool.demand(skill_name, frozenset(event.requires))
+        record["demand"] = pool.fits.demand(skill_name, frozenset(event.requires))
     if only is not None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
