@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from load.worker import WorkerFailed, allocator
+from load.system.worker_process import WorkerFailed, allocator
 from stream.local.broker import free_port
 
 CRASH, KILLED, OPERATOR, DRAINED = 70, -9, 2, 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from load.chaos import ledger as books
-from load.worker import allocator
+from load.system.worker_process import allocator
 from stream.topics import INPUTS
 
 AUDIT_LIMIT_S = 1500.0

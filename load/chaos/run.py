@@ -26,8 +26,7 @@ from load.chaos.sender import Sender
 from load.chaos.stage import Fault, Missed, NotRecovered, Stage
 from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import PLANTED_EVENT, PLANTED_SOLVE, Traffic
-from load.session import command
-from load.worker import WorkerFailed
+from load.system.worker_process import WorkerFailed, command
 from stream.local import LocalKafka
 from stream.local.broker import free_port
 

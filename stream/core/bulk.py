@@ -146,6 +146,21 @@ def _load_tasks(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) 
     c.tasks["only"][slots] = np.where(only > 0, lists_at, 0)
     c.tasks["exclude"][slots] = np.where(exclude > 0, lists_at + only, 0)
     c.tasks["demand"][slots] = _demands(pool, rows, c.tasks["skill"][slots], tail)
+    _drop_repeats(c.tasks, c.lists, slots[only > 1], "only")
+    _drop_repeats(c.tasks, c.lists, slots[exclude > 1], "exclude")
+
+
+def _drop_repeats(tasks: Array, lists: Array, slots: Array, kind: str) -> None:
+    """Nobody is twice in a list: rows written before repeats left the lists on entry may say otherwise."""
+    starts, counts = tasks[kind][slots].astype(np.int64), tasks[f"{kind}_n"][slots].astype(np.int64)
+    places = np.repeat(starts - _before(counts), counts) + np.arange(int(counts.sum()))
+    named = np.sort(np.repeat(np.arange(len(slots)), counts) << 32 | lists[places])
+    if (named[1:] != named[:-1]).all():
+        return
+    for slot, start, count in zip(slots.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        once = list(dict.fromkeys(lists[start : start + count].tolist()))
+        lists[start : start + len(once)] = once
+        tasks[f"{kind}_n"][slot] = len(once)
 
 
 def _demands(pool: PoolState, rows: _Parts, skills: Array, tail: Array) -> Array:

@@ -16,9 +16,9 @@ from stream import events as wire
 from stream import topics
 from stream.core.batch import Applied
 from stream.core.growth import Array
-from stream.core.intake import Intake
 from stream.core.matching import Matched
 from stream.core.pools import PoolState
+from stream.core.turn import Turn
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
@@ -46,8 +46,9 @@ class Outbox:
         self.drifts = 0
 
     # ------------------------------------------------------------------ what events and the clock did
-    def lifecycle(self, pool: PoolState, emissions: Array, intake: Intake) -> list[int]:
-        """Encode a pool's emissions; returns the slots of tasks that leave memory."""
+    def lifecycle(self, turn: Turn, emissions: Array) -> list[int]:
+        """Encode what kernels emitted in a pool's turn; returns the slots of tasks that leave memory."""
+        pool = turn.pool
         partition, rnd, now = self.partition, self.round, self.now
         encode, key, name = wire.encode, pool.key, pool.name
         task_ids: list[Any] = pool.tasks.ids
@@ -61,8 +62,8 @@ class Outbox:
         dropped: list[int] = []
         for code, detail, cause, count, event, t, a, index, made, at in emissions.tolist():
             if code == EMIT_JUDGMENT:
-                source = intake.applied[event]
-                judgment = source.event
+                applied = turn.applied[event]
+                judgment, source = applied.event, applied.source
                 duration_s = getattr(judgment, "duration_s", None)
                 output: Any = wire.JudgmentSettled(
                     pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
@@ -99,7 +100,7 @@ class Outbox:
             elif code == EMIT_DRIFTED:
                 consensus.append((key, encode(self._drifted(pool, t, a, at))))
             else:
-                self._invalid(pool, intake, intake.applied[event], t)
+                self._invalid(turn, turn.applied[event], t)
         self._consensus(pool, settled, changed, owners, consensus)
         return dropped
 
@@ -156,7 +157,8 @@ class Outbox:
         )  # fmt: skip
 
     @staticmethod
-    def _invalid(pool: PoolState, intake: Intake, applied: Applied, t: int) -> None:
+    def _invalid(turn: Turn, applied: Applied, t: int) -> None:
+        pool, source = turn.pool, applied.source
         classes, event = int(pool.columns.tasks[t]["classes"]), applied.event
         if isinstance(event, wire.JudgmentScored):
             wanted = "a judgment of this annotator: score it once it is there"
@@ -167,7 +169,7 @@ class Outbox:
             label = event.label  # type: ignore[attr-defined]
             expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
             message = f"Expected {expected}, got {label} - at `$.label` of task {event.task!r}"  # type: ignore[attr-defined]
-        intake.reject(applied.topic, applied.offset, pool.key, applied.value, "invalid", message)
+        turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
     # ------------------------------------------------------------------ what the market did
     def offers_of(self, pool: PoolState, matched: Matched, accept_by: float, settings: int) -> None:

@@ -12,7 +12,7 @@ from stream.core import restore
 from stream.core.formats import as_of_2, current
 from stream.core.rows import NewerRow, Row
 from stream.core.shard import RoundResult, Shard
-from stream.shell import snapshot, snapshots
+from stream.shell.snapshots import snapshot, snapshots
 
 OLDER = 2
 

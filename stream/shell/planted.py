@@ -1,48 +1,55 @@
 """Faults planted into the core: an event on which it raises, a solve that fails, an offer made twice.
 
-For proofs only (see :mod:`stream.shell.faults`). Each replaces one function of the core by one that calls it and
-then does the damage, so that the core itself knows nothing of faults.
+For proofs only (see :mod:`stream.shell.faults`). Each puts something around one function of the core that calls it
+and then does the damage, so that the core itself knows nothing of faults.
 """
 
 import functools
 from typing import Any
 
-from stream.core import handlers, matching, shard
+from stream.core import matching, shard
 from stream.core.results import Outbox
+from stream.core.shard import Shard
+from stream.core.turn import Dispatch, Turn
+from stream.settings import Settings
 from stream.shell.faults import Faults
 from stream.shell.older import grow_old
+from stream.shell.worker.app import make_shard
+from stream.shell.worker.takeover import ShardFactory
 
 
 class PlantedFault(RuntimeError):
     """Not an error of the program: somebody asked for it."""
 
 
-def plant(faults: Faults) -> None:
-    """Plant what is asked for; for the life of the process."""
-    if faults.event is not None:
-        _raise_on_events(faults.event)
+def plant(faults: Faults, shards: ShardFactory = make_shard) -> ShardFactory:
+    """Plant what is asked for, for the life of the process; returns the factory of shards that suffer."""
     if faults.solve is not None:
         _fail_to_solve(faults.solve)
     if faults.double_offer is not None:
         _offer_twice(faults.double_offer)
     if faults.older:
         grow_old()
+    return shards if faults.event is None else _raise_on_events(faults.event, shards)
 
 
-def _raise_on_events(prefix: str) -> None:
+def _raise_on_events(prefix: str, shards: ShardFactory) -> ShardFactory:
     """The handler has done its work when the error comes: what it changed must be undone by somebody."""
 
-    def raising(handle: handlers.Handler) -> handlers.Handler:
-        @functools.wraps(handle)
-        def wrapped(intake: Any, pool: Any, run: Any, event: Any, *rest: Any) -> None:
-            handle(intake, pool, run, event, *rest)
+    def raising(dispatch: Dispatch) -> Dispatch:
+        def wrapped(turn: Turn, event: Any) -> None:
+            dispatch(turn, event)
             if event.event_id is not None and event.event_id.startswith(prefix):
                 raise PlantedFault(f"planted on event {event.event_id!r}")
 
         return wrapped
 
-    for kind, handle in handlers.HANDLERS.items():
-        handlers.HANDLERS[kind] = raising(handle)
+    def suffering(partition: int, settings: Settings) -> Shard:
+        made = shards(partition, settings)
+        made.dispatch = raising(made.dispatch)
+        return made
+
+    return suffering
 
 
 def _fail_to_solve(prefix: str) -> None:

@@ -3,7 +3,7 @@
     python -m tests.shell.allocating        settings and planted faults from the environment
 """
 
-from stream.shell.cli import main
+from stream.shell.commands.cli import main
 
 if __name__ == "__main__":
     main(["worker"])

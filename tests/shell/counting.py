@@ -149,7 +149,7 @@ def make_shard(partition: int, settings: Settings) -> Any:
 
 def main() -> None:
     """Run a worker with counting shards."""
-    from stream.shell import worker  # noqa: PLC0415  (only the process needs faust)
+    from stream.shell.worker import worker  # noqa: PLC0415  (only the process needs faust)
 
     worker.run(load(), make_shard, prepare=lambda settings: None)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stream.settings import SettingsError
-from stream.shell import clock, faults
+from stream.shell import faults
+from stream.shell.process import clock
 
 
 def test_without_a_variable_nothing_is_armed() -> None:

@@ -11,11 +11,12 @@ from stream.core.batch import Range
 from stream.core.results import Outbox
 from stream.core.rows import VERSION, NewerRow
 from stream.core.shard import RoundResult, Shard
-from stream.events import AssignmentOffered, decode_result
-from stream.settings import Market
-from stream.shell import snapshot, snapshots
+from stream.events import AnnotatorOnline, AssignmentOffered, decode_result, encode
+from stream.settings import Market, Settings
 from stream.shell.faults import Faults
-from stream.shell.planted import plant
+from stream.shell.planted import PlantedFault, plant
+from stream.shell.snapshots import snapshot, snapshots
+from stream.shell.worker.app import make_shard
 from stream.topics import ASSIGNMENTS, INPUTS, TABLES
 
 NOW = 1e9
@@ -73,3 +74,15 @@ def test_a_planted_double_offer_publishes_one_offer_twice(monkeypatch: pytest.Mo
     monkeypatch.setattr(Outbox, "offers_of", Outbox.offers_of)  # put back what is planted
     plant(Faults(double_offer=1))
     assert Counter(offers().values())[2] == 1
+
+
+def test_a_planted_event_makes_the_core_raise_behind_its_work():
+    def suffer(shard: Shard) -> None:
+        event = AnnotatorOnline(pool="p", at=NOW, annotator="a", event_id="bad-1")
+        shard.round(Range(0, 1, [Rec(0, b"p", encode(event))]), None, NOW, NOW, True)
+
+    suffer(make_shard(0, Settings(partitions=1)))
+    shard = plant(Faults(event="bad"))(0, Settings(partitions=1))
+    with pytest.raises(PlantedFault, match="bad-1"):
+        suffer(shard)
+    assert "a" in shard.pools["p"].annotators.slots
