@@ -124,7 +124,7 @@ def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
     pool = turn.pool
     turn.flush()
     annotator = pool.annotator(event.annotator)
-    pool.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+    pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
 
 
 def _project(turn: Turn, event: wire.ProjectSet) -> None:
@@ -165,7 +165,7 @@ def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
-    record["profile"] = pool.profile(profile)
+    record["profile"] = pool.fits.profile(profile)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
     pool.columns.dirty_annotators[a] = 1
 

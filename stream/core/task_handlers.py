@@ -73,7 +73,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
     skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes)
+    model = pool.models.of(skill_slot, classes)
     only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
     # stored before the task has a slot: an id that is too long leaves nothing half made
     slot = pool.add_task(name)
@@ -87,7 +87,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
         pack_task(
             OPEN, PURPOSES[event.purpose], 0, 0,
             classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
-            j, skill_slot, model, pool.demand(skill_name, requires),
+            j, skill_slot, model, pool.fits.demand(skill_name, requires),
             overlap, most,
             0, 0, 0,
             NONE, 0,
@@ -192,7 +192,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
             record[name] = default if stated is None else stated
     if event.requires is not UNSET:
         skill_name = pool.skills.ids[int(record["skill"][0])] or ""
-        record["demand"] = pool.demand(skill_name, frozenset(event.requires))
+        record["demand"] = pool.fits.demand(skill_name, frozenset(event.requires))
     if only is not None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
