@@ -221,7 +221,7 @@ def _link(pool: PoolState, rules: Rules) -> None:
     for marks in (c.dirty_tasks, c.dirty_annotators, c.dirty_projects, c.dirty_seats, c.dirty_models):
         marks[:] = 0
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
-    pool.dirty = False
+    pool.dirty = pool.is_new = False
     pool.dirty_skills.clear()
 
 
