@@ -43,7 +43,7 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.deadlines import expire
-from kernels.lifecycle.judgments import relabel, retract, submit
+from kernels.lifecycle.judgments import fits, relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
@@ -183,6 +183,11 @@ def apply(pool, events, created, now, rules):
     for i in range(events.shape[0]):
         event = events[i]
         kind = event.kind
+        if kind in (SUBMITTED, CORRECTED) and not fits(pool.tasks[event.task], np.int64(event.label)):
+            # not even a sign of life: what is refused changes nothing
+            t, a = np.int64(event.task), np.int64(event.annotator)
+            emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
+            continue
         if kind in (ONLINE, REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED):
             heard(pool, np.int64(event.annotator))
         if kind == SUBMITTED:

@@ -21,7 +21,6 @@ from kernels.lifecycle.codes import (
     COUNTED,
     DEADLINE,
     DUPLICATE,
-    EMIT_INVALID,
     EMIT_JUDGMENT,
     END_SUBMITTED,
     JUDGED,
@@ -89,12 +88,8 @@ def place(pool, t, p, state):
 
 @inner
 def submit(pool, event, retention_s):
-    """Apply a submitted judgment (or a corrected one whose submission is not here)."""
+    """Apply a submitted judgment (or a corrected one whose submission is not here), whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
-    task = pool.tasks[t]
-    if not fits(task, np.int64(event.label)):
-        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
-        return
     p = find(pool, t, a)
     state = ZERO
     if p == NONE:
@@ -120,15 +115,12 @@ def submit(pool, event, retention_s):
 
 @inner
 def relabel(pool, event, retention_s):
-    """Apply a corrected judgment."""
+    """Apply a corrected judgment, whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
     task = pool.tasks[t]
     p = find(pool, t, a)
     if p == NONE or pool.pairs[p].state not in (JUDGED, VOIDED):
         submit(pool, event, retention_s)
-        return
-    if not fits(task, np.int64(event.label)):
-        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
         return
     pair = pool.pairs[p]
     outcome = DUPLICATE if pair.state == VOIDED else REPLACED

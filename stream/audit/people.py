@@ -166,13 +166,13 @@ def judged(
     record: Record,
     event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
 ) -> str | None:
-    """A judgment record, see `judgments`; its label must be one of the task's."""
-    annotator.missed = 0
+    """A judgment record, see `judgments`; its label must be one of the task's, or it is no sign of life either."""
     if not isinstance(event, JudgmentRetracted):
         if (event.label is None) != (task.classes is None):
             return "invalid"
         if event.label is not None and task.classes is not None and event.label >= task.classes:
             return "invalid"
+    annotator.missed = 0
     judge(case, pool, task, annotator, record, event)
     return None
 

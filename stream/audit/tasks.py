@@ -23,9 +23,9 @@ from stream.events import (
 OVERLAP = 3
 
 
-def is_too_long(*names: str) -> bool:
+def is_too_long(*names: str | bytes) -> bool:
     """Whether one of the ids has more bytes than the contract allows."""
-    return any(len(name.encode()) > ID_BYTES for name in names)
+    return any(len(name.encode() if isinstance(name, str) else name) > ID_BYTES for name in names)
 
 
 def stated(value: Any) -> bool:

@@ -79,6 +79,20 @@ class Invalid(ValueError):
     """The event contradicts itself, its project or its task."""
 
 
+def misfit(task: str, label: int | None, classes: int) -> str:
+    """What is said of a label that is none of its task's."""
+    expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
+    return f"Expected {expected}, got {label} - at `$.label` of task {task!r}"
+
+
+def misplaced(task: str, classes: int) -> str:
+    """What is said of a score that there is nothing to give to."""
+    wanted = "a judgment of this annotator: score it once it is there"
+    if classes:
+        wanted = "a task without classes: labels are compared, not scored"
+    return f"Expected {wanted} - at `$.task`, {task!r}"
+
+
 def rules_of(market: Market) -> Rules:
     """The market's rules as the kernels take them."""
     return Rules(

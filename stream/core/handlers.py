@@ -15,7 +15,7 @@ from msgspec import UNSET
 from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
 from stream import events as wire
-from stream.core.batch import Applied, pack_event
+from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.erasure import handle_erased
 from stream.core.fits import Profile
 from stream.core.task_handlers import cancelled, created, truth, updated, wait
@@ -41,6 +41,9 @@ def _judgment(kind: int) -> Handler:
             return
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
+            if kind != codes.RETRACTED:
+                pool.check_annotators((event.annotator,))
+                _check_label(turn, event, task)  # of anybody else the kernel does it
             annotator = pool.annotator(event.annotator)
         applied = turn.applied
         label = event.label if kind != codes.RETRACTED else None
@@ -53,6 +56,14 @@ def _judgment(kind: int) -> Handler:
         turn.judgments += 1
 
     return handle
+
+
+def _check_label(turn: Turn, event: Any, task: int) -> None:
+    classes, label = turn.classes_of(task), event.label
+    if label is None if classes else label is not None:
+        raise Invalid(misfit(event.task, label, classes))
+    if classes and label >= classes:
+        raise Invalid(misfit(event.task, label, classes))
 
 
 def _response(kind: int) -> Handler:
@@ -111,7 +122,10 @@ def _scored(turn: Turn, event: wire.JudgmentScored) -> None:
     if task is None:
         wait(turn, event.task)
         return
-    annotator = pool.annotator(event.annotator)
+    annotator = pool.annotators.slots.get(event.annotator)
+    if annotator is None:
+        pool.check_annotators((event.annotator,))
+        raise Invalid(misplaced(event.task, turn.classes_of(task)))  # nobody has judged nothing
     index = len(turn.applied)
     turn.applied.append(Applied(event, turn.source))
     turn.packed.append(
@@ -123,6 +137,7 @@ def _scored(turn: Turn, event: wire.JudgmentScored) -> None:
 def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
     pool = turn.pool
     turn.flush()
+    pool.check_skill(event.skill)
     annotator = pool.annotator(event.annotator)
     pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
 

@@ -96,6 +96,9 @@ class Intake:
     def _learn_key(self, key: bytes | None) -> tuple[Reason, str] | None:
         if key is None:
             return "wrong_key", "the record has no key: use the pool's id in UTF-8 as key"
+        if len(key) > wire.ID_BYTES:  # no pool's: not worth hashing, which takes time by its length
+            size = f"{len(key)} bytes, an id at most {wire.ID_BYTES}"
+            return "wrong_key", f"the record's key has {size}: use the pool's id in UTF-8 as key"
         home = partition_of(key, self.partitions)
         if home != self.partition:
             return (
@@ -113,10 +116,7 @@ class Intake:
         """The turn of the event's pool, which it may be the first to name."""
         pool = self.pools.get(event.pool)
         if pool is None:
-            pool = PoolState(event.pool)
-            if isinstance(event, wire.NOT_SUPPORTED_YET):
-                return self._turn(pool, True)  # rejected by its handler; nothing of the pool stays
-            self.pools[event.pool] = pool
+            pool = self.pools[event.pool] = PoolState(event.pool)
         turn = self.turns[event.pool] = self._turn(pool, True)
         return turn
 

@@ -3,6 +3,7 @@
 Who may do what is in ``stream/core/fits.py``.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kernels.lifecycle import ANNOTATOR, Pool, blank
@@ -37,13 +38,18 @@ class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
 
 
+def check_id(name: str, what: str) -> None:
+    """Raise `IdRefused` when an id is too long; ``what`` is the field that states it."""
+    if len(name.encode()) > ID_BYTES:
+        raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
+
+
 class PoolState:
     """One pool of one partition."""
 
     def __init__(self, name: str) -> None:
+        check_id(name, "pool")
         encoded = name.encode()
-        if len(encoded) > ID_BYTES:
-            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
         if b"\0" in encoded:
             raise IdRefused("Expected an id without NUL - at `$.pool`")
         self.name = name
@@ -71,6 +77,7 @@ class PoolState:
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
         self.dirty = True
+        self.is_new = True  # no row speaks of it
 
     @property
     def columns(self) -> Pool:
@@ -109,14 +116,26 @@ class PoolState:
         return start
 
     # ------------------------------------------------------------------ entities
-    def _id(self, name: str, what: str) -> str:
-        if len(name.encode()) > ID_BYTES:
-            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
-        return name
+    def check_project(self, name: str) -> None:
+        """Raise `IdRefused` when `project` could not give this id a slot."""
+        if name not in self.projects.slots:
+            check_id(name, "project")
+
+    def check_skill(self, name: str) -> None:
+        """Raise `IdRefused` when `skill` could not give this id a slot."""
+        if name not in self.skills.slots:
+            check_id(name, "skill")
+
+    def check_annotators(self, names: Iterable[str]) -> None:
+        """Raise `IdRefused` when `annotator` could not give one of these ids a slot."""
+        for name in names:
+            if name not in self.annotators.slots:
+                check_id(name, "annotator")
 
     def add_task(self, name: str) -> int:
         """Slot of a task that is created now."""
-        slot = self.tasks.add(self._id(name, "task"))
+        check_id(name, "task")
+        slot = self.tasks.add(name)
         self.tables.reserve("tasks", self.tasks.used)
         return slot
 
@@ -124,7 +143,8 @@ class PoolState:
         """Slot of an annotator; whoever acts is known, with an empty profile at first."""
         slot = self.annotators.slots.get(name)
         if slot is None:
-            slot = self.annotators.add(self._id(name, "annotator"))
+            check_id(name, "annotator")
+            slot = self.annotators.add(name)
             self.reserve_annotators(self.annotators.used)
             record = self.columns.annotators[slot : slot + 1]
             record["capacity"], record["profile"] = 1, 0
@@ -141,7 +161,8 @@ class PoolState:
         """Slot of a project; an unknown one exists with defaults from now on."""
         slot = self.projects.slots.get(name)
         if slot is None:
-            slot = self.projects.add(self._id(name, "project"))
+            check_id(name, "project")
+            slot = self.projects.add(name)
             self.tables.reserve("projects", slot + 1)
             c = self.columns
             record = c.projects[slot : slot + 1]
@@ -152,11 +173,17 @@ class PoolState:
                 self.defaults.append(TaskDefaults())
         return slot
 
+    def presets(self, project: str) -> TaskDefaults:
+        """What a project presets for its tasks; nothing if nobody has heard of it."""
+        slot = self.projects.slots.get(project)
+        return TaskDefaults() if slot is None else self.defaults[slot]
+
     def skill(self, name: str) -> int:
         """Slot of a skill."""
         slot = self.skills.slots.get(name)
         if slot is None:
-            slot = self.skills.add(self._id(name, "skill"))
+            check_id(name, "skill")
+            slot = self.skills.add(name)
             self.dirty_skills.append(slot)
         return slot
 
@@ -204,6 +231,13 @@ class PoolState:
         self.tables.reserve("taught", self.taught)
         self.columns.projects[project : project + 1]["taught"] = row
         self.columns.dirty_projects[project] = 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
+        entities = self.tasks, self.annotators, self.projects, self.skills
+        said = self.waiting or self.gone or self.paused or self.changed_at
+        return not said and not any(names.used for names in entities)
 
     @property
     def live(self) -> int:

@@ -8,7 +8,7 @@ the portions were made was written to the log after the first of them. The copy,
 stood at the first portion, gives the state at the end of the log.
 
 Entities created behind the place that has been reached are left out, and so are those that are gone when their turn
-comes: the log holds the row, or the tombstone, of both.
+comes (of a pool that is gone, an empty one stands there): the log holds the row, or the tombstone, of both.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,11 @@ def portions(pools: Mapping[str, PoolState], size: int) -> Iterator[list[Row]]:
     """Yield the rows of all pools, at most about ``size`` at a time; the pools may change between two portions."""
     for name in list(pools):
         # looked up anew each time: after an error of the core a pool is another object (with the same slots)
-        yield from _portions(partial(pools.__getitem__, name), size)
+        yield from _portions(partial(_find, pools, name), size)
+
+
+def _find(pools: Mapping[str, PoolState], name: str) -> PoolState:
+    return pools.get(name) or PoolState(name)
 
 
 def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:

@@ -221,7 +221,7 @@ def _link(pool: PoolState, rules: Rules) -> None:
     relink(c, rules)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
-    pool.dirty = False
+    pool.dirty = pool.is_new = False
     pool.dirty_skills.clear()
 
 

@@ -14,7 +14,7 @@ from kernels.lifecycle import codes
 from kernels.valuation import TERMS
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Applied
+from stream.core.batch import Applied, misfit, misplaced
 from stream.core.growth import Array
 from stream.core.matching import Matched
 from stream.core.pools import PoolState
@@ -161,14 +161,9 @@ class Outbox:
         pool, source = turn.pool, applied.source
         classes, event = int(pool.columns.tasks[t]["classes"]), applied.event
         if isinstance(event, wire.JudgmentScored):
-            wanted = "a judgment of this annotator: score it once it is there"
-            if classes:
-                wanted = "a task without classes: labels are compared, not scored"
-            message = f"Expected {wanted} - at `$.task`, {event.task!r}"
+            message = misplaced(event.task, classes)
         else:
-            label = event.label  # type: ignore[attr-defined]
-            expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
-            message = f"Expected {expected}, got {label} - at `$.label` of task {event.task!r}"  # type: ignore[attr-defined]
+            message = misfit(event.task, event.label, classes)  # type: ignore[attr-defined]
         turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
     # ------------------------------------------------------------------ what the market did

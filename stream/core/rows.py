@@ -144,7 +144,7 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
     pool.dirty_skills.clear()
-    pool.dirty = False
+    pool.dirty = pool.is_new = False
     return rows
 
 

@@ -220,6 +220,9 @@ class Shard:
         touched = self._market(turns, outbox, seed, rows)
         matched = self.timer()
         for pool in (turn.pool for turn in turns):
+            if pool.is_empty:
+                self._forget(pool, rows)
+                continue
             self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
@@ -308,6 +311,14 @@ class Shard:
         pool.gone[name] = self.now + self.market.settled_retention_s
         pool.dirty_gone.add(name)
         rows["tasks"].append((key(b"t", pool, name), None))
+
+    def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
+        """A pool of which nothing is known is none: dead letters leave no pools behind."""
+        del self.pools[pool.name]
+        self.due.pop(pool.name, None)
+        if not pool.is_new:
+            rows["tasks"] += dirty_rows(pool)["tasks"]
+            rows["annotators"].append((key(b"p", pool, ""), None))
 
     def _position_row(self) -> Row:
         return position_row(

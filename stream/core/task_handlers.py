@@ -13,7 +13,7 @@ from kernels.lifecycle import TASK, codes, task_changed
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
-from stream.core.pools import PoolState, Waiting
+from stream.core.pools import PoolState, Waiting, check_id
 from stream.core.turn import Turn
 
 NAN, INF = float("nan"), float("inf")
@@ -53,8 +53,8 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     pool, name = turn.pool, event.task
     if name in pool.tasks.slots or name in pool.gone:
         return
-    j = pool.project(event.project)
-    preset = pool.defaults[j]
+    pool.check_project(event.project)
+    preset = pool.presets(event.project)
     pick = _pick
     skill_name = pick(event.skill, preset.skill, None)
     if skill_name is None:
@@ -72,10 +72,14 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     min_skill = pick(event.min_skill, preset.min_skill, None)
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
+    check_id(name, "task")
+    pool.check_skill(skill_name)
+    pool.check_annotators((*event.only, *event.exclude))
+    # nothing refuses it any more
+    j = pool.project(event.project)
     skill_slot = pool.skill(skill_name)
     model = pool.models.of(skill_slot, classes)
     only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
-    # stored before the task has a slot: an id that is too long leaves nothing half made
     slot = pool.add_task(name)
     if event.purpose != "work" and not pool.is_taught(j):
         turn.flush()  # what was judged before earns nothing
@@ -175,6 +179,8 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
             most = overlap
         else:
             raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
+    for listed in (event.only, event.exclude):
+        pool.check_annotators(listed if listed is not UNSET else ())
     only = _slots(pool, event.only) if event.only is not UNSET else None
     exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence

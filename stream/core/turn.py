@@ -123,6 +123,12 @@ class Turn:
         source = self.source
         self.rejections.add(source.topic, source.offset, self.pool.key, source.value, reason, message)
 
+    def classes_of(self, task: int) -> int:
+        """How many classes a task has, by its slot; 0 without any."""
+        if not self.pool.columns.tasks[task]["state"]:
+            self.flush()  # it was created a moment ago
+        return int(self.pool.columns.tasks[task]["classes"])
+
     # ------------------------------------------------------------------ kernels
     def flush(self) -> None:
         """Apply the packed events."""

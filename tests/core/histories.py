@@ -107,7 +107,8 @@ class Writer:
         if dice < 0.02:
             return rng.choice([
                 (self.pools[0].encode(), b"{"), (self.pools[0].encode(), b"\xff\xfe"), (None, b"{}"),
-                (b"\xff\xf0", b"{}"), (self.pools[0].encode(), None), (ELSEWHERE.encode(), b"{}"),
+                ((b"\xff\xf0", b"k" * 129)[len(self.sent) % 2], b"{}"),
+                (self.pools[0].encode(), None), (ELSEWHERE.encode(), b"{}"),
                 (self.pools[0].encode(), b'{"type":"task_created","pool":"%s","at":1}' % POOLS[0].encode()),
                 (self.pools[-1].encode(), b'{"type":"pool_resumed","pool":"other","at":1}'),
                 (self.pools[-1].encode(), b'{"x":' + b"[" * 20_000),

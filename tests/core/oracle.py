@@ -70,6 +70,8 @@ class Oracle:
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
             book.clear()
+            if book.is_empty:
+                del self.books[name]
         return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
 
     def take(self, topic: str, record: Any) -> None:
@@ -84,6 +86,8 @@ class Oracle:
 
     def usable(self, record: Any) -> Any:
         if record.key is None:
+            raise Rejection("wrong_key")
+        if len(record.key) > wire.ID_BYTES:
             raise Rejection("wrong_key")
         if partition_of(record.key, self.partitions) != self.partition:
             raise Rejection("wrong_partition")
@@ -123,6 +127,8 @@ class Oracle:
                 return
         if isinstance(event, wire.AnnotatorErased):
             return book.erased(event.annotator)
+        if hasattr(event, "annotator"):
+            book.check_judgment(task, event)
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
