@@ -218,7 +218,8 @@ def _link(pool: PoolState, rules: Rules) -> None:
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators, pairs)
-    relink(c, rules)
+    while lacking := int(relink(pool.columns, rules)):
+        pool.reserve_emissions(lacking)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
     pool.dirty = pool.is_new = False

@@ -17,7 +17,8 @@ DECIDED = DecisionMade(
     terms={"information": 0.32, "cost": -0.02}, runner_up="bob", runner_up_value=0.25, skill_low=0.71,
     settings=0,
 )  # fmt: skip
-POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=2.0, bound=2.0, gap=0.0001)
+POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=2.0, bound=2.0, gap=0.0001,
+                 covers="all", pairs=90, unproven_value=0.0, taught_value=0.0)  # fmt: skip
 
 
 def words(**changes: object) -> str:
