@@ -161,7 +161,6 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         count_share(pool.columns, j, row)
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    open_tasks = int(np.count_nonzero(pool.columns.tasks["project"][: pool.tasks.used] == j))
     turn.apply_now(project_changed, j, turn.rules.retention_s)
 
 
