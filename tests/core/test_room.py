@@ -159,7 +159,7 @@ def test_judgments_beyond_the_scratch_are_an_error() -> None:
     course.told(project(), *work(1, overlap=4), *people(["a", "b", "c", "d"]))
     pool = course.shard.pools["p"]
     few = [pool.columns.seats[:2].copy(), pool.columns.labels[:2].copy(), pool.columns.stamps[:2].copy()]
-    pool.columns = pool.columns._replace(seats=few[0], labels=few[1], stamps=few[2])
+    pool.tables.pool = pool.columns._replace(seats=few[0], labels=few[1], stamps=few[2])
     answers = [
         {"type": "judgment_submitted", "annotator": a, "task": "w0", "label": 1} for a in ["a", "b", "c"]
     ]
