@@ -9,6 +9,7 @@ Tasks of known answer go before and after the auction (``stream/core/teaching.py
 of a round are published in an order drawn from its seed, so that their places tell nothing.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,12 +39,18 @@ class Matched(NamedTuple):
     price: Array  # f8[n]
     runner_up: Array  # i4[n] annotator slots or -1
     runner_up_value: Array  # f8[n]
-    skill_low: Array  # f8[n], NaN without a model
+    skill_low: Array  # f8[n]
     open_tasks: int
     free_annotators: int
     primal: float
     bound: float
     gap: float
+
+    def check_numbers(self) -> None:
+        """Raise when something that will be published is no number: JSON has none for it, readers would find null."""
+        columns = (self.terms, self.price, self.runner_up_value, self.skill_low)
+        if not math.isfinite(sum(float(column.sum()) for column in columns) + self.primal + self.bound + self.gap):
+            raise ArithmeticError("expected finite values, prices and bounds of a matching")
 
 
 class Scratch:
