@@ -125,7 +125,9 @@ def _work(
     columns = pool.columns
     scratch.reserve_free(m, pool.classes)
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
-    tasks = tasks[np.lexsort((columns.reported[tasks, 0], columns.tasks["model"][tasks]))]
+    # equals together, in an order that no class leads
+    leaning = columns.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
+    tasks = tasks[np.lexsort((leaning, columns.tasks["model"][tasks]))]
     every, opened, capacity = tasks.copy(), n, _capacity(pool, free)
     full = n * m <= FULL_PAIRS
     if not full:
@@ -144,7 +146,7 @@ def _work(
         limit, m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
         scratch.gain, scratch.out, weights, indptr, indices, values, dense,
     )  # fmt: skip
-    demand = _demand(pool, tasks, weights)
+    demand = _demand(pool, tasks, m, seed)
     indices, values = indices[:arcs], values[:arcs]
     solution = auction.solve(
         indptr, indices, values, demand, capacity, gap_tol=market.gap, max_work=WORK_PER_ARC * max(arcs, 16),
@@ -294,19 +296,37 @@ def restricted(pool: PoolState) -> Array:
     return asked
 
 
-def _demand(pool: PoolState, tasks: Array, weights: Array) -> Array:
-    """Room of each task, cut to what its project's budget still allows, most important tasks first."""
-    demand: Array = pool.columns.room[tasks].astype(np.int64)
-    projects = pool.columns.projects[: pool.projects.used]
-    left = projects["budget"] - projects["counted"] - projects["live"]
-    limited = np.flatnonzero(projects["budget"] >= 0)
-    if len(limited):
-        owners = pool.columns.tasks["project"][tasks]
-        for j in limited:
-            mine = np.flatnonzero(owners == j)
-            mine = mine[np.argsort(-weights[mine], kind="stable")]
-            used = np.cumsum(demand[mine])
-            demand[mine] = np.clip(demand[mine] - np.maximum(used - max(int(left[j]), 0), 0), 0, None)
+def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
+    """Room of each task, cut to what its project's budget still allows: the slots of most potential stay.
+
+    The first of a task's slots counts as much as the task, each further one as if those before were under way. Which of
+    equals stay is drawn.
+    """
+    c = pool.columns
+    demand: Array = c.room[tasks].astype(np.int64)
+    projects = c.projects[: pool.projects.used]
+    left = np.maximum(projects["budget"] - projects["counted"] - projects["live"], 0)
+    owners = c.tasks["project"][tasks]
+    asked = np.bincount(owners, demand, minlength=len(projects))
+    short = ((projects["budget"] >= 0) & (asked > left))[owners]
+    if not short.any():
+        return demand
+    demand[short & (left[owners] == 0)] = 0
+    rows = np.flatnonzero(short & (demand > 0))
+    worth, drawn = np.empty(len(rows)), np.empty(len(rows), np.uint64)
+    candidates.potential(c, tasks[rows], worth)
+    teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed, drawn)
+    room = np.minimum(demand[rows], free)  # nobody is asked twice
+    slots = np.repeat(np.arange(len(rows)), room)
+    before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)
+    under_way = (c.tasks["offered"] + c.tasks["leased"])[tasks[rows]][slots] + 1.0
+    # single precision: equal classes the other way round make equal sums
+    each = (worth[slots] * (under_way / (under_way + before))).astype(np.float32)
+    owner = owners[rows][slots]
+    order = np.lexsort((drawn[slots], -each, owner))
+    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    kept = slots[order[rank < left[owner[order]]]]
+    demand[rows] = np.bincount(kept, minlength=len(rows))
     return demand
 
 
