@@ -184,14 +184,13 @@ class Recalled(NamedTuple):
     indptr: np.ndarray  # i8[n + 1]
     indices: np.ndarray  # i4
     values: np.ndarray  # f8
-    weights: np.ndarray  # f8[n]: importance of each task
     dense: np.ndarray  # f8[n, m]: value of every feasible pair, 0: none; or [0, 0]
     pairs: int  # that were looked at and are worth their cost
 
 
 @entry
 def recall_kernel(
-    pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit, sample, bench, weights, indptr, arcs,
+    pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit, sample, bench, indptr, arcs,
     dense,
 ):  # fmt: skip
     """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
@@ -222,7 +221,7 @@ def recall_kernel(
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
-        weights[i] = importance(pool, t, now)
+        important = importance(pool, t, now)
         found = ZERO
         drawn = m if task.only_n == 0 else task.only_n
         all_of_them = drawn <= sample
@@ -248,7 +247,7 @@ def recall_kernel(
                 a = free[j]
             if not feasible(pool, t, a, fits, grants, asked):
                 continue
-            weight = weights[i] * trust(pool, t, a, standing[j], now)
+            weight = important * trust(pool, t, a, standing[j], now)
             if weight <= 0.0:
                 continue
             if gain[j, 2] != alike:
@@ -298,20 +297,20 @@ def recall(
     """
     n, m = len(tasks), len(free)
     dense = np.zeros((n, m) if is_full else (0, 0))
-    weights, indptr = np.empty(n), np.empty(n + 1, np.int64)
+    indptr = np.empty(n + 1, np.int64)
     room = first_room(n * limit)
     arcs = Arcs(np.empty(room, np.int32), np.empty(room), np.zeros(COUNTS, np.int64))
     while True:
         pairs = checked(
             recall_kernel(
                 pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit,
-                EVERYBODY if is_full else sample, bench, weights, indptr, arcs, dense,
+                EVERYBODY if is_full else sample, bench, indptr, arcs, dense,
             )
         )  # fmt: skip
         if not is_short(arcs):
             break
         arcs = enlarged(arcs)
     used = int(arcs.count[USED])
-    return Recalled(indptr, arcs.indices[:used], arcs.values[:used], weights, dense, pairs)
+    return Recalled(indptr, arcs.indices[:used], arcs.values[:used], dense, pairs)
 
 

@@ -143,7 +143,12 @@ class TruthSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
-    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all."""
+    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all.
+
+    ``cost`` is per hour of work, in units of task ``value``: at 3.0 an answer that takes 60 s costs 0.05, where the
+    first answer to a task of value 1 with two classes, by a newcomer, brings about 0.3. A cost in money asks for
+    values in the same money: what it is worth that the task's label is right.
+    """
 
     annotator: Id
     skills: Ids

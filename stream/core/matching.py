@@ -9,6 +9,7 @@ Tasks of known answer go before and after the auction (``stream/core/teaching.py
 of a round are published in an order drawn from its seed, so that their places tell nothing.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -41,10 +42,18 @@ class Matched(NamedTuple):
     price: Array  # f8[n]
     runner_up: Array  # i4[n] annotator slots or -1
     runner_up_value: Array  # f8[n]
-    skill_low: Array  # f8[n], NaN without a model
+    skill_low: Array  # f8[n]
     open_tasks: int
     free_annotators: int
     proof: Proof
+
+    def check_numbers(self) -> None:
+        """Raise when something that will be published is no number: JSON has none for it, readers would find null."""
+        columns = (self.terms, self.price, self.runner_up_value, self.skill_low)
+        proof = self.proof
+        stated = proof.value + proof.bound + proof.gap + proof.unproven_value + proof.taught_value
+        if not math.isfinite(sum(float(column.sum()) for column in columns) + stated):
+            raise ArithmeticError("expected finite values, prices and bounds of a matching")
 
 
 class Scratch:
@@ -115,7 +124,9 @@ def _work(
 ) -> Matched:
     """Auction the open ``tasks`` among the ``free`` annotators, see ``match``."""
     columns = pool.columns
-    tasks, free = tasks[np.lexsort((columns.reported[tasks, 0], columns.tasks["model"][tasks]))], free.copy()
+    # equals together, in an order that no class leads
+    leaning = columns.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
+    tasks, free = tasks[np.lexsort((leaning, columns.tasks["model"][tasks]))], free.copy()
     every, capacity, asked = tasks, _capacity(pool, free), restricted(pool)
     is_full = len(tasks) * len(free) <= FULL_PAIRS
     if not is_full:
@@ -124,7 +135,7 @@ def _work(
     recalled = candidates.recall(
         columns, tasks, free, *rules, seed, min(market.candidates, len(free)), SAMPLE, scratch.bench, is_full
     )
-    sold = _auction(pool, market, tasks, capacity, recalled)
+    sold = _auction(pool, market, tasks, capacity, recalled, seed)
     rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
     places = sold.indices[sold.held > 0]
     wanted = Matches(tasks[rows], free[places], np.zeros(len(rows), np.uint8))
@@ -168,14 +179,14 @@ class _Sold(NamedTuple):
 
 
 def _auction(
-    pool: PoolState, market: Market, tasks: Array, capacity: Array, recalled: candidates.Recalled
+    pool: PoolState, market: Market, tasks: Array, capacity: Array, recalled: candidates.Recalled, seed: int
 ) -> _Sold:
     """Solve the recalled market to the gap asked for; where every pair was looked at, over every pair.
 
     What the auction sells is cut by each project's budget (`_demand`). The bound doesn't rely on which tasks get it.
     """
-    indptr, indices, values, weights, dense, pairs = recalled
-    demand = _demand(pool, tasks, weights)
+    indptr, indices, values, dense, pairs = recalled
+    demand = _demand(pool, tasks, len(capacity), seed)
     limits = capacity, *_shared_budgets(pool, tasks)
     room = pool.columns.room[tasks].astype(np.int64)
     solution = auction.solve(
@@ -211,7 +222,8 @@ def _offer(pool: PoolState, wanted: Matches, accept_by: float, rnd: int, first: 
         wanted.tasks
     ):
         pool.reserve_pairs(1)
-    return wanted.offered.astype(bool)
+    offered: Array = wanted.offered.astype(bool)
+    return offered
 
 
 def _complete(
@@ -228,7 +240,7 @@ def _complete(
             )
         )
         if at == len(free):
-            return buffers.entries(scratch.offers)  # type: ignore[no-any-return]
+            return buffers.entries(scratch.offers)
         scratch.offers = pool.more_offers(scratch.offers)
 
 
@@ -308,19 +320,37 @@ def restricted(pool: PoolState) -> Array:
     return asked
 
 
-def _demand(pool: PoolState, tasks: Array, weights: Array) -> Array:
-    """Room of each task, cut to what its project's budget still allows, most important tasks first."""
-    demand: Array = pool.columns.room[tasks].astype(np.int64)
-    projects = pool.columns.projects[: pool.projects.used]
-    left = projects["budget"] - projects["counted"] - projects["live"]
-    limited = np.flatnonzero(projects["budget"] >= 0)
-    if len(limited):
-        owners = pool.columns.tasks["project"][tasks]
-        for j in limited:
-            mine = np.flatnonzero(owners == j)
-            mine = mine[np.argsort(-weights[mine], kind="stable")]
-            used = np.cumsum(demand[mine])
-            demand[mine] = np.clip(demand[mine] - np.maximum(used - max(int(left[j]), 0), 0), 0, None)
+def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
+    """Room of each task, cut to what its project's budget still allows: the slots of most potential stay.
+
+    The first of a task's slots counts as much as the task, each further one as if those before were under way. Which of
+    equals stay is drawn.
+    """
+    c = pool.columns
+    demand: Array = c.room[tasks].astype(np.int64)
+    projects = c.projects[: pool.projects.used]
+    left = np.maximum(projects["budget"] - projects["counted"] - projects["live"], 0)
+    owners = c.tasks["project"][tasks]
+    asked = np.bincount(owners, demand, minlength=len(projects))
+    short = ((projects["budget"] >= 0) & (asked > left))[owners]
+    if not short.any():
+        return demand
+    demand[short & (left[owners] == 0)] = 0
+    rows = np.flatnonzero(short & (demand > 0))
+    worth, drawn = np.empty(len(rows)), np.empty(len(rows), np.uint64)
+    candidates.potential(c, tasks[rows], worth)
+    teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed, drawn)
+    room = np.minimum(demand[rows], free)  # nobody is asked twice
+    slots = np.repeat(np.arange(len(rows)), room)
+    before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)
+    under_way = (c.tasks["offered"] + c.tasks["leased"])[tasks[rows]][slots] + 1.0
+    # single precision: equal classes the other way round make equal sums
+    each = (worth[slots] * (under_way / (under_way + before))).astype(np.float32)
+    owner = owners[rows][slots]
+    order = np.lexsort((drawn[slots], -each, owner))
+    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    kept = slots[order[rank < left[owner[order]]]]
+    demand[rows] = np.bincount(kept, minlength=len(rows))
     return demand
 
 

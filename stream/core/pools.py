@@ -123,7 +123,7 @@ class PoolState:
         self.reserve_pairs(1)
         if int(offers.count[buffers.USED]) < len(offers.tasks):
             return offers
-        return buffers.enlarged(offers)  # type: ignore[no-any-return]
+        return buffers.enlarged(offers)
 
     def take_emissions(self) -> Array:
         """What kernels have told since the last call, in its order; raises as ``check_room``."""

@@ -195,7 +195,7 @@ class Outbox:
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
                 at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
-                runner_up_value=other_value if other >= 0 else None, skill_low=0.0 if math.isnan(low) else low,
+                runner_up_value=other_value if other >= 0 else None, skill_low=low,
                 settings=settings,
             )  # fmt: skip
             decisions.append((key, encode(decision)))

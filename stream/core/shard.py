@@ -289,6 +289,8 @@ class Shard:
             try:
                 other = seed if attempt == 0 else int(mix(seed, attempt)) >> 1
                 matched = match(pool, self.market, other, self.round_number, first, self.scratch)
+                if matched is not None:
+                    matched.check_numbers()
             except Exception as error:  # whatever it is, other pools have nothing to do with it
                 self.scratch = Scratch()
                 failure = error
