@@ -191,9 +191,9 @@ class PoolState(Fits):
         c = self.columns
         n = len(c.tasks)
         belief = np.zeros((n, int(skill.belief_width(classes))), np.float32)
-        belief[:, : c.belief.shape[1]] = c.belief
+        belief[:, : c.belief.shape[1]] = c.belief[:n]  # columns need not be equally long
         reported = np.zeros((n, classes), np.float32)
-        reported[:, : c.reported.shape[1]] = c.reported
+        reported[:, : c.reported.shape[1]] = c.reported[:n]
         self.columns = c._replace(belief=belief, reported=reported)
 
     # ------------------------------------------------------------------ entities
