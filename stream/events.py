@@ -396,27 +396,35 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
 
 
 class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):
-    """The calibrated posterior of a task after this round's judgments."""
+    """The calibrated posterior of a task after this round's judgments.
+
+    ``label`` is the most likely class. ``tie``: others are as likely, and it was drawn from them by a hash of the ids.
+    """
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class ConsensusRevised(Output, frozen=True, gc=False, kw_only=True):
-    """Later evidence changed the label of a settled task."""
+    """Later evidence changed the label of a settled task; ``tie`` as in consensus_updated."""
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
-    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold."""
+    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold.
+
+    ``tie`` as in consensus_updated; false where there is no label.
+    """
 
     task: str
     project: str
@@ -424,6 +432,7 @@ class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
     label: int | None
     posterior: list[float] | None
     judgments: int
+    tie: bool = False
 
 
 class TaskBlocked(Output, frozen=True, gc=False, kw_only=True):

@@ -40,22 +40,12 @@ PROBES = 16  # slots looked at to find them
 
 
 @inner
-def leader(pool, t):
-    """Class of the largest calibrated probability, lowest first; NONE without classes."""
-    best = NONE
-    top = -1.0
-    for k in range(np.int64(pool.tasks[t].classes)):
-        if pool.reported[t, k] > top:
-            top = pool.reported[t, k]
-            best = k
-    return best
-
-
-@inner
 def reached(pool, t):
     """Does the calibrated posterior reach the confidence asked for?"""
-    k = leader(pool, t)
-    return k != NONE and pool.reported[t, k] >= pool.tasks[t].confidence
+    top = -1.0
+    for k in range(np.int64(pool.tasks[t].classes)):
+        top = max(top, pool.reported[t, k])
+    return top >= pool.tasks[t].confidence
 
 
 @inner
@@ -77,12 +67,12 @@ def need(pool, t):
 
 @inner
 def settle(pool, t, outcome, cause, retention_s):
-    """The one end of a task; unaccepted offers are withdrawn."""
+    """The one end of a task; unaccepted offers are withdrawn. Its label is named when the round is published."""
     task = pool.tasks[t]
     task.state = SETTLED
     task.outcome = outcome
     task.settled = pool.clock[NOW]
-    task.label = leader(pool, t) if task.counted > 0 or task.truth != NONE else NONE
+    task.label = NONE
     pool.due[t] = task.settled + retention_s
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
     pool.dirty_tasks[t] = 1

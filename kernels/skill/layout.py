@@ -43,6 +43,12 @@ RHOS = 12
 
 MAX_CLASSES = 20
 
+ALONE = "score_weight"
+"""Of a seat in a model with classes: the weight of its answers on tasks with no other answer and no known truth.
+
+Such a model has no scores, so the field that counts them in a model without classes is free there.
+"""
+
 MODEL = np.dtype(
     [
         ("offset", np.int64),

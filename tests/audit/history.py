@@ -83,7 +83,7 @@ def settlement(task: str, annotator: str, topic: str, offset: int, outcome: str,
 def posterior(task: str, values: list[float], judgments: int, kind: str = "consensus_updated") -> Fields:
     return {
         "type": kind, "pool": POOL, "task": task, "skill": "s", "label": values.index(max(values)),
-        "posterior": values, "judgments": judgments,
+        "posterior": values, "judgments": judgments, "tie": values.count(max(values)) > 1,
     }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def settled(task: str, outcome: str, values: list[float] | None, judgments: int)
     return {
         "type": "task_settled", "pool": POOL, "task": task, "project": "j", "outcome": outcome,
         "label": None if values is None else values.index(max(values)), "posterior": values,
-        "judgments": judgments,
+        "judgments": judgments, "tie": values is not None and values.count(max(values)) > 1,
     }  # fmt: skip
 
 

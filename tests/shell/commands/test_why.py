@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from kernels.valuation import TERMS as VALUED
-from stream.events import AssignmentEnded, AssignmentOffered, DecisionMade, PoolRound
+from stream.events import AssignmentEnded, AssignmentOffered, ConsensusUpdated, DecisionMade, PoolRound
 from stream.shell.commands.why import CAUSES, ENDS, TERMS, Explanation, UnknownAssignment, explain, place
+from stream.shell.commands.why_label import Label
 
 WHERE = {"pool": "acme", "partition": 3, "round": 128}
 OFFERED = AssignmentOffered(
@@ -57,6 +58,33 @@ def test_equal_people_are_called_equal() -> None:
 def test_a_better_runner_up_was_needed_elsewhere() -> None:
     text = words(decision=msgspec.structs.replace(DECIDED, runner_up_value=0.4))
     assert "bob was more useful on other work" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "posterior", "judgments", "parts"),
+    [
+        (1, 1, [0.34, 0.66], 1, ["ann answered 1, and that is the label of the task: 66% likely, from this answer"]),
+        (1, 1, [0.1, 0.9], 3, ["that is the label of the task: 90% likely, from 3 answers"]),
+        (1, 0, [0.7, 0.3], 1, ["ann answered 1, but the label of the task is 0: 70% likely, from this answer alone",
+                               "What is known of ann in this skill", "others or known truths have checked"]),
+        (1, 0, [0.7, 0.3], 3, ["but the label of the task is 0: 70% likely, from 3 answers", "The answers differ"]),
+        (1, 0, [0.5, 0.5], 2, ["ann answered 1. The labels 0 and 1 are equally likely", "0 was drawn by a hash"]),
+        (2, 1, [0.2, 0.4, 0.4], 2, ["The labels 1 and 2 are equally likely", "1 was drawn"]),
+        (1, 0, [1.0, 0.0], 1, ["is 0, not the 1 that ann answered: the true one is known by now"]),
+        (0, 0, [1.0, 0.0], 1, ["is 0, as ann answered"]),
+    ],
+)  # fmt: skip
+def test_it_says_what_the_label_has_to_do_with_the_answer(
+    answer: int, label: int, posterior: list[float], judgments: int, parts: list[str]
+) -> None:
+    told = ConsensusUpdated(
+        **WHERE, task="t9", skill="s", label=label, posterior=posterior, judgments=judgments,
+        tie=posterior.count(max(posterior)) > 1,
+    )  # fmt: skip
+    text = words(label=Label(answer=answer, told=told))
+    for part in parts:
+        assert part in text
+    assert "label of the task" not in words()
 
 
 def test_every_term_end_and_cause_has_words() -> None:
