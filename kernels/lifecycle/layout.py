@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from kernels.columns import Column
 from kernels.lifecycle.codes import NONE
+from kernels.schema import Column
 from kernels.skill import MODEL, SEAT, Skills, belief_width
 
 TASK = np.dtype(

@@ -337,9 +337,8 @@ def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
         return demand
     demand[short & (left[owners] == 0)] = 0
     rows = np.flatnonzero(short & (demand > 0))
-    worth, drawn = np.empty(len(rows)), np.empty(len(rows), np.uint64)
-    candidates.potential(c, tasks[rows], worth)
-    teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed, drawn)
+    worth = candidates.potential(c, tasks[rows])
+    drawn = teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed)
     room = np.minimum(demand[rows], free)  # nobody is asked twice
     slots = np.repeat(np.arange(len(rows)), room)
     before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)

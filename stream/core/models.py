@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels import skill
 from kernels.buffers import Overrun
-from stream.core.columns import Columns
+from stream.core.tables import Columns
 
 SCORED = 0
 

@@ -10,11 +10,11 @@ from kernels import bench, buffers
 from kernels.lifecycle import ANNOTATOR, Pool, blank
 from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import most_of_event
-from stream.core.columns import Columns
 from stream.core.fits import Fits
 from stream.core.growth import Array
 from stream.core.models import Models
 from stream.core.names import Names
+from stream.core.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, TaskDefaults
 
 #: Of a Kafka record.

@@ -5,7 +5,7 @@ import pytest
 
 from kernels import buffers
 from kernels.lifecycle import blank
-from stream.core import columns, table
+from stream.core import table, tables
 from stream.core.growth import Array
 
 
@@ -25,7 +25,7 @@ def exactly(column: Array, length: int, unused: float = 0.0) -> Array:
 def with_least_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give lists, pairs, emissions, seats and evidence no room before it is needed, and then no more than that."""
     for name in ("pairs", "emissions", "models", "seats", "evidence", "lists"):
-        monkeypatch.setitem(columns.KINDS, name, columns.KINDS[name]._replace(rows=1))
+        monkeypatch.setitem(tables.KINDS, name, tables.KINDS[name]._replace(rows=1))
     monkeypatch.setattr(buffers, "MOST_AT_FIRST", 1)
     monkeypatch.setattr(buffers, "GROWTH", 1)
     monkeypatch.setattr(table, "longer", exactly)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from kernels import skill
-from kernels.columns import declared
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
 from kernels.lifecycle.layout import learned_width
+from kernels.schema import declared
 from stream import topics
 from stream.core import rows
-from stream.core.columns import KINDS
 from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS, as_of_2
 from stream.core.pools import PoolState, Waiting
 from stream.core.rows import CHECK_BYTES, POSITION, VERSION, NewerRow, RowError, sealed, waiting_row
 from stream.core.shard import Shard
+from stream.core.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
