@@ -171,12 +171,11 @@ def test_judgments_beyond_the_scratch_are_an_error() -> None:
 @pytest.mark.parametrize("what", ["closed", "paused"])
 def test_a_project_of_many_open_offers_is_told_to_its_end(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each task's emissions find room one after the other, however little there is."""
-    plain, tight = Course(), None
     results = []
-    for course in (plain, tight):
-        if course is None:
+    for is_tight in (False, True):
+        if is_tight:
             with_least_room(monkeypatch)
-            course = Course()
+        course = Course()
         course.told(project(), *work(40), *gold(2), *people([f"a{i}" for i in range(20)], capacity=4))
         results.append([course.told(project(state=what)), course.told({"type": "pool_paused"})])
     assert results[0] == results[1]
