@@ -192,6 +192,7 @@ class PoolState(Fits):
         c = self.columns
         pending = int(c.counters[EMITTED])
         if pending + more > len(c.emissions):
+            self.check_room()  # what was refused must not become a hole in a longer list
             emissions = np.empty(buffers.next_room(pending + more, len(c.emissions)), EMISSION)
             emissions[:pending] = c.emissions[:pending]
             self.columns = c._replace(emissions=emissions)
@@ -208,7 +209,7 @@ class PoolState(Fits):
         self.reserve_pairs(1)
         if int(offers.count[buffers.USED]) < len(offers.tasks):
             return offers
-        return buffers.enlarged(offers)  # type: ignore[no-any-return]
+        return buffers.enlarged(offers)
 
     def take_emissions(self) -> Array:
         """What kernels have told since the last call, in its order; raises as ``check_room``."""
