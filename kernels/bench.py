@@ -74,8 +74,8 @@ def slots(guess: int) -> Slots:
 
 
 def openings(work: int, golds: int, free: int) -> Openings:
-    """Three empty lists."""
-    lists = (np.empty(first_room(guess), np.int32) for guess in (work, golds, free))
+    """Three empty lists with so much room."""
+    lists = (np.empty(room, np.int32) for room in (work, golds, free))
     return Openings(*lists, np.zeros(3 * COUNTS, np.int64))
 
 

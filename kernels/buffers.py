@@ -85,11 +85,11 @@ def entries(buffer: Any) -> Any:
     return type(buffer)(*(array[:used] for array in buffer[:-1]), buffer[-1])
 
 
-def enlarged(buffer: Any, needed: int = 0) -> Any:
-    """A buffer with room for all that was wanted, and for `needed` entries, that holds what this one holds."""
+def enlarged(buffer: Any) -> Any:
+    """A buffer with room for all that was wanted, and at least one entry more, that holds what this one holds."""
     count = buffer[-1]
     used, room = int(count[USED]), len(buffer[0])
-    more = next_room(max(needed, int(count[WANTED]), 1), room)
+    more = next_room(max(used + 1, int(count[WANTED])), room)
     arrays = []
     for array in buffer[:-1]:
         longer = np.empty((more, *array.shape[1:]), array.dtype)

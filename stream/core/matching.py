@@ -1,9 +1,9 @@
 """Matching one pool: recall → values → auction → offers, and the figures that prove how good they are.
 
-The auction solves the recalled market to a stated gap. Where the market was evaluated in full, the bound is then
-taken over every pair, recalled or not; if pairs that were left out could pay, they join and the auction runs again
-from the prices it has. A final pass offers whatever work of positive value a free annotator still has room for, so
-that nobody waits beside work they could do.
+The auction solves the recalled market to the gap asked for. Where the market was evaluated in full, pairs that were
+left out and could pay at its prices join, and the auction runs again from these. A final pass offers whatever work of
+positive value a free annotator still has room for, so that nobody waits beside work they could do. What is proven of
+the whole, and of which part of it, is in ``stream/core/proof.py``.
 
 Tasks of known answer go before and after the auction (``stream/core/teaching.py``). In a pool that has any, the offers
 of a round are published in an order drawn from its seed, so that their places tell nothing.
@@ -60,7 +60,7 @@ class Scratch:
     """Buffers that live from round to round; they grow and never shrink."""
 
     def __init__(self) -> None:
-        self.openings = bench.openings(64, 64, 64)
+        self.openings = bench.openings(*(buffers.first_room(64) for _ in range(3)))
         self.offers = bench.offers(64)
         self.bench = bench.bench(0, 0, THETA_WIDTH)
 

@@ -109,7 +109,10 @@ class PoolState:
 
     def reserve_emissions(self, more: int) -> None:
         """Make room for ``more`` emissions beyond those that nobody has taken yet."""
-        self.tables.reserve("emissions", int(self.columns.counters[EMITTED]) + more)
+        room = int(self.columns.counters[EMITTED]) + more
+        if room > len(self.columns.emissions):
+            self.check_room()  # what was refused must not become a hole in a longer list
+            self.tables.reserve("emissions", room)
 
     def reserve_event(self) -> None:
         """Make room for all that one event can bring."""

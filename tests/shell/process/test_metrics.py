@@ -33,7 +33,7 @@ def test_a_round_is_counted_by_topic_reason_and_pool() -> None:
     for line in ('allocator_events_total{topic="labeling.tasks.v1"} 5.0', "allocator_rounds_total 1.0",
                  'allocator_dead_letters_total{reason="clock",topic="labeling.tasks.v1-dlt"} 2.0',
                  "allocator_offers_total 4.0", "allocator_records_total 9.0", 'allocator_gap{partition="1"} 0.01',
-                 'allocator_open_tasks{partition="1"} 8.0'):  # fmt: skip
+                 'allocator_open_tasks{partition="1"} 8.0', 'allocator_unproven_share{partition="1"} 0.2'):  # fmt: skip
         assert line in shown
 
 
