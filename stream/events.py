@@ -444,7 +444,15 @@ class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
 
 
 class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside."""
+    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside.
+
+    ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
+    could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
+    pairs: ``all`` of an open task and a free annotator, or, in a large market, those ``recalled``; ``pairs`` how many
+    were worth their cost. Offers of work that the final pass made of other pairs are worth ``unproven_value``: no bound
+    speaks of them. Gold and training are worth ``taught_value`` and are no part of the market. The three values add up
+    to those of the round's decisions.
+    """
 
     pool: str
     open_tasks: int
@@ -453,6 +461,10 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     value: float
     bound: float
     gap: float
+    covers: Literal["all", "recalled"]
+    pairs: int
+    unproven_value: float
+    taught_value: float
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):

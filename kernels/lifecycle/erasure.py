@@ -9,16 +9,24 @@ import numpy as np
 from kernels.jit import entry
 from kernels.lifecycle.codes import CAUSE_ERASED, END_WITHDRAWN, NONE, WITHDRAWN
 from kernels.lifecycle.pairs import end_live
+from kernels.lifecycle.room import lacks
 from kernels.lifecycle.tasks import review
 
 
 @entry
 def erase(pool, a, retention_s):
-    """End all live work of annotator ``a``, newest first, and make them absent for good."""
+    """End all live work of annotator ``a``, newest first, and make them absent for good.
+
+    Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Of one work are
+    told its end, the ends of the task's offers, and that the task settles.
+    """
     p = np.int64(pool.annotators[a].live_head)
     while p != NONE:
         following = np.int64(pool.pairs[p].live_next)
         t = np.int64(pool.pairs[p].task)
+        needed = lacks(pool, pool.tasks[t].offered + 2)
+        if needed:
+            return needed
         end_live(pool, p, WITHDRAWN, END_WITHDRAWN, CAUSE_ERASED)
         review(pool, t, retention_s)
         p = following
@@ -42,3 +50,4 @@ def erase(pool, a, retention_s):
     for row in range(pool.credit.shape[0]):
         pool.credit[row, a] = 0.0
     pool.dirty_annotators[a] = 1
+    return 0

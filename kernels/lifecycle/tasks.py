@@ -30,7 +30,7 @@ from kernels.lifecycle.codes import (
     WORK,
     ZERO,
 )
-from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
+from kernels.lifecycle.layout import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
 from kernels.skill import alarms, drift, learn, refresh
@@ -117,18 +117,24 @@ def gather(pool, t, last):
     """Copy the counted judgments of a task to the scratch arrays, ``last`` (a pair or NONE) at the end; their number.
 
     Oldest first, whatever was offered or judged in between: the order of the task's list is newest first. Of a task
-    whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`).
+    whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`). Of work all
+    fit, because `max_overlap` ends below `JUDGMENTS`; one that did not would be refused and counted.
     """
-    most = np.int64(pool.seats.shape[0])
+    room = np.int64(pool.seats.shape[0])
+    most = np.int64(pool.tasks[t].pairs)
     if pool.tasks[t].purpose != WORK:
         most = np.int64(1 + pool.tasks[t].counted % WINDOW)
     if last != NONE:
         most -= 1
+        room -= 1
     n = 0
     p = np.int64(pool.tasks[t].head)
     while p != NONE and n < most:
         pair = pool.pairs[p]
         if pair.counted and p != last:
+            if n == room:
+                pool.counters[REFUSED] += 1
+                break
             pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
             pool.labels[n] = pair.label
             pool.stamps[n] = pair.stamp

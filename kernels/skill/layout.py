@@ -193,11 +193,15 @@ def has_room(skills, classes, seats):
 
 @kernel
 def open_model(skills, classes):
-    """Take the next model slot for a skill of `classes` classes (0: scored) and return it.
+    """Take the next model slot for a skill of `classes` classes (0: scored) and return it; -1 if there is no room.
 
-    The caller guarantees room: one model row and `model_width(classes)` floats of evidence.
+    It takes one model row and `model_width(classes)` floats of evidence.
     """
     m = skills.used[0]
+    if m >= min(skills.models.shape[0], skills.seat_of.shape[0]) or (
+        skills.used[2] + model_width(classes) > skills.evidence.shape[0]
+    ):
+        return np.int64(-1)
     skills.used[0] = m + 1
     model = skills.models[m]
     model["offset"] = skills.used[2]
@@ -223,13 +227,12 @@ DEFAULT_RHO = 0.25
 
 @kernel
 def seat(skills, m, annotator):
-    """Return the seat of `annotator` in model `m`, taking the next free one on first use.
-
-    The caller guarantees room (`has_room`).
-    """
+    """Return the seat of `annotator` in model `m`, taking the next free one on first use; -1 if there is no room."""
     s = skills.seat_of[m, annotator]
     if s >= 0:
         return np.int64(s)
+    if not has_room(skills, skills.models[m]["classes"], 1):
+        return np.int64(-1)
     s = skills.used[1]
     skills.used[1] = s + 1
     skills.seat_of[m, annotator] = s

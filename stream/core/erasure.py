@@ -35,10 +35,8 @@ def handle_erased(
     slot = pool.annotators.slots.get(event.annotator)
     if slot is None:
         return
-    pool.reserve_emissions(2 * pool.live + 64)
     pool.columns.clock[NOW] = intake.now
-    erase(pool.columns, slot, intake.rules.retention_s)
-    intake.collect(pool)
+    intake.repeat(pool, erase, slot, intake.rules.retention_s)
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)
     pool.annotators.disown(slot)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernels.buffers import first_room
 from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.layout import NOW
@@ -157,10 +158,9 @@ def _project(
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
     open_tasks = int(np.count_nonzero(pool.columns.tasks["project"][: pool.tasks.used] == j))
-    pool.reserve_emissions(open_tasks + pool.live + 64)
+    pool.reserve_emissions(first_room(open_tasks + pool.live + 64))
     pool.columns.clock[NOW] = intake.now
-    project_changed(pool.columns, j, intake.rules.retention_s)
-    intake.collect(pool)
+    intake.repeat(pool, project_changed, j, intake.rules.retention_s)
 
 
 def _annotator(
@@ -188,10 +188,9 @@ def _pool(paused: bool) -> Handler:
         if not paused:
             intake.resumed.add(pool.name)
         if paused:
-            pool.reserve_emissions(pool.live + 64)
+            pool.reserve_emissions(first_room(pool.live + 64))
             pool.columns.clock[NOW] = intake.now
-            withdraw_pool(pool.columns, intake.rules.retention_s)
-            intake.collect(pool)
+            intake.repeat(pool, withdraw_pool, intake.rules.retention_s)
 
     return handle
 

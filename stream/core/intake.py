@@ -5,13 +5,13 @@ projects, updates, pauses) need strings and sets, so they end the pool's run and
 (``stream/core/handlers.py``). Either way one event after another takes effect, exactly as in the log.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from kernels.buffers import Overrun, first_room
 from kernels.lifecycle import EVENT, TASK, advance, apply
-from kernels.lifecycle.layout import EMITTED
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Reason, Record, Rejected, Run, Source, rules_of
 from stream.core.growth import Array
@@ -150,20 +150,36 @@ class Intake:
             return
         events = np.frombuffer(b"".join(run.packed), EVENT)
         created = np.frombuffer(b"".join(run.created), TASK) if run.created else NO_TASKS
-        pool.reserve_pairs(run.judgments)
-        pool.reserve_seats(run.judgments)
-        pool.reserve_emissions(8 * n + pool.live + 64)
+        # what nearly every run needs; where it is too little, the kernel stops and goes on
+        pool.reserve_pairs(first_room(run.judgments))
+        pool.reserve_seats(first_room(run.judgments))
+        pool.reserve_emissions(first_room(8 * n + 2 * pool.live + 64))
         run.packed, run.created, run.judgments = [], [], 0
-        apply(pool.columns, events, created, self.now, self.rules)
-        self.collect(pool)
+        at, stopped = 0, -1
+        while True:
+            at = int(apply(pool.columns, events, created, self.now, self.rules, at))
+            self.collect(pool)
+            if at == n:
+                break
+            if at == stopped:
+                raise Overrun(f"Pool {pool.name!r}: expected room for event {at} of {n}: it was made")
+            stopped = at
+            pool.reserve_event()
+
+    def repeat(self, pool: PoolState, kernel: Callable[..., int], *arguments: object) -> None:
+        """Call a kernel until it lacks no room for emissions any more, and take what it tells."""
+        while True:
+            lacking = int(kernel(pool.columns, *arguments))
+            self.collect(pool)
+            if not lacking:
+                break
+            pool.reserve_emissions(lacking)
 
     def collect(self, pool: PoolState) -> None:
         """Take what the last kernel call emitted."""
-        counters = pool.columns.counters
-        emitted = int(counters[EMITTED])
-        if emitted:
-            self.emissions.setdefault(pool.name, []).append(pool.columns.emissions[:emitted].copy())
-            counters[EMITTED] = 0
+        emissions = pool.take_emissions()
+        if len(emissions):
+            self.emissions.setdefault(pool.name, []).append(emissions)
 
     def finish(self, horizon: float, due: Mapping[str, float]) -> list[PoolState]:
         """Apply what is pending, then let the clock act; returns the pools that this round concerns, by name.
@@ -181,11 +197,7 @@ class Intake:
         return pools
 
     def _advance(self, pool: PoolState, horizon: float) -> None:
-        c = pool.columns
-        due = int(np.count_nonzero(c.due[: pool.tasks.used] <= horizon))
-        pool.reserve_emissions(2 * due + 2 * pool.live + 64)
-        advance(pool.columns, self.now, horizon, self.rules)
-        self.collect(pool)
+        self.repeat(pool, advance, self.now, horizon, self.rules)
         for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]

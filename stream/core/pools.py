@@ -7,19 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels import skill
+from kernels import bench, buffers, skill
 from kernels.lifecycle import ANNOTATOR, EMISSION, PAIR, PROJECT, TASK, Pool, blank
 from kernels.lifecycle.layout import (
     ANNOTATORS_USED,
     CLOCKS,
     COUNTERS,
     EARLIEST,
+    EMISSIONS_WANTED,
+    EMITTED,
     JUDGMENTS,
     PAIRS_FREE,
     PAIRS_USED,
+    REFUSED,
 )
+from kernels.lifecycle.room import most_of_event
 from stream.core.fits import Fits
-from stream.core.growth import longer, wider
+from stream.core.growth import Array, longer, wider
 from stream.core.names import Names
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, TaskDefaults
 
@@ -45,6 +49,13 @@ class Waiting(NamedTuple):
 
 class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
+
+
+def _taken(slot: int) -> int:
+    """The slot of a model or seat that a kernel has just taken."""
+    if slot < 0:
+        raise buffers.Overrun("Expected room for a model or a seat: it was reserved")
+    return int(slot)
 
 
 class PoolState(Fits):
@@ -169,18 +180,59 @@ class PoolState(Fits):
         if seats > len(s.seats) or evidence > len(s.evidence):
             grown = skill.grow(
                 s,
-                seats=max(seats, 2 * len(s.seats)) if seats > len(s.seats) else 0,
-                evidence=max(evidence, 2 * len(s.evidence)) if evidence > len(s.evidence) else 0,
+                seats=buffers.next_room(seats, len(s.seats)) if seats > len(s.seats) else 0,
+                evidence=buffers.next_room(evidence, len(s.evidence)) if evidence > len(s.evidence) else 0,
             )
             self.columns = self.columns._replace(
                 skills=grown, dirty_seats=longer(self.columns.dirty_seats, len(grown.seats))
             )
 
-    def reserve_emissions(self, n: int) -> None:
-        """Make room for ``n`` emissions (none is pending between kernel calls)."""
-        if n > len(self.columns.emissions):
-            self.columns = self.columns._replace(
-                emissions=np.empty(max(n, 2 * len(self.columns.emissions)), EMISSION)
+    def reserve_emissions(self, more: int) -> None:
+        """Make room for ``more`` emissions beyond those that nobody has taken yet."""
+        c = self.columns
+        pending = int(c.counters[EMITTED])
+        if pending + more > len(c.emissions):
+            self.check_room()  # what was refused must not become a hole in a longer list
+            emissions = np.empty(buffers.next_room(pending + more, len(c.emissions)), EMISSION)
+            emissions[:pending] = c.emissions[:pending]
+            self.columns = c._replace(emissions=emissions)
+
+    def reserve_event(self) -> None:
+        """Make room for all that one event can bring."""
+        emissions, _ = most_of_event(self.columns)
+        self.reserve_emissions(int(emissions))
+        self.reserve_pairs(1)
+        self.reserve_seats(1)
+
+    def more_offers(self, offers: bench.Offers) -> bench.Offers:
+        """Make room for one more offer, in the list of offers and for its pair."""
+        self.reserve_pairs(1)
+        if int(offers.count[buffers.USED]) < len(offers.tasks):
+            return offers
+        return buffers.enlarged(offers)
+
+    def take_emissions(self) -> Array:
+        """What kernels have told since the last call, in its order; raises as ``check_room``."""
+        self.check_room()
+        counters = self.columns.counters
+        emissions: Array = self.columns.emissions[: int(counters[EMITTED])].copy()
+        counters[EMITTED] = counters[EMISSIONS_WANTED] = 0
+        return emissions
+
+    def check_room(self) -> None:
+        """Has everything found room that kernels had to write?
+
+        Raises
+        ------
+        Overrun
+            A kernel had to leave something out: the state is of no use any more.
+        """
+        counters = self.columns.counters
+        told, wanted, refused = (int(counters[at]) for at in (EMITTED, EMISSIONS_WANTED, REFUSED))
+        if wanted > told or refused:
+            raise buffers.Overrun(
+                f"Pool {self.name!r}: expected room for {wanted} emissions, got {told}, and for pairs, seats and "
+                f"judgments, of which {refused} found none"
             )
 
     def reserve_classes(self, classes: int) -> None:
@@ -252,7 +304,7 @@ class PoolState(Fits):
         m = self.models.get((skill_slot, classes))
         if m is None:
             self.reserve_model(classes)
-            m = int(skill.open_model(self.columns.skills, classes))
+            m = _taken(skill.open_model(self.columns.skills, classes))
             self.name_model(m, skill_slot, classes)
             self.columns.dirty_models[m] = 1
             self._plant(m, skill_slot, classes)
@@ -267,7 +319,7 @@ class PoolState(Fits):
         for m in [keeper, *(m for (owner, k), m in self.models.items() if owner == skill_slot and k)]:
             self.reserve_seats(1)
             skills = self.columns.skills
-            s = int(skill.seat(skills, m, annotator))
+            s = _taken(skill.seat(skills, m, annotator))
             if at < skills.seats["seeded_at"][s]:
                 return
             skill.seed(skills, s, accuracy, weight)
@@ -285,7 +337,7 @@ class PoolState(Fits):
             if known["seeded_weight"] > 0:
                 self.reserve_seats(1)
                 skills = self.columns.skills
-                s = int(skill.seat(skills, m, annotator))
+                s = _taken(skill.seat(skills, m, annotator))
                 skill.seed(skills, s, float(known["seeded_accuracy"]), float(known["seeded_weight"]))
                 skills.seats["seeded_at"][s] = known["seeded_at"]
                 self.columns.dirty_seats[s] = 1

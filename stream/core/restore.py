@@ -217,7 +217,8 @@ def _link(pool: PoolState, rules: Rules) -> None:
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators, pairs)
-    relink(c, rules)
+    while lacking := int(relink(pool.columns, rules)):
+        pool.reserve_emissions(lacking)
     for marks in (c.dirty_tasks, c.dirty_annotators, c.dirty_projects, c.dirty_seats, c.dirty_models):
         marks[:] = 0
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))

@@ -214,13 +214,10 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     belief, reported = c.belief[slots], c.reported[slots]
     lists = int(records["only_n"].sum() + records["exclude_n"].sum())
     room = n * (TASK_HEAD.itemsize + TASK.itemsize) + belief.nbytes + reported.nbytes
-    out = np.empty(room + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists, np.uint8)
-    ends = np.empty(n, np.int64)
-    pack_tasks(
+    data, ends = pack_tasks(
         c, slots, _octets(head), _octets(records), _octets(belief), _octets(reported), _octets(c.pairs),
-        _octets(c.lists), out, ends,
+        _octets(c.lists), room + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists,
     )  # fmt: skip
-    data = out[: int(ends[-1])].tobytes()
     ids: list[Any] = pool.tasks.ids
     prefix = b"t%b\0" % pool.key
     rows: list[Row] = []

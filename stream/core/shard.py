@@ -258,10 +258,13 @@ class Shard:
                 matched = self._match(pool, seed, outbox.offers)
             if matched is not None:
                 outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
+                proof = matched.proof
                 touched.append(
                     wire.PoolRound(
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
-                        offers=len(matched.tasks), value=matched.primal, bound=matched.bound, gap=matched.gap,
+                        offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
+                        covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
+                        taught_value=proof.taught_value,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool, self.market.accept_s)

@@ -198,10 +198,8 @@ def updated(
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
-    pool.reserve_emissions(2 * pool.live + 64)
     pool.columns.clock[NOW] = intake.now
-    task_changed(pool.columns, slot, intake.rules.retention_s)
-    intake.collect(pool)
+    intake.repeat(pool, task_changed, slot, intake.rules.retention_s)
 
 
 def cancelled(

@@ -211,9 +211,22 @@ def _beside_others(why: Explanation) -> list[str]:
         lines.append(f"With 80 % certainty, {who} is right in at least {sure}.")
     if pool is not None:
         lines += [
-            f"In that round {pool.open_tasks} open tasks met {pool.free_annotators} free people;",
-            f"its {pool.offers} offers together are within {pool.gap:.2%} of the best possible.",
+            f"In that round {pool.open_tasks} open tasks met {pool.free_annotators} free people",
+            f"and {pool.offers} offers were made.",
+            *_proven(pool),
         ]
+    return lines
+
+
+def _proven(pool: PoolRound) -> list[str]:
+    """How good a round's offers of work are together, and of how much of them that is proven."""
+    if not pool.pairs:
+        return ["No work was worth its cost to any of them."]
+    if pool.covers == "all":
+        return [f"Its offers of work together are within {pool.gap:.2%} of the best possible."]
+    lines = [f"What the auction gave is within {pool.gap:.2%} of the best among the {pool.pairs} pairs it saw."]
+    if pool.unproven_value:
+        lines.append(f"Beyond them work worth {pool.unproven_value:.4f} was offered, whose rank nothing proves.")
     return lines
 
 

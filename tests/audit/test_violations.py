@@ -99,6 +99,39 @@ def a_judgment_counts_twice(steps: list[Step]) -> None:
     output(steps[2], "judgment_settled", outcome="duplicate").update(outcome="counted", count=1)
 
 
+def figures(step: Step, **changes: float | str) -> None:
+    """Let the round of a step that decided one offer, worth 0.5, say something else of it."""
+    step.record["pools"] = [
+        {"pool": "p", "open_tasks": 1, "free_annotators": 1, "offers": 1, "value": 0.5, "bound": 0.5, "gap": 0.0,
+         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0} | changes
+    ]  # fmt: skip
+
+
+@planted(6, "a value of 0.5 and a bound of 0.4, which it should not exceed")
+def a_bound_below_its_value(steps: list[Step]) -> None:
+    figures(steps[3], bound=0.4, gap=-0.25)
+
+
+@planted(6, "a gap of 0.001, where value and bound make it 0.5")
+def a_gap_that_its_numbers_deny(steps: list[Step]) -> None:
+    figures(steps[3], bound=1.0, gap=0.001)
+
+
+@planted(6, "offers worth 0.75 according to the round, 0.5 according to its decisions")
+def a_value_of_what_nobody_decided(steps: list[Step]) -> None:
+    figures(steps[3], covers="recalled", unproven_value=0.25)
+
+
+@planted(6, "0.25 without a proof, where the bound is said to cover all pairs")
+def a_proof_of_everything_beside_what_is_unproven(steps: list[Step]) -> None:
+    figures(steps[3], value=0.25, bound=0.25, unproven_value=0.25)
+
+
+@planted(6, "over no pairs")
+def a_value_of_no_pairs(steps: list[Step]) -> None:
+    figures(steps[3], pairs=0)
+
+
 @planted(3, "has capacity 1")
 def an_offer_beyond_the_capacity(steps: list[Step]) -> None:
     steps[0].annotators[4]["capacity"] = 1

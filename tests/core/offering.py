@@ -141,7 +141,7 @@ class Offering(Ledger):
         if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
             last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
             return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
-        if skill.unchecked(columns, np.int64(seat)) > 3.0 and not task.counted and task.max_overlap > 1:
+        if skill.unchecked(columns, np.int64(seat)) > 3.0 and not task.counted and task.most > 1:
             return 0.5
         return 1.0
 

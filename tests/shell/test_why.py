@@ -17,7 +17,8 @@ DECIDED = DecisionMade(
     terms={"information": 0.32, "cost": -0.02}, runner_up="bob", runner_up_value=0.25, skill_low=0.71,
     settings=0,
 )  # fmt: skip
-POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=2.0, bound=2.0, gap=0.0001)
+POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=2.0, bound=2.0, gap=0.0001,
+                 covers="all", pairs=90, unproven_value=0.0, taught_value=0.0)  # fmt: skip
 
 
 def words(**changes: object) -> str:
@@ -29,8 +30,18 @@ def test_it_says_who_what_why_and_beside_whom() -> None:
     text = words()
     for part in ("ann was offered the task t9", "worth 0.3000", "+0.3200  information", "-0.0200  cost",
                  "bob, worth 0.2500", "0.0500 more", "up to 0.1000", "gained 0.2000", "at least 71%",
-                 "40 open tasks", "within 0.01%"):  # fmt: skip
+                 "40 open tasks", "within 0.01% of the best possible"):  # fmt: skip
         assert part in text
+
+
+def test_it_says_of_how_much_the_proof_speaks() -> None:
+    """In a large market the bound is over the pairs that were drawn; what was added beyond has none."""
+    large = msgspec.structs.replace(POOL, covers="recalled", pairs=64_000, unproven_value=1.25)
+    text = words(pool=large)
+    assert "the best possible" not in text
+    assert "within 0.01% of the best among the 64000 pairs it saw" in text and "worth 1.2500" in text
+    assert "Beyond" not in words(pool=msgspec.structs.replace(large, unproven_value=0.0))
+    assert "No work was worth its cost" in words(pool=msgspec.structs.replace(POOL, value=0.0, bound=0.0, pairs=0))
 
 
 def test_it_says_what_became_of_it() -> None:
