@@ -30,7 +30,7 @@ from kernels.auction.paths import room_to_search
 from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
-from kernels.auction.validation import check_array, check_market, check_targets
+from kernels.auction.validation import check_array, check_bound, check_market, check_targets, count_once, repeats
 from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, SHARE, Notes, round_kernel
 
 RESCALE = 8.0
@@ -106,6 +106,8 @@ class Market:
         self._place = np.empty(nnz, np.int32)
         self._notes = Notes(memory=np.zeros(MEMORY), seen=np.full(n, -1.0), touched=np.ones(m, np.uint8))
         self._notes.memory[SHARE] = 1.0
+        self._named = np.full(n, -1)
+        self._rows_named = 0
         widest = int(max(max_capacity, self._row_room.max(initial=0)))
         self._desk = Desk(
             queue=np.empty(2 * m, np.int32),
@@ -181,7 +183,8 @@ class Market:
             Their new candidates, at most as many as the row has places.
         demand : int64[r]
         check : bool
-            Validate the input.  Without, the caller vouches for everything said above.
+            Validate the input.  Without, the caller vouches for everything said above; an annotator who is twice
+            in a row counts once, at the larger value.
 
         Raises
         ------
@@ -192,6 +195,9 @@ class Market:
             return
         if check:
             self._check_tasks(tasks, indptr, indices, values, demand)
+        elif repeats(indptr, indices, self._named, self._rows_named):
+            values = count_once(indptr, indices, values)
+        self._rows_named += tasks.size
         fresh = Edges(indptr, indices, values)
         self._waiting, crowded = replace_tasks(
             self._auction, self._place, self._notes.touched, self._waiting, tasks, fresh, demand
@@ -239,6 +245,7 @@ class Market:
         check_targets(gap_tol, abs_tol, max_work)
         targets = Targets(float(gap_tol), float(abs_tol), int(max_work))
         status, value, bound, eps, self._waiting = round_kernel(self._auction, self._notes, self._waiting, targets)
+        check_bound(bound)
         bids, reverse_bids, phases, forward_edges, reverse_edges, audits = self._desk.counters.tolist()
         gap = (bound - value) / bound if bound > 0.0 else 0.0
         return Round(value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges, audits)
@@ -286,5 +293,5 @@ class Market:
     def nbytes(self) -> int:
         """Bytes of all arrays of the market."""
         groups = self.edges, self.book, self._desk, self._search, self._notes
-        single = self._columns.nbytes + self._place.nbytes
+        single = self._columns.nbytes + self._place.nbytes + self._named.nbytes
         return single + sum(array.nbytes for group in groups for array in group)
