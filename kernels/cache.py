@@ -22,7 +22,7 @@ class _Place:
 
 
 class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = [type(place.__name__, (_Place, place), {}) for place in CacheImpl._locator_classes]
+    _locator_classes = tuple(type(place.__name__, (_Place, place), {}) for place in CacheImpl._locator_classes)
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]

@@ -26,7 +26,6 @@ from numba.extending import intrinsic
 from kernels.cache import KernelCache
 from kernels.interpreted import INTERPRETED, interpreted
 
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -119,7 +119,8 @@ def _parts_of_function(function: FunctionType) -> Iterator[str]:
         value = function.__globals__[name]
         yield f"{name} {of(value)}"
         if isinstance(value, ModuleType) and not _is_of_a_library(value):
-            yield from (f"{name}.{inside} {of(getattr(value, inside))}" for inside in sorted(names & vars(value).keys()))
+            inside = sorted(names & vars(value).keys())
+            yield from (f"{name}.{other} {of(getattr(value, other))}" for other in inside)
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -46,7 +46,7 @@ class Quick:
     """
 
     def __init__(self) -> None:
-        from numba.core import event  # slow to import, and needed here alone
+        from numba.core import event  # noqa: PLC0415 - slow to import, and needed here alone
 
         self.compiling = event.TimingListener()
         event.register("numba:compiler_lock", self.compiling)

@@ -124,7 +124,7 @@ class Desk(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Distances, the arcs on which nodes were reached, and a heap of nodes (annotator ``j`` is ``m + j``): see `paths`."""
+    """Distances, the arcs on which nodes were reached, and a heap of nodes (annotator ``j`` is ``m + j``)."""
 
     task: np.ndarray  # float64[m], +inf between searches
     annotator: np.ndarray  # float64[n], +inf between searches

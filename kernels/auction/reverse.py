@@ -129,7 +129,7 @@ def offer_to(book, desk, j, i, k, value, eps):
 
 @inlined
 def call(book, desk, j, at):
-    """Let annotator `j` bid in the next epoch if it has reason to; returns where in ``desk.offers`` the next one goes."""
+    """Let annotator `j` bid in the next epoch if there is reason to; returns where in ``desk.offers`` the next goes."""
     annotator = book.annotators[j]
     if annotator.fill < annotator.capacity and book.price[j] > 0.0 and annotator.offered == 0:
         annotator.offered = 1

@@ -108,7 +108,7 @@ def is_roomy(buffers, m, n, nnz, sizes):
         and buffers.pick.size >= widest + 1
         and buffers.ints.size >= 3 * m + 2 * n
         and buffers.reals.size >= 4 * m + 2 * n + slots + longest + 3 * (widest + 1)
-        and min(search.key.size, search.node.size) >= heap_room(m, longest + widest + 1)
+        and min(search.key.size, search.node.size) >= heap_room_here(m, longest + widest + 1)
         and buffers.counters.size >= COUNTERS
     )
 

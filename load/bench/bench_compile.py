@@ -90,7 +90,7 @@ def measure(commit: str | None, changes: bool) -> dict[str, float]:
 @click.command()
 @click.option("--before", metavar="COMMIT", help="Compile this commit too, and compare.")
 def main(before: str | None) -> None:
-    """Measure, print one JSON object, exit 1 above a bar. Example: python -m load.bench.bench_compile --before HEAD~10"""
+    """Measure, print one JSON object, exit 1 above a bar. Example: --before HEAD~10"""
     now = measure(None, changes=True)
     then = measure(before, changes=False) if before else None
     shares = {name: (now[name] - now["warm"]) / now["cold"] for name in CHANGES}

@@ -180,7 +180,8 @@ print(json.dumps(found))
 
 def run(code: str, folder: Path, **environ: str) -> str:
     env = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environ}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -231,10 +232,11 @@ def changed(path: str, old: str, new: str, folder: Path) -> dict[str, str]:
 
 
 def test_a_constant_of_ours_concerns_the_kernels_that_come_to_use_it(ours: dict[str, str], tmp_path: Path) -> None:
-    """`recall` calls `feasible`, that calls `find`, and `may_offer` elsewhere, which speak in these codes."""
-    now = changed("lifecycle/codes.py", "LAPSED, WITHDRAWN = _typed(3, 4)", "LAPSED, WITHDRAWN = _typed(4, 3)", tmp_path)
+    """`recall_kernel` calls `feasible`, that calls `find`, and `may_offer` elsewhere, which speak in these codes."""
+    before, after = "LAPSED, WITHDRAWN = _typed(3, 4)", "LAPSED, WITHDRAWN = _typed(4, 3)"
+    now = changed("lifecycle/codes.py", before, after, tmp_path)
     concerned = {name for name in ours if now[name] != ours[name]}
-    assert {"kernels.candidates.recall", "kernels.teaching.teach", "kernels.lifecycle.apply.apply"} <= concerned
+    assert {"kernels.candidates.recall_kernel", "kernels.teaching.teach", "kernels.lifecycle.apply.apply"} <= concerned
     assert not any(name.startswith(("kernels.auction", "kernels.skill", "kernels.hashing")) for name in concerned)
 
 
