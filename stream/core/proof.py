@@ -16,15 +16,15 @@ Which pairs the bound speaks of is part of what is said:
 Tasks of known answer are offered before and after; what they teach is no part of the market and stated by itself.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels import auction
 from stream.core.growth import Array
+from stream.events import Covers
 
 ULP = 2.0**-52
-Covers = Literal["all", "recalled"]
 Rows = tuple[Array, Array, Array]
 
 
