@@ -31,7 +31,8 @@ ENUMERATIONS: dict[str, tuple[Any, ...]] = {
     for name, enumeration in {
         "purpose": wire.Purpose, "state of a project": wire.ProjectState, "kind of annotator": wire.AnnotatorKind,
         "mode": wire.Mode, "reason to decline": wire.DeclineReason, "source of a score": wire.ScoreSource,
-        "end": wire.End, "cause": wire.Cause, "why work is unavailable": wire.UnavailableReason, "what a bound covers": wire.Covers,
+        "end": wire.End, "cause": wire.Cause, "why work is unavailable": wire.UnavailableReason,
+        "what a bound covers": wire.Covers,
         "outcome of a judgment": wire.JudgmentOutcome, "outcome of a task": wire.TaskOutcome,
         "reason of a dead letter": Reason, "why a snapshot is not used": snapshot.Flaw,
     }.items()
