@@ -68,5 +68,6 @@ def bound_of(
         Any prices: good ones give a low bound.
     """
     bound = float(auction.dual_bound(*rows, demand, capacity, price, group=group, budget=budget))
+    bound = max(bound, 0.0)  # a sum of differences may end a rounding below 0; no offer at all is worth 0
     # rounded up by more than a sum of as many numbers can be off, and the value with it: a bound is never below
     return bound * (1.0 + (len(demand) + 2 * len(capacity) + 8) * ULP)
