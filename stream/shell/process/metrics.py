@@ -102,13 +102,16 @@ class Metrics:
             "allocator_event_to_commit_seconds", "From an event's Kafka timestamp to its commit", SECONDS
         )
         registry.register(self.latency)
-        # series are there from the start, at 0: an increase is only seen by who has seen the 0
+        ProcessCollector(registry=registry)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Show every series at 0 from the start: an increase is only seen by who has seen the 0."""
         for topic in topics.INPUTS:
             self.events.labels(topic)
             self.holes.labels(topic)
             for reason in get_args(Reason):
                 self.dead_letters.labels(topics.dead_letters(topic), reason)
-        ProcessCollector(registry=registry)
 
     def committed(
         self, partition: int, result: RoundResult, inputs: dict[str, Sequence[Any]], at: float, records: int
