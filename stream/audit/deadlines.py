@@ -130,6 +130,10 @@ def forget(case: Case) -> None:
     for item in case.closing:
         _forget(case, item)
     case.closing = []
+    for project in case.concerned:
+        if project.state == "closed" and not project.kept:
+            project.forget()
+    case.concerned = []
 
 
 def _forget(case: Case, item: object) -> None:
@@ -143,5 +147,7 @@ def _forget(case: Case, item: object) -> None:
                 for pair in task.pairs.values():
                     task.project.share(pair.annotator.name, -(pair.state == "counted"))
             del pool.tasks[task.name]
+            task.project.kept -= 1
+            case.concerned.append(task.project)
             pool.gone[task.name] = case.round.at
             later(case, case.round.at + case.limits.settled_retention_s, "gone", (pool, task.name))

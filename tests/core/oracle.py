@@ -71,6 +71,7 @@ class Oracle:
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
             book.clear()
+            book.forget()
             if book.is_empty:
                 del self.books[name]
         return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
