@@ -18,8 +18,8 @@ Nothing here is used by the running system; it is how the kernels are judged on 
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import allocating
 from kernels.skill.jit import kernel
 from kernels.skill.layout import seat
 from kernels.skill.update import learn, learned, refresh
@@ -35,7 +35,7 @@ PROBES = 16
 """Tasks looked at to find one that is open and has been judged."""
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits):
     """Count all judgments in `order`.
 
@@ -109,7 +109,7 @@ def _replay(
             )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def allocate(
     skills,
     m,
@@ -234,13 +234,13 @@ def allocate(
     return counted
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _is_lesson(arrival):
     """Gold goes to every second of an annotator's first LESSONS arrivals, then to every LESSONS-th one."""
     return arrival % 2 == 0 if arrival <= LESSONS else arrival % LESSONS == 0
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _owner(own, i):
     """The annotator whose judgment number i is (`own` sorted)."""
     return np.searchsorted(own, i, side="right") - 1
