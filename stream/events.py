@@ -3,7 +3,8 @@
 Inputs are facts reported by annotation tools and by people; either input topic accepts every input event.
 Outputs are facts established by a round; every output carries its ``partition`` and ``round``. Structs are
 frozen and keyword-only, unknown fields are ignored, a missing field means its default. Times are Unix
-seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen.
+seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen. A list of ids
+is a set: repeats leave it where it enters the state.
 
 This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What
 is not an event raises msgspec's errors, UnicodeDecodeError (no UTF-8) or RecursionError (nested too
@@ -18,6 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 ID_BYTES = 128
 LIST_ITEMS = 1000
+MOST_CLASSES = 20
 #: events that wait for one and the same task, as counted here; the first of them may be larger
 WAITING_BYTES = 64 << 10
 #: an event that waits counts its value, its headers, and what storing it and each header takes besides
@@ -25,6 +27,7 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
+ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
 Time = Annotated[float, Meta(ge=0, le=1e11)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -67,7 +70,11 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
 
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
-    """A project exists with this state; the newest ``at`` wins."""
+    """A project exists with this state; the newest ``at`` wins.
+
+    ``labels`` names the classes in the order of their numbers, for people; rules and outputs know numbers only. Absent
+    leaves the names as they are, null takes them away.
+    """
 
     project: Id
     state: Literal["active", "paused", "closed"] = "active"
@@ -77,6 +84,7 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     gold_rate: Probability = 0.02
     deadline: Time | None = None
     defaults: TaskDefaults = TaskDefaults()
+    labels: ClassNames | None | UnsetType = UNSET
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
@@ -142,7 +150,12 @@ class TruthSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
-    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all."""
+    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all.
+
+    ``cost`` is per hour of work, in units of task ``value``: at 3.0 an answer that takes 60 s costs 0.05, where the
+    first answer to a task of value 1 with two classes, by a newcomer, brings about 0.3. A cost in money asks for
+    values in the same money: what it is worth that the task's label is right.
+    """
 
     annotator: Id
     skills: Ids
@@ -390,27 +403,35 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
 
 
 class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):
-    """The calibrated posterior of a task after this round's judgments."""
+    """The calibrated posterior of a task after this round's judgments.
+
+    ``label`` is the most likely class. ``tie``: others are as likely, and it was drawn from them by a hash of the ids.
+    """
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class ConsensusRevised(Output, frozen=True, gc=False, kw_only=True):
-    """Later evidence changed the label of a settled task."""
+    """Later evidence changed the label of a settled task; ``tie`` as in consensus_updated."""
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
-    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold."""
+    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold.
+
+    ``tie`` as in consensus_updated; false where there is no label.
+    """
 
     task: str
     project: str
@@ -418,6 +439,7 @@ class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
     label: int | None
     posterior: list[float] | None
     judgments: int
+    tie: bool = False
 
 
 class TaskBlocked(Output, frozen=True, gc=False, kw_only=True):
@@ -444,7 +466,15 @@ class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
 
 
 class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside."""
+    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside.
+
+    ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
+    could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
+    pairs: ``all`` of an open task and a free annotator, or, in a large market, those ``recalled``; ``pairs`` how many
+    were worth their cost. Offers of work that the final pass made of other pairs are worth ``unproven_value``: no bound
+    speaks of them. Gold and training are worth ``taught_value`` and are no part of the market. The three values add up
+    to those of the round's decisions.
+    """
 
     pool: str
     open_tasks: int
@@ -453,6 +483,10 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     value: float
     bound: float
     gap: float
+    covers: Literal["all", "recalled"]
+    pairs: int
+    unproven_value: float
+    taught_value: float
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):
