@@ -24,8 +24,8 @@ log order). Forgetting a judgment therefore leaves exactly the statistics of the
 posteriors).
 
 An answer is *checked* once its task has another counted answer or a known truth. What has met nobody was scored
-against a posterior that it made itself: it says nothing of whoever gave it, nor of all annotators together, so P and
-`ripe` (`calibration`) leave it out. The weight of such answers is a sum of its own, ALONE.
+against a posterior that it made itself: it says nothing of all annotators together, nor makes it whoever gave it better
+known, so P and `ripe` (`calibration`) leave it out. The weight of an annotator's answers of this kind is ALONE.
 
 Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on the model of Dawid and
 Skene (1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence:
@@ -231,17 +231,18 @@ def _count(skills, task, fresh, scratch):
                     evidence[index(rows + k)] += delta
                 evidence[index(rows + classes)] += weight * change[index(e + label)]
         if met:
-            shared = moved if was_met and not new else q
-            for k in range(classes):
-                evidence[index(p + label * classes + k)] += shared[index(SHARED * classes + k)]
             if not (new or was_met):
                 record[ALONE] -= weight
+                change = q
+            for k in range(classes):
+                evidence[index(p + label * classes + k)] += change[index(SHARED * classes + k)]
         elif new:
             record[ALONE] += weight
-        elif was_met:
+        elif was_met:  # a truth was lifted from the only answer
             record[ALONE] += weight
-            for k in range(SHARED * classes, ENGINES * classes):
-                evidence[index(p + (label - SHARED) * classes + k)] -= q[index(k)] - moved[index(k)]
+            for k in range(classes):
+                e = SHARED * classes + k
+                evidence[index(p + label * classes + k)] -= q[index(e)] - moved[index(e)]
         now = report[index(label)]
         doubt = now * (1.0 - now)
         if truth >= 0:
