@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from load.auction_random import changes, hostile_start, market
+from load.checks.auction_random import changes, hostile_start, market
 
 from kernels import skill
 from kernels.auction import Market, certificate, explain, solve
