@@ -176,8 +176,8 @@ def same_posterior(pool, t, u):
 
 @entry
 def recall(
-    pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, least, seed, limit, sample, theta,
-    ability, standing, row_i, row_v, gain, out, weights, indptr, indices, values, dense,
+    pool, tasks, n, free, m, place, fits, grants, asked, rules, seed, limit, sample, theta, ability,
+    standing, row_i, row_v, gain, out, weights, indptr, indices, values, dense,
 ):  # fmt: skip
     """Fill the CSR market of ``n`` open tasks (equal models and posteriors together) and ``m`` free annotators.
 
@@ -189,8 +189,7 @@ def recall(
         Scratch, NONE everywhere; restored on return.
     sample : int
         Annotators drawn per task; at least ``m`` means all of them.
-    least : float
-        Share of the typical ability below which an annotator is contained.
+    rules : Rules
     theta, ability, standing : float64[m, :], float64[m], uint8[m]
         Scratch, wide enough for the largest model.
     row_i, row_v, gain, out : int32[m], float64[m], float64[m, 3], float64[4]
@@ -216,7 +215,7 @@ def recall(
         task = pool.tasks[t]
         if task.model != model:
             model = task.model
-            prepare_model(pool, model, free, m, least, theta, ability, standing)
+            prepare_model(pool, model, free, m, rules.least_ability, theta, ability, standing)
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
@@ -252,7 +251,7 @@ def recall(
             if gain[j, 2] != alike:
                 gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
                 gain[j, 2] = alike
-            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], judgment_cost, out)
+            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], rules.judgment_cost, out)
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -296,8 +295,8 @@ def full_bound(dense, demand, capacity, price, best):
 
 @entry
 def complete(
-    pool, tasks, n, free, m, fits, grants, asked, judgment_cost, least, theta, ability, standing, out, accept_by,
-    rnd, first, made_t, made_a, made_terms,
+    pool, tasks, n, free, m, fits, grants, asked, rules, theta, ability, standing, out, accept_by, rnd,
+    first, made_t, made_a, made_terms,
 ):  # fmt: skip
     """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
 
@@ -326,12 +325,12 @@ def complete(
                     continue
                 if pool.tasks[t].model != model:
                     model = pool.tasks[t].model
-                    prepare_model(pool, model, free[j : j + 1], ONE, least, theta, ability, standing)
+                    prepare_model(pool, model, free[j : j + 1], ONE, rules.least_ability, theta, ability, standing)
                 weight = importance(pool, t, now) * trust(pool, t, a, standing[0], now)
                 if weight <= 0.0:
                     continue
                 information, accuracy = gains(pool, t, theta[0])
-                worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
+                worth = terms(pool, t, a, weight, ability[0], information, accuracy, rules.judgment_cost, out)
                 if worth > best:
                     best = worth
                     best_t = t
@@ -347,15 +346,16 @@ def complete(
 
 
 @entry
-def explain(pool, tasks, annotators, judgment_cost, least, theta, ability, standing, out):
+def explain(pool, tasks, annotators, rules, theta, ability, standing, out):
     """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
         now = pool.clock[NOW]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, least, theta, ability, standing)
+        model, one = pool.tasks[t].model, annotators[i : i + 1]
+        prepare_model(pool, model, one, ONE, rules.least_ability, theta, ability, standing)
         weight = importance(pool, t, now) * trust(pool, t, annotators[i], standing[0], now)
         information, accuracy = gains(pool, t, theta[0])
-        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, out[i])
+        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, rules.judgment_cost, out[i])
 
 
 @entry

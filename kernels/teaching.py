@@ -111,8 +111,8 @@ def mark_met(pool, golds, n, place, met):
 
 @entry
 def teach(
-    pool, golds, n, wanting, w, bars, examines, given, met, place, fits, grants, asked, judgment_cost, seed,
-    accept_by, rnd, first, made_t, made_a, made_terms,
+    pool, golds, n, wanting, w, bars, examines, given, met, place, fits, grants, asked, rules, seed, accept_by,
+    rnd, first, made_t, made_a, made_terms,
 ):  # fmt: skip
     """Offer each wanting annotator the task that teaches most; returns how many offers were made.
 
@@ -124,6 +124,7 @@ def teach(
         Scratch, zeros.
     place : int32[annotators]
         Scratch, NONE everywhere; restored on return.
+    rules : Rules
     made_t, made_a, made_terms : int32[w], int32[w], float64[w, 4]
         Out: the offers.
     """
@@ -171,7 +172,7 @@ def teach(
             if due(pool, t, a):
                 pay(pool, np.int64(pool.tasks[t].head), seed)
             given[a] = 1
-            cost = judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
+            cost = rules.judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
             made_terms[made, INFORMATION] = best + cost
             made_terms[made, ACCURACY] = 0.0
             made_terms[made, COVERAGE] = 0.0

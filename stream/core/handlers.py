@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from kernels.lifecycle import codes, count_share, project_changed
+from kernels.lifecycle import codes, count_share, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.erasure import handle_erased
 from stream.core.fits import Profile
+from stream.core.policies import changed
 from stream.core.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.turn import Turn
+from stream.policy import SettingRefused
 
 INF = float("inf")
 NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
@@ -160,7 +162,7 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
     open_tasks = int(np.count_nonzero(pool.columns.tasks["project"][: pool.tasks.used] == j))
-    turn.apply_now(project_changed, j, turn.rules.retention_s, room=open_tasks + pool.live + 64)
+    turn.apply_now(project_changed, j, pool.rules.retention_s, room=open_tasks + pool.live + 64)
 
 
 def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
@@ -184,11 +186,27 @@ def _pool(paused: bool) -> Handler:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
         if paused:
-            turn.apply_now(withdraw_pool, turn.rules.retention_s, room=pool.live + 64)
+            turn.apply_now(withdraw_pool, pool.rules.retention_s, room=pool.live + 64)
         else:
             turn.is_resumed = True
 
     return handle
+
+
+def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
+    pool = turn.pool
+    try:
+        policy = changed(pool.policy, event.settings, event.at)
+    except SettingRefused as error:
+        raise Invalid(str(error)) from error
+    if policy is pool.policy:
+        return
+    turn.flush()  # what came before goes by what held then
+    before = pool.rules
+    pool.rule_by(policy)
+    pool.dirty_policy = True
+    if (before.retention_s, before.grace_s) != (pool.rules.retention_s, pool.rules.grace_s):
+        turn.apply_now(reschedule, pool.rules, room=0)
 
 
 def _not_supported(turn: Turn, event: Any) -> None:
@@ -216,6 +234,7 @@ HANDLERS: dict[type, Handler] = {
     wire.ProjectSet: _project,
     wire.AnnotatorSet: _annotator,
     wire.AnnotatorErased: handle_erased,
+    wire.SettingsChanged: _settings,
     wire.PoolPaused: _pool(True),
     wire.PoolResumed: _pool(False),
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),

@@ -20,7 +20,6 @@ from kernels.skill import THETA_WIDTH
 from stream.core.growth import Array
 from stream.core.pools import PoolState
 from stream.core.teaching import Taught, Teaching
-from stream.settings import Market
 
 FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
 SAMPLE = 64  # annotators drawn per task in larger markets
@@ -84,7 +83,7 @@ class Scratch:
             self.gain = np.zeros((m, 3))
 
 
-def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
+def match(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
     """Offer work in one pool; None when nobody is free or nothing is open.
 
     Parameters
@@ -99,23 +98,21 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     if pool.paused or not m or not n + g:
         return None
     if not g:
-        return _work(pool, market, seed, rnd, first, scratch, n, m)
+        return _work(pool, seed, rnd, first, scratch, n, m)
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
     asked = restricted(pool)
     lessons = Teaching(pool, scratch.golds[:g], tasks, seed, rnd, scratch.place, asked)
-    due = lessons.give(market, free, first, examines=False)
+    due = lessons.give(free, first, examines=False)
     first += len(due.tasks)
     n, _, left = candidates.open_market(pool.columns, scratch.tasks, scratch.golds, scratch.free)
-    work = _work(pool, market, seed, rnd, first, scratch, n, left) if n and left else _nothing(n)
-    examined = lessons.give(market, free, first + len(work.tasks), examines=True)
+    work = _work(pool, seed, rnd, first, scratch, n, left) if n and left else _nothing(n)
+    examined = lessons.give(free, first + len(work.tasks), examines=True)
     return _together(pool, work, [due, examined], m, seed, first - len(due.tasks))
 
 
-def _work(
-    pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch, n: int, m: int
-) -> Matched:
+def _work(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch, n: int, m: int) -> Matched:
     """Auction the ``n`` open tasks in ``scratch`` among its ``m`` free annotators, see ``match``."""
-    columns = pool.columns
+    columns, policy, rules = pool.columns, pool.policy, pool.rules
     scratch.reserve_free(m, pool.classes)
     tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
     tasks = tasks[np.lexsort((columns.reported[tasks, 0], columns.tasks["model"][tasks]))]
@@ -125,22 +122,21 @@ def _work(
         tasks = _coarse(pool, tasks, free, capacity)
         n = len(tasks)
     asked = restricted(pool)
-    cost, least = float(market.judgment_cost), float(market.least_ability)
-    limit = min(market.candidates, m)
+    limit = min(policy.candidates, m)
     dense = np.zeros((n, m) if full else (0, 0))
     indptr = np.zeros(n + 1, np.int64)
     indices = np.empty(n * limit, np.int32)
     values = np.empty(n * limit)
     weights = np.empty(n)
     arcs = candidates.recall(
-        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, cost, least, seed,
-        limit, m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
+        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, rules, seed, limit,
+        m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
         scratch.gain, scratch.out, weights, indptr, indices, values, dense,
     )  # fmt: skip
     demand = _demand(pool, tasks, weights)
     indices, values = indices[:arcs], values[:arcs]
     solution = auction.solve(
-        indptr, indices, values, demand, capacity, gap_tol=market.gap, max_work=WORK_PER_ARC * max(arcs, 16),
+        indptr, indices, values, demand, capacity, gap_tol=policy.gap, max_work=WORK_PER_ARC * max(arcs, 16),
         check=False,
     )  # fmt: skip
     primal, bound = solution.primal, solution.bound
@@ -148,12 +144,12 @@ def _work(
         best = np.empty(int(demand.max()) + 1)
         bound = min(candidates.full_bound(dense, demand, capacity, solution.price, best), dense.sum())
         for _ in range(PRICING_ROUNDS):
-            if bound - primal <= market.gap * bound or arcs == np.count_nonzero(dense):
+            if bound - primal <= policy.gap * bound or arcs == np.count_nonzero(dense):
                 break
             indptr, indices, values = _price_in(dense, indptr, indices, values, demand, solution)
             arcs = len(indices)
             solution = auction.solve(
-                indptr, indices, values, demand, capacity, price=solution.price, gap_tol=market.gap / 2,
+                indptr, indices, values, demand, capacity, price=solution.price, gap_tol=policy.gap / 2,
                 max_work=WORK_PER_ARC * max(arcs, 16), check=False,
             )  # fmt: skip
             primal = solution.primal
@@ -163,9 +159,7 @@ def _work(
     columns_held = indices[held]
     matched_t, matched_a = tasks[rows], free[columns_held]
     terms = np.empty((len(held), 4))
-    candidates.explain(
-        columns, matched_t, matched_a, cost, least, scratch.theta, scratch.ability, scratch.standing, terms
-    )  # fmt: skip
+    candidates.explain(columns, matched_t, matched_a, rules, scratch.theta, scratch.ability, scratch.standing, terms)
     runner = np.empty(len(held), np.int32)
     runner_value = np.empty(len(held))
     candidates.runners_up(
@@ -175,13 +169,13 @@ def _work(
     rest = int(np.minimum(capacity.sum(), demand.sum())) + 1
     pool.reserve_pairs(len(held) + rest)
     columns = pool.columns
-    accept_by = columns.clock[NOW] + market.accept_s
+    accept_by = columns.clock[NOW] + policy.accept_s
     offered = np.zeros(len(held), np.uint8)
     made = offer(columns, matched_t, matched_a, columns.clock[NOW], accept_by, rnd, first, offered)
     late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
     late_terms = np.empty((rest, 4))
     late = candidates.complete(
-        columns, every, opened, free, m, pool.fits, pool.grants, asked, cost, least, scratch.theta,
+        columns, every, opened, free, m, pool.fits, pool.grants, asked, rules, scratch.theta,
         scratch.ability, scratch.standing, scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
     )  # fmt: skip
     keep = offered.astype(bool)

@@ -15,7 +15,6 @@ from kernels import teaching
 from kernels.lifecycle.layout import NOW
 from stream.core.growth import Array
 from stream.core.pools import PoolState
-from stream.settings import Market
 
 
 class Taught(NamedTuple):
@@ -50,7 +49,7 @@ class Teaching:
         self.given = np.zeros(len(pool.columns.annotators), np.uint8)
         self.seed, self.round, self.place, self.asked = seed, rnd, place, asked
 
-    def give(self, market: Market, free: Array, first: int, *, examines: bool) -> Taught:
+    def give(self, free: Array, first: int, *, examines: bool) -> Taught:
         """Offer what is due, or (``examines``) what helps to tell whether idle people may do the work that is there."""
         pool, n, m = self.pool, len(self.golds), len(free)
         wanting = np.empty(m, np.int32)
@@ -68,8 +67,8 @@ class Teaching:
             made = int(
                 teaching.teach(
                     columns, self.golds, n, wanting, w, self.bars, by, self.given, np.zeros((n, w), np.uint8),
-                    self.place, pool.fits, pool.grants, self.asked, float(market.judgment_cost), self.seed,
-                    columns.clock[NOW] + market.accept_s, self.round, first, made_t, made_a, terms,
+                    self.place, pool.fits, pool.grants, self.asked, pool.rules, self.seed,
+                    columns.clock[NOW] + pool.policy.accept_s, self.round, first, made_t, made_a, terms,
                 )
             )  # fmt: skip
         return Taught(made_t[:made], made_a[:made], terms[:made])

@@ -57,7 +57,7 @@ def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.
         {
             "type": "decision_made", **pair, "value": 0.5, "price": 0.1,
             "terms": {"information": 0.7, "cost": -0.2}, "runner_up": None, "runner_up_value": None,
-            "skill_low": skill_low, "settings": 0,
+            "skill_low": skill_low, "policy": 0,
         },
     ]  # fmt: skip
 
@@ -207,6 +207,11 @@ def correct() -> list[Step]:
     ]  # fmt: skip
 
 
+def policy(version: int = 0, since: dict[str, float] | None = None, **settings: float) -> Fields:
+    """What a round says that the pool runs by."""
+    return {"pool": POOL, "version": version, "since": since or {}, **settings}
+
+
 def records(steps: list[Step]) -> Iterator[Record]:
     """Write a history as the records of partition 0 of 1."""
     encode = msgspec.json.encode
@@ -244,6 +249,7 @@ def records(steps: list[Step]) -> Iterator[Record]:
             "dead_letters": len(step.dead),
             "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": 1.0,
                        "bound": 1.0, "gap": 0.0}],
-            "durations_ms": {}, "software": "test", "settings": 0,
+            "durations_ms": {}, "software": "test", "policies": [policy()] if number == 1 else [],
+            "clock_ahead_s": 300.0,
         }  # fmt: skip
         yield write(topics.ROUNDS, encode(completed | step.record))

@@ -14,7 +14,7 @@ def result(events: int, letters: int = 0) -> RoundResult:
     pool = PoolRound(pool="p", open_tasks=4, free_annotators=2, offers=2, value=1.0, bound=1.1, gap=0.01)
     completed = RoundCompleted(
         partition=1, round=1, epoch=1, at=0.0, seed=0, offsets={}, caught_up=True, complete_until=0.0,
-        events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="", settings=0,
+        events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="",
     )  # fmt: skip
     unusable = [DeadLetter(dead_letters(TASKS), b"k", b"v", [("reason", b"clock")])] * letters
     return RoundResult(rows={}, outputs={}, dead_letters=unusable, wakeup=None, completed=completed)
