@@ -10,9 +10,10 @@ import numpy as np
 
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import NONE
-from kernels.skill import belief_width
+from kernels.lifecycle.layout import PAIR
 
-LINKS, LINKS_END = 8, 20  # bytes of PAIR.next, live_next and live_previous
+#: bytes of the links between pairs, which stand side by side
+LINKS, LINKS_END = PAIR.fields["next"][1], PAIR.fields["live_previous"][1] + 4
 
 
 @inner
@@ -23,14 +24,16 @@ def _copy(source, start, n, out, at):
 
 
 @entry
-def pack_tasks(pool, slots, heads, records, belief, reported, pairs, lists, out, ends):
+def pack_tasks(pool, slots, parts, lengths, pairs, lists, out, ends):
     """Write the rows of tasks to ``out`` and where each ends to ``ends``.
 
     Parameters
     ----------
     slots : int64[n]
-    heads, records, belief, reported : uint8[n, :]
-        The fixed parts of each row; of the posteriors the task's own width is taken.
+    parts : tuple of uint8[n, :]
+        What every row has: its head, its record, its posteriors.
+    lengths : int64[parts, n]
+        How much of each part a row has.
     pairs, lists : uint8[:, PAIR.itemsize], uint8[:, 4]
         The pool's columns as bytes.
     out : uint8[:]
@@ -40,11 +43,8 @@ def pack_tasks(pool, slots, heads, records, belief, reported, pairs, lists, out,
     at = 0
     for i in range(slots.shape[0]):
         task = pool.tasks[slots[i]]
-        at = _copy(heads[i], 0, heads.shape[1], out, at)
-        at = _copy(records[i], 0, records.shape[1], out, at)
-        if task.classes:
-            at = _copy(belief[i], 0, 4 * belief_width(task.classes), out, at)
-        at = _copy(reported[i], 0, 4 * task.classes, out, at)
+        for k in range(len(parts)):
+            at = _copy(parts[k][i], 0, lengths[k, i], out, at)
         p = task.head
         while p != NONE:
             start = at

@@ -3,7 +3,8 @@
 Inputs are facts reported by annotation tools and by people; either input topic accepts every input event.
 Outputs are facts established by a round; every output carries its ``partition`` and ``round``. Structs are
 frozen and keyword-only, unknown fields are ignored, a missing field means its default. Times are Unix
-seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen.
+seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen. A list of ids
+is a set: repeats leave it where it enters the state.
 
 This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What
 is not an event raises msgspec's errors, UnicodeDecodeError (no UTF-8) or RecursionError (nested too

@@ -14,7 +14,7 @@ from kernels.auction.jit import entry, inner
 from kernels.auction.layout import Edges
 from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
-from kernels.auction.validation import check_market, check_start, check_targets
+from kernels.auction.validation import check_bound, check_market, check_start, check_targets, count_once
 from kernels.auction.workspace import Workspace, carve, measure
 
 NO_LIMIT = np.iinfo(np.int64).max
@@ -152,7 +152,8 @@ def solve(
         Stop after about this many arcs have been read; counted, not timed, so that the result does not
         depend on the machine.
     check : bool
-        Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range.
+        Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range;
+        an annotator who is twice in a row counts once, at the larger value.
 
     Returns
     -------
@@ -162,6 +163,8 @@ def solve(
     ------
     TypeError, ValueError
         With what was expected and what came.
+    ArithmeticError
+        The auction has lost a price: an error of the program, and no result.
 
     Examples
     --------
@@ -183,7 +186,10 @@ def solve(
         values = values.astype(np.float64)
     space = _workspace
     space.grow(annotators=capacity.size)
-    sizes = measure(indptr, indices, demand, capacity, space.buffers.annotators)
+    *sizes, repeated = measure(indptr, indices, demand, capacity, space.buffers.annotators)
+    sizes = tuple(sizes)
+    if repeated:
+        values = count_once(indptr, indices, values)
     space.reserve(demand.size, capacity.size, indices.size, sizes)
     held_out = np.empty(indices.size, np.uint8)
     price_out = np.empty(capacity.size, np.float64)
@@ -194,6 +200,7 @@ def solve(
         float(gap_tol), float(abs_tol), int(max_work),
         sizes, space.buffers, held_out, price_out, profit_out,
     )  # fmt: skip
+    check_bound(bound)
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.buffers.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0
     return Solution(

@@ -26,11 +26,18 @@ def measure(indptr, indices, demand, capacity, annotators):
     row_slots, slots : slots on the side of tasks and of annotators
     longest : longest row or column
     widest : largest demand or capacity
+    repeated : whether a row names an annotator twice
     """
     for j in range(capacity.size):
         annotators[j].room = 0
-    for k in range(indices.size):
-        annotators[indices[k]].room += 1
+        annotators[j].stop = -1  # here: the last row that names the annotator
+    repeated = False
+    for i in range(demand.size):
+        for k in range(indptr[i], indptr[i + 1]):
+            annotator = annotators[indices[k]]
+            annotator.room += 1
+            repeated |= annotator.stop == i
+            annotator.stop = i
     row_slots = 0
     slots = 0
     longest = 0
@@ -52,7 +59,7 @@ def measure(indptr, indices, demand, capacity, annotators):
         annotators[j].stop = place
         place += length
         annotators[j].room = place
-    return row_slots, slots, longest, widest
+    return row_slots, slots, longest, widest, repeated
 
 
 class Buffers(NamedTuple):

@@ -6,7 +6,7 @@ what is known about an annotator and what one more judgment would be worth, `row
 Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief`
 and `reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief`
 and `reported` are what is counted in the statistics of the annotators, so they must come back unchanged with
-the next call. Room is the caller's too: before `open_model` and `seat` it makes sure (`has_room`) or grows. A
+the next call. Room is the caller's too: before `open_model` and `seat` it makes sure of it. A
 task that settles keeps its judgments, `belief` and `reported` as long as a truth, a retraction or a
 correction may still arrive; then it is dropped and its part of the statistics stays.
 """
@@ -23,8 +23,6 @@ from kernels.skill.layout import (
     belief_width,
     empty,
     evidence_width,
-    grow,
-    has_room,
     model_width,
     open_model,
     seat,
@@ -68,8 +66,6 @@ __all__ = [
     "forget",
     "gain",
     "gain_prepared",
-    "grow",
-    "has_room",
     "known",
     "learn",
     "lesson",

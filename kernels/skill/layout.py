@@ -2,7 +2,7 @@
 
 A *model* is one skill of the pool: it has K classes (0 when the skill is scored instead of labelled). A
 *seat* is one annotator in one model. Every number lives in a numpy array, so that a kernel can read and write
-it in place, a row can be saved as bytes, and growing is a plain copy made by the caller between kernels.
+it in place, a row can be saved as bytes, and the caller can move them to longer arrays between kernels.
 
     models     one record per model
     seats      one record per seat
@@ -160,37 +160,6 @@ def empty(
     )
 
 
-def grow(skills: Skills, models: int = 0, annotators: int = 0, seats: int = 0, evidence: int = 0) -> Skills:
-    """Return the same state in columns of at least the given lengths (never shorter than before)."""
-    rows, columns = skills.seat_of.shape
-    seat_of = np.full((max(models, rows), max(annotators, columns)), -1, np.int32)
-    seat_of[:rows, :columns] = skills.seat_of
-    return Skills(
-        _longer(skills.models, len(seat_of)),
-        _longer(skills.seats, seats),
-        _longer(skills.evidence, evidence),
-        seat_of,
-        skills.used.copy(),
-        skills.work,
-    )
-
-
-def _longer(column: np.ndarray, length: int) -> np.ndarray:
-    if length <= len(column):
-        return column
-    grown = np.zeros(length, column.dtype)
-    grown[: len(column)] = column
-    return grown
-
-
-@kernel
-def has_room(skills, classes, seats):
-    """Tell whether `seats` more seats of a model of `classes` classes fit without growing."""
-    return skills.used[1] + seats <= skills.seats.shape[0] and (
-        skills.used[2] + seats * evidence_width(classes) <= skills.evidence.shape[0]
-    )
-
-
 @kernel
 def open_model(skills, classes):
     """Take the next model slot for a skill of `classes` classes (0: scored) and return it.
@@ -225,7 +194,7 @@ DEFAULT_RHO = 0.25
 def seat(skills, m, annotator):
     """Return the seat of `annotator` in model `m`, taking the next free one on first use.
 
-    The caller guarantees room (`has_room`).
+    The caller guarantees room.
     """
     s = skills.seat_of[m, annotator]
     if s >= 0:

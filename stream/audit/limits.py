@@ -2,7 +2,7 @@
 
     before the events of a round   pools that no round has spoken of, or of which nothing is left, begin as it says
     settings_changed               of each name the newest `at` wins, of equal ones the larger value
-    behind them                    the round must say of each pool that has changed what it is now, and of no other
+    behind them                    the round must say of each pool that has changed what it is now
 
 Records of rounds that are older than policies say nothing: what they would have to say is then what a process without
 settings brings, and `Case.assumed` counts them.
@@ -106,15 +106,14 @@ def close(case: Case) -> None:
         return
     for name in sorted({*case.round.ruled, *case.round.policies}):
         limits, said = case.pool(name).limits, case.round.policies.get(name, [])
-        if name not in case.round.ruled:
-            case.report(0, f"pool {name!r} has another policy, and no event has changed it", record)
-        elif not said:
+        if name in case.round.ruled and not said:
             case.report(0, f"the policy of pool {name!r} has changed, and the round doesn't say so", record)
         for entry in said:
             found = {setting: getattr(entry, setting) for setting in BOUNDS}
-            if len(said) > 1 or (entry.version, entry.since, found) != (limits.version, limits.since, limits.values()):
+            if (entry.version, entry.since, found) != (limits.version, limits.since, limits.values()):
+                why = "" if name in case.round.ruled else ", and no event has changed it"
                 expected = f"version {limits.version} with {limits.values()} stated at {limits.since}"
-                case.report(0, f"pool {name!r} runs by {entry}, expected {expected}", record)
+                case.report(0, f"pool {name!r} runs by {entry}, expected {expected}{why}", record)
         for entry in said:  # so that one wrong record is not reported a hundred times
             _take(case.pool(name), entry)
     for pool in completed.pools:

@@ -27,6 +27,7 @@ import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import PAIR, PROJECT, TASK, blank
+from kernels.lifecycle.layout import learned_width
 from stream.core.pools import Headers
 from stream.core.rows import (
     ANNOTATOR_HEAD,
@@ -41,7 +42,6 @@ from stream.core.rows import (
     RowError,
     WaitingRow,
     sealed,
-    skill_width,
 )
 
 PAIR_1 = np.dtype(
@@ -138,7 +138,7 @@ def _from_1(kind: str, value: bytes) -> bytes:
         head = np.frombuffer(value, TASK_HEAD, 1)[0]
         classes, pairs = int(head["classes"]), int(head["pairs"])
         if pairs:
-            at = TASK_HEAD.itemsize + TASK.itemsize + 4 * (skill_width(classes) + classes)
+            at = TASK_HEAD.itemsize + TASK.itemsize + 4 * (learned_width(classes) + classes)
             return _replaced(value, at, PAIR_1, PAIR, pairs)
     elif kind == "j":
         return _replaced(value, SLOT.size, PROJECT_1, PROJECT)

@@ -8,7 +8,9 @@ anything.
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from kernels.lifecycle import codes, count_share, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
@@ -113,7 +115,7 @@ def _requested(turn: Turn, event: wire.WorkRequested) -> None:
         pack_event(codes.REQUESTED, 0, NONE, annotator, NONE, event.count, 0, event.at, 0.0, 0.0)
     )
     pool.asked[annotator] = pool.asked.get(annotator, 0) + event.count
-    pool.asked_projects[annotator] = event.projects
+    pool.asked_projects[annotator] = tuple(dict.fromkeys(event.projects))
 
 
 def _scored(turn: Turn, event: wire.JudgmentScored) -> None:
@@ -139,7 +141,7 @@ def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
     turn.flush()
     pool.check_skill(event.skill)
     annotator = pool.annotator(event.annotator)
-    pool.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+    pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
 
 
 def _project(turn: Turn, event: wire.ProjectSet) -> None:
@@ -149,7 +151,7 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     record = pool.columns.projects[j : j + 1]
     if event.at < record["at"][0]:
         return
-    pool.defaults[j] = event.defaults
+    pool.defaults[j] = _once(event.defaults)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     record["weight"], record["gold_rate"] = event.weight, event.gold_rate
@@ -165,6 +167,13 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     turn.apply_now(project_changed, j, pool.rules.retention_s, room=open_tasks + pool.live + 64)
 
 
+def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
+    """The presets as they are stored: a required attribute that is named twice is required once."""
+    if defaults.requires is UNSET:
+        return defaults
+    return msgspec.structs.replace(defaults, requires=tuple(dict.fromkeys(defaults.requires)))
+
+
 def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
     pool = turn.pool
     a = pool.annotator(event.annotator)  # the kernel reads no profile, so its run may go on
@@ -173,7 +182,7 @@ def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
-    record["profile"] = pool.profile(profile)
+    record["profile"] = pool.fits.profile(profile)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
     pool.columns.dirty_annotators[a] = 1
 

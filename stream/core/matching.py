@@ -129,7 +129,7 @@ def _work(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch, n:
     values = np.empty(n * limit)
     weights = np.empty(n)
     arcs = candidates.recall(
-        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, rules, seed, limit,
+        columns, tasks, n, free, m, scratch.place, pool.fits.meets, pool.fits.grants, asked, rules, seed, limit,
         m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
         scratch.gain, scratch.out, weights, indptr, indices, values, dense,
     )  # fmt: skip
@@ -175,7 +175,7 @@ def _work(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch, n:
     late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
     late_terms = np.empty((rest, 4))
     late = candidates.complete(
-        columns, every, opened, free, m, pool.fits, pool.grants, asked, rules, scratch.theta,
+        columns, every, opened, free, m, pool.fits.meets, pool.fits.grants, asked, rules, scratch.theta,
         scratch.ability, scratch.standing, scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
     )  # fmt: skip
     keep = offered.astype(bool)
@@ -259,7 +259,7 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     keep = records["only_n"] > 0
     profiles = c.annotators["profile"][free]
     for demand in np.unique(records["demand"]):
-        supply = int(capacity[pool.fits[demand, profiles] > 0].sum())
+        supply = int(capacity[pool.fits.meets[demand, profiles] > 0].sum())
         mine = np.flatnonzero((records["demand"] == demand) & ~keep)
         mine = mine[np.argsort(-worth[mine], kind="stable")]
         room = np.cumsum(c.room[tasks[mine]])

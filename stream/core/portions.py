@@ -53,8 +53,8 @@ def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
     yield from _by_slot(find, lambda pool: len(pool.skills.ids), skill_rows, size)
     yield from _by_slot(find, lambda pool: pool.projects.used, project_rows, size)
     yield from _by_slot(find, lambda pool: pool.annotators.used, annotator_rows, size)
-    yield from _by_slot(find, lambda pool: len(pool.model_skills), model_rows, 1)
-    for m in range(len(find().model_skills)):
+    yield from _by_slot(find, lambda pool: len(pool.models.skills), model_rows, 1)
+    for m in range(len(find().models.skills)):
         # by annotator: seats have no slots of their own in the rows
         for annotators in _cut(np.flatnonzero(find().columns.skills.seat_of[m] >= 0).tolist(), size):
             pool = find()

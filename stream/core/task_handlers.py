@@ -13,7 +13,7 @@ from kernels.lifecycle import TASK, codes, task_changed
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
-from stream.core.pools import Waiting, check_id
+from stream.core.pools import PoolState, Waiting, check_id
 from stream.core.turn import Turn
 
 NAN, INF = float("nan"), float("inf")
@@ -78,9 +78,8 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     # nothing refuses it any more
     j = pool.project(event.project)
     skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes)
-    only = [pool.annotator(a) for a in event.only]
-    exclude = [pool.annotator(a) for a in event.exclude]
+    model = pool.models.of(skill_slot, classes)
+    only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
     slot = pool.add_task(name)
     if event.purpose != "work" and not pool.is_taught(j):
         turn.flush()  # what was judged before earns nothing
@@ -92,7 +91,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
         pack_task(
             OPEN, PURPOSES[event.purpose], 0, 0,
             classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
-            j, skill_slot, model, pool.demand(skill_name, requires),
+            j, skill_slot, model, pool.fits.demand(skill_name, requires),
             overlap, most,
             0, 0, 0,
             NONE, 0,
@@ -108,6 +107,11 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     if waiting:
         pool.dirty_waiting.add(name)
         turn.take_waiting(waiting)
+
+
+def _slots(pool: PoolState, names: wire.Ids) -> list[int]:
+    """Slots of the annotators in a list, each once: markets rely on it."""
+    return [pool.annotator(name) for name in dict.fromkeys(names)]
 
 
 def _check_label(event: wire.TaskCreated, classes: int) -> None:
@@ -177,8 +181,8 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
             raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
     for listed in (event.only, event.exclude):
         pool.check_annotators(listed if listed is not UNSET else ())
-    only = [pool.annotator(a) for a in event.only] if event.only is not UNSET else None
-    exclude = [pool.annotator(a) for a in event.exclude] if event.exclude is not UNSET else None
+    only = _slots(pool, event.only) if event.only is not UNSET else None
+    exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
     record["updated"] = event.at
     policy = turn.pool.policy
@@ -194,7 +198,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
             record[name] = default if stated is None else stated
     if event.requires is not UNSET:
         skill_name = pool.skills.ids[int(record["skill"][0])] or ""
-        record["demand"] = pool.demand(skill_name, frozenset(event.requires))
+        record["demand"] = pool.fits.demand(skill_name, frozenset(event.requires))
     if only is not None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:

@@ -56,7 +56,7 @@ class Teaching:
         by = np.int64(examines)
         w = int(
             teaching.find_wanting(
-                pool.columns, self.golds, n, free, m, self.bars, by, self.given, pool.grants, wanting
+                pool.columns, self.golds, n, free, m, self.bars, by, self.given, pool.fits.grants, wanting
             )
         )
         made_t, made_a, terms = np.empty(w, np.int32), np.empty(w, np.int32), np.empty((w, 4))
@@ -67,7 +67,7 @@ class Teaching:
             made = int(
                 teaching.teach(
                     columns, self.golds, n, wanting, w, self.bars, by, self.given, np.zeros((n, w), np.uint8),
-                    self.place, pool.fits, pool.grants, self.asked, pool.rules, self.seed,
+                    self.place, pool.fits.meets, pool.fits.grants, self.asked, pool.rules, self.seed,
                     columns.clock[NOW] + pool.policy.accept_s, self.round, first, made_t, made_a, terms,
                 )
             )  # fmt: skip

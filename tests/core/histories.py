@@ -5,8 +5,8 @@ so that accepted, declined, late, unsolicited and impossible answers all come up
 """
 
 import random
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -52,8 +52,14 @@ ELSEWHERE = next(
 )
 
 
+#: how often each kind of event comes, and what fills it in
+Kinds = dict[str, tuple[float, Callable[["Writer", dict[str, Any]], None]]]
+
+
 class Writer:
     """Makes the events of one history."""
+
+    kinds: ClassVar[Kinds]
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -120,10 +126,10 @@ class Writer:
 
     def event(self) -> dict[str, Any]:
         rng = self.rng
-        kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+        kind = rng.choices(list(self.kinds), [weight for weight, _ in self.kinds.values()])[0]
         late = rng.choice([0.0, 0.0, 0.1, 2.0, 2.0, 30.0, -2.0, rng.choice([0.0, 0.0, 0.0, 500.0, -1000.0])])
         event = {"type": kind, "pool": rng.choice(self.pools), "at": max(0.0, self.now - late)}
-        KINDS[kind][1](self, event)
+        self.kinds[kind][1](self, event)
         return event
 
     # ------------------------------------------------------------------ parts of events
@@ -162,7 +168,8 @@ class Writer:
                 event[name] = value
 
     def some(self) -> list[str]:
-        return self.rng.sample(self.people, self.rng.choice([0, 0, 0, 1, 2, 3]))
+        some = self.rng.sample(self.people, self.rng.choice([0, 0, 0, 1, 2, 3]))
+        return some + some[1:]  # who is named twice counts once
 
     def created(self, event: dict[str, Any]) -> None:
         rng = self.rng
@@ -287,7 +294,7 @@ SETTINGS: dict[str, list[float]] = {
     "judgment_cost": [0, 0.02, 0.2], "least_ability": [0.0, 0.45, 0.9],
 }  # fmt: skip
 NO_SETTINGS = [{"acept_s": 20.0}, {"gap": 1.0}, {"max_extensions": 1.5}, {"lease_s": 0}, {"candidates": 0}, {"x": 1}]
-KINDS = {
+KINDS: Kinds = {
     "task_created": (20, Writer.created),
     "task_updated": (5, Writer.updated),
     "task_cancelled": (1, Writer.task),
@@ -312,3 +319,4 @@ KINDS = {
     "settings_changed": (3, Writer.settings),
     "pair_forbidden": (0.3, Writer.forbidden),
 }
+Writer.kinds = KINDS

@@ -96,6 +96,17 @@ class Ledger:
             self.projects[name] = Project(name)
         return self.projects[name]
 
+    def wait(self, waits: Waiting) -> None:
+        """The event's task is not there (yet). Events of one task leave in the order in which they came."""
+        task = waits.event.task
+        if task in self.gone:
+            raise Rejection("too_old")
+        others = self.waiting.get(task, [])
+        if others and sum(other.size for other in others) + waits.size > 65536:
+            raise Rejection("too_many_waiting")
+        until = max(other.until for other in [waits, *others])
+        self.waiting.setdefault(task, []).append(waits._replace(until=until))
+
     def out(self, kind: Any, **fields: Any) -> Any:
         return kind(pool=self.name, partition=self.oracle.partition, round=self.oracle.number, **fields)
 

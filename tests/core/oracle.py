@@ -122,15 +122,7 @@ class Oracle:
         if hasattr(event, "task") and not isinstance(event, wire.TaskCreated):
             task = book.tasks.get(event.task)
             if task is None:
-                if event.task in book.gone:
-                    raise Rejection("too_old")
-                others = book.waiting.get(event.task, [])
-                until = max([self.now + book.law.reference_wait_s, *(waits.until for waits in others)])
-                already = [waits.size for waits in others]
-                if already and sum(already) + self.size > 65536:
-                    raise Rejection("too_many_waiting")
-                book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until, self.size))
-                return
+                return book.wait(Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size))
         if isinstance(event, wire.AnnotatorErased):
             return book.erased(event.annotator)
         if hasattr(event, "annotator"):

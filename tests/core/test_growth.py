@@ -80,7 +80,7 @@ def test_a_view_that_is_not_the_first_rows_of_its_base_is_copied(foreign: Callab
 
 def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at_powers_of_two() -> None:
     pool = PoolState("pool")
-    pool.model(pool.skill("skill"), 2)
+    pool.models.of(pool.skill("skill"), 2)
     pool.limit(pool.project("limited"))
     pool.teach(pool.project("taught"))
     moves = 0

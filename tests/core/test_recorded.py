@@ -13,7 +13,7 @@ import pytest
 from stream.core.rows import CHECK_BYTES, POSITION, VERSION
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
-from stream.shell.snapshot import Writer, read
+from stream.shell.snapshots.snapshot import Writer, read
 from stream.topics import TABLES
 from tests.core.histories import PARTITION, PARTITIONS, Range, Record, Turn
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels import skill
-from kernels.skill.replay import replay
+from kernels.study.recorded import replay
 
 
 class Crowd:

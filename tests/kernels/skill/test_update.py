@@ -153,20 +153,6 @@ def test_a_retracted_judgment_leaves_the_posteriors_of_the_others(classes):
     np.testing.assert_array_equal(market.skills.evidence, evidence)
 
 
-def test_growing_the_columns_changes_nothing():
-    market = Market(3, 4)
-    for name in range(5):
-        for annotator in range(4):
-            market.judge(name, annotator, (name + annotator) % 3)
-    grown = skill.grow(market.skills, models=7, annotators=9, seats=30, evidence=10_000)
-    assert (grown.used == market.skills.used).all()
-    n = len(market.skills.evidence)
-    np.testing.assert_array_equal(grown.evidence[:n], market.skills.evidence)
-    np.testing.assert_array_equal(grown.seat_of[:1, :4], market.skills.seat_of)
-    assert grown.seats[:4].tobytes() == market.skills.seats.tobytes()
-    assert skill.has_room(grown, 3, 5)
-
-
 def test_a_row_put_into_another_slot_is_the_same_seat():
     market = Market(3, 4)
     for name in range(5):
