@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/worker/rehearsal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
+.PHONY: help setup demo test bounds check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
         bench-recovery bench-auction bench-auction-large bench-skill check-auction check-golden chaos fuzz lock clean
 
 # list the targets
@@ -38,6 +38,12 @@ demo: setup
 # all tests, the integration tests on a real Kafka that they start themselves
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory bounds
+
+# histories with every index of the compiled kernels checked, with little room and in every regime of matching
+bounds: setup
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels \
+	  $(BIN)/python -m pytest tests/bounds tests/core/test_room.py tests/core/test_oracle.py tests/core/test_gold.py
 
 # ruff, mypy --strict, the layers' contracts, the image and the compose file, known vulnerabilities
 check: setup compose-check

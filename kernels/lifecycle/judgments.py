@@ -37,6 +37,7 @@ from kernels.lifecycle.codes import (
     VOIDED,
     ZERO,
 )
+from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
 from kernels.lifecycle.scores import take_back
@@ -63,8 +64,9 @@ def count(pool, t, p, at, retention_s):
     pool.dirty_projects[task.project] = 1
     charge(pool, t, np.int64(pair.annotator), ONE)
     earn(pool, t, np.int64(pair.annotator))
-    if task.classes:
-        seat(pool.skills, np.int64(task.model), np.int64(pair.annotator))
+    if task.classes and seat(pool.skills, np.int64(task.model), np.int64(pair.annotator)) == NONE:
+        pool.counters[REFUSED] += 1
+        return
     learn_judgment(pool, t, p, at, retention_s)
 
 
@@ -94,6 +96,8 @@ def submit(pool, event, retention_s):
     state = ZERO
     if p == NONE:
         p = open_pair(pool, t, a)
+        if p == NONE:
+            return
     else:
         state = np.int64(pool.pairs[p].state)
     outcome, counts = place(pool, t, p, state)
@@ -101,7 +105,7 @@ def submit(pool, event, retention_s):
     if outcome != DUPLICATE:
         if outcome == COUNTED:
             if state == OFFERED:
-                pair.accepted_at = pool.clock[1]
+                pair.accepted_at = pool.clock[NOW]
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label

@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from kernels.columns import Column
 from kernels.lifecycle.codes import NONE
+from kernels.schema import Column
 from kernels.skill import MODEL, SEAT, Skills, belief_width
 
 TASK = np.dtype(
@@ -74,8 +74,9 @@ EMISSION = np.dtype(
     ]
 )  # fmt: skip
 
-# places in Pool.counters
-PAIRS_USED, PAIRS_FREE, EMITTED, REVISIT, TASKS_USED, ANNOTATORS_USED = 0, 1, 2, 3, 4, 5
+# places in Pool.counters; at EMITTED and behind it are the two counts of the list of emissions (`kernels.buffers`);
+# REFUSED counts pairs, seats and judgments that found no room
+PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED = range(8)
 COUNTERS = 8
 # places in Pool.clock: when the clock next concerns the pool; the round's now
 EARLIEST, NOW = 0, 1

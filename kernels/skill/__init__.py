@@ -1,7 +1,8 @@
 """Streaming skill and consensus: who is how good at what, and how sure is each task's label.
 
-`layout` holds the columns, `update` learns from judgments, `evidence` from imports and scores, `value` says
-what is known about an annotator and what one more judgment would be worth, `rows` saves and restores.
+`layout` holds the columns, `update` learns from judgments, `revise` takes them back, `evidence` learns from imports and
+scores, `value` says what is known about an annotator and what one more judgment would be worth, `rows` saves and
+restores.
 
 Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief`
 and `reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief`
@@ -28,8 +29,9 @@ from kernels.skill.layout import (
     seat,
 )
 from kernels.skill.report import Known, known
+from kernels.skill.revise import correct, forget
 from kernels.skill.rows import load_model, load_seat, save_model, save_seat
-from kernels.skill.update import correct, forget, learn, refresh
+from kernels.skill.update import learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,

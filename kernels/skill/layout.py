@@ -43,6 +43,12 @@ RHOS = 12
 
 MAX_CLASSES = 20
 
+ALONE = "score_weight"
+"""Of a seat in a model with classes: the weight of its answers on tasks with no other answer and no known truth.
+
+Such a model has no scores, so the field that counts them in a model without classes is free there.
+"""
+
 MODEL = np.dtype(
     [
         ("offset", np.int64),
@@ -161,12 +167,24 @@ def empty(
 
 
 @kernel
-def open_model(skills, classes):
-    """Take the next model slot for a skill of `classes` classes (0: scored) and return it.
+def has_room(skills, classes, seats):
+    """Tell whether `seats` more seats of a model of `classes` classes fit without growing."""
+    return skills.used[1] + seats <= skills.seats.shape[0] and (
+        skills.used[2] + seats * evidence_width(classes) <= skills.evidence.shape[0]
+    )
 
-    The caller guarantees room: one model row and `model_width(classes)` floats of evidence.
+
+@kernel
+def open_model(skills, classes):
+    """Take the next model slot for a skill of `classes` classes (0: scored) and return it; -1 if there is no room.
+
+    It takes one model row and `model_width(classes)` floats of evidence.
     """
     m = skills.used[0]
+    if m >= min(skills.models.shape[0], skills.seat_of.shape[0]) or (
+        skills.used[2] + model_width(classes) > skills.evidence.shape[0]
+    ):
+        return np.int64(-1)
     skills.used[0] = m + 1
     model = skills.models[m]
     model["offset"] = skills.used[2]
@@ -192,13 +210,12 @@ DEFAULT_RHO = 0.25
 
 @kernel
 def seat(skills, m, annotator):
-    """Return the seat of `annotator` in model `m`, taking the next free one on first use.
-
-    The caller guarantees room.
-    """
+    """Return the seat of `annotator` in model `m`, taking the next free one on first use; -1 if there is no room."""
     s = skills.seat_of[m, annotator]
     if s >= 0:
         return np.int64(s)
+    if not has_room(skills, skills.models[m]["classes"], 1):
+        return np.int64(-1)
     s = skills.used[1]
     skills.used[1] = s + 1
     skills.seat_of[m, annotator] = s

@@ -20,7 +20,6 @@ Nothing here is used by the running system; it is how the kernels are judged on 
 import numpy as np
 from numba import njit
 
-from kernels.skill.calibration import UNIT
 from kernels.skill.jit import kernel
 from kernels.skill.layout import seat
 from kernels.skill.update import learn, learned, refresh
@@ -257,10 +256,10 @@ def _top(q):
 
 @kernel
 def _credit(q, known):
-    """1 when the arg-max of `q` is `known`, shared between ties (up to rounding); 0 when nothing is known."""
+    """1 when the arg-max of `q` is `known`, shared between ties; 0 when nothing is known."""
     if known < 0:
         return 0.0
-    top = _top(q) - len(q) * UNIT
+    top = _top(q)
     ties = 0
     for k in range(len(q)):
         ties += q[k] >= top

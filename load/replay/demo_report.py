@@ -127,7 +127,8 @@ def _system(run: RunFigures) -> list[str]:
         f"Speed: from an event to the assignment it led to, p50 {run.latency.p50_ms:.0f} ms, p99"
         f" {run.latency.p99_ms:.0f} ms ({run.latency.samples} events, the outage left out).",
         f"Rounds: {run.rounds.rounds}, {run.rounds.with_offers} of them with offers; value missed against the"
-        f" optimum at most {run.rounds.gap_median:.2%} (median) and {run.rounds.gap_max:.2%} (worst round).",
+        f" optimum at most {run.rounds.gap_median:.2%} (median) and {run.rounds.gap_max:.2%} (worst round);"
+        f" {run.rounds.unproven:.0%} of the value was offered beyond what that speaks of.",
         "",
     ]
     return lines

@@ -191,12 +191,16 @@ def _figures(
 
 
 def _rounds(course: Course) -> Rounds:
-    gaps = [pool.gap for completed in course.rounds for pool in completed.pools if pool.offers]
+    pools = [pool for completed in course.rounds for pool in completed.pools if pool.offers]
+    gaps = [pool.gap for pool in pools if pool.pairs]
+    unproven = sum(pool.unproven_value for pool in pools)
+    worth = sum(pool.value for pool in pools) + unproven
     return Rounds(
         rounds=len(course.rounds),
         with_offers=sum(any(pool.offers for pool in completed.pools) for completed in course.rounds),
         gap_median=median(gaps) if gaps else 0.0,
         gap_max=max(gaps, default=0.0),
+        unproven=unproven / worth if worth else 0.0,
     )
 
 

@@ -72,12 +72,16 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a project asks of each of its tasks; `lease_s` in seconds of the wall clock."""
+    """What a project asks of each of its tasks; `lease_s` in seconds of the wall clock.
+
+    `budget` is of the whole project: how many judgments it may buy.
+    """
 
     overlap: int = 2
     max_overlap: int = 10
     confidence: float | None = None
     lease_s: float | None = None
+    budget: int | None = None
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -141,7 +145,7 @@ def project(crowd: Crowd, pool: str, rule: Rule, at: float) -> ProjectSet:
         confidence=rule.confidence,
         lease_s=UNSET if rule.lease_s is None else rule.lease_s,
     )
-    return ProjectSet(pool=pool, at=at, project=crowd.name, defaults=defaults)
+    return ProjectSet(pool=pool, at=at, project=crowd.name, budget=rule.budget, defaults=defaults)
 
 
 def closing(crowd: Crowd, pool: str, rule: Rule, at: float) -> ProjectSet:

@@ -64,12 +64,16 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rounds said of themselves; a gap is relative, of rounds that made offers."""
+    """What the rounds said of themselves; a gap is relative, of rounds that offered work by an auction.
+
+    ``unproven`` is the share of the value of all offers of work that no round's bound speaks of.
+    """
 
     rounds: int
     with_offers: int
     gap_median: float
     gap_max: float
+    unproven: float
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,6 +61,7 @@ class Pair:
     submit_by: float = 0.0
     is_taught: bool = False
     extensions: int = 0
+    label: int | None = None
 
     @property
     def is_live(self) -> bool:
@@ -140,6 +141,7 @@ class Task:
     announcement: tuple[Record, TaskSettled] | None = None
     posterior: list[float] | None = None
     label: int | None = None
+    is_adjudicated: bool = False
     watched: float | None = None  # the deadline that the clock is to look at
 
     @property
@@ -184,7 +186,11 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Annotator:
-    """An annotator: profile, presence, live work."""
+    """An annotator: profile, presence, live work.
+
+    ``met`` names, for each skill and number of classes in which others' answers or a truth have been there to compare
+    with, the one task of it, or none where there were several; ``imported`` are the skills of which an import spoke.
+    """
 
     name: str
     pool: "Pool"
@@ -203,6 +209,8 @@ class Annotator:
     missed: int = 0
     is_absent: bool = False  # has missed too many offers
     live: dict[str, Pair] = field(default_factory=dict)
+    met: dict[tuple[str, int], str] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
 
     def heard(self) -> None:
         """A sign of life."""

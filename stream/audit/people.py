@@ -3,6 +3,7 @@
 A handler returns the reason of a dead letter, or None when the event is usable.
 """
 
+from stream.audit.checked import learn_import
 from stream.audit.judgments import judge
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
 from stream.audit.market import Annotator, Pair, Pool, Task
@@ -187,4 +188,7 @@ def scored(
 
 def seeded(case: Case, pool: Pool, annotator: Annotator, record: Record, event: SkillSeeded) -> str | None:
     """Evidence from another system; posteriors show it, offers don't."""
-    return "malformed" if len(event.skill.encode()) > ID_BYTES else None
+    if len(event.skill.encode()) > ID_BYTES:
+        return "malformed"
+    learn_import(annotator, event.skill)
+    return None

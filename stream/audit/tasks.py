@@ -5,6 +5,7 @@ A handler returns the reason of a dead letter, or None when the event is usable.
 
 from typing import Any
 
+from stream.audit.checked import meet
 from stream.audit.leases import later, remember_met, settle, trim, withdraw
 from stream.audit.market import EVERYONE, Annotator, Pool, Task
 from stream.audit.records import Record
@@ -159,6 +160,8 @@ def truth(
     if not task.is_work:
         return None
     case.round.move(pool, task, is_after=True)
+    task.is_adjudicated = True
+    meet(task)
     settle(case, pool, task, "complete", "met_need", because=record)
     return None
 

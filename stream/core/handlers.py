@@ -163,8 +163,7 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         count_share(pool.columns, j, row)
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    open_tasks = int(np.count_nonzero(pool.columns.tasks["project"][: pool.tasks.used] == j))
-    turn.apply_now(project_changed, j, pool.rules.retention_s, room=open_tasks + pool.live + 64)
+    turn.apply_now(project_changed, j, pool.rules.retention_s)
 
 
 def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
@@ -195,7 +194,7 @@ def _pool(paused: bool) -> Handler:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
         if paused:
-            turn.apply_now(withdraw_pool, pool.rules.retention_s, room=pool.live + 64)
+            turn.apply_now(withdraw_pool, pool.rules.retention_s)
         else:
             turn.is_resumed = True
 

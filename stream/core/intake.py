@@ -8,7 +8,6 @@ projects, updates, pauses) need strings and sets, so they end the pool's run and
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
 
 from kernels.lifecycle import advance
 from stream import events as wire
@@ -145,8 +144,7 @@ class Intake:
 
     def _advance(self, turn: Turn, horizon: float) -> None:
         pool = turn.pool
-        due = int(np.count_nonzero(pool.columns.due[: pool.tasks.used] <= horizon))
-        turn.apply_now(advance, self.now, horizon, pool.rules, room=2 * due + 2 * pool.live + 64)
+        turn.apply_now(advance, self.now, horizon, pool.rules)
         for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]

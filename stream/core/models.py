@@ -9,9 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from kernels import skill
-from stream.core.columns import Columns
+from kernels.buffers import Overrun
+from stream.core.tables import Columns
 
 SCORED = 0
+
+
+def _taken(slot: int) -> int:
+    """The slot of a model or seat that a kernel has just taken."""
+    if slot < 0:
+        raise Overrun("Expected room for a model or a seat: it was reserved")
+    return int(slot)
 
 
 class Models:
@@ -27,7 +35,7 @@ class Models:
         m = self.slots.get((skill_slot, classes))
         if m is None:
             self.reserve(classes)
-            m = int(skill.open_model(self._columns.pool.skills, classes))
+            m = _taken(skill.open_model(self._columns.pool.skills, classes))
             self.name(m, skill_slot, classes)
             self._columns.pool.dirty_models[m] = 1
             self._plant(m, skill_slot, classes)
@@ -49,7 +57,7 @@ class Models:
         for m in [keeper, *(m for owner, classes, m in self._all() if owner == skill_slot and classes)]:
             self.reserve_seats(1)
             skills = self._columns.pool.skills
-            s = int(skill.seat(skills, m, annotator))
+            s = _taken(skill.seat(skills, m, annotator))
             if at < skills.seats["seeded_at"][s]:
                 return
             self._seed(s, accuracy, weight, at)
@@ -67,7 +75,7 @@ class Models:
             known = self._columns.pool.skills.seats[int(seats[annotator])]
             if known["seeded_weight"] > 0:
                 self.reserve_seats(1)
-                s = int(skill.seat(self._columns.pool.skills, m, annotator))
+                s = _taken(skill.seat(self._columns.pool.skills, m, annotator))
                 self._seed(s, float(known["seeded_accuracy"]), float(known["seeded_weight"]), known["seeded_at"])
 
     def _seed(self, s: int, accuracy: float, weight: float, at: float) -> None:

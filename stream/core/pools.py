@@ -6,13 +6,16 @@ Who may do what is in ``stream/core/fits.py``.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from kernels import bench, buffers
 from kernels.lifecycle import ANNOTATOR, Pool, blank
-from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, PAIRS_USED
-from stream.core.columns import Columns
+from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED
+from kernels.lifecycle.room import most_of_event
 from stream.core.fits import Fits
+from stream.core.growth import Array
 from stream.core.models import Models
 from stream.core.names import Names
 from stream.core.policies import born, rules_of
+from stream.core.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
 from stream.policy import Policy
 
@@ -119,9 +122,50 @@ class PoolState:
         """Make room for evidence of ``more`` (annotator, model) pairs beyond those in use."""
         self.models.reserve_seats(more)
 
-    def reserve_emissions(self, n: int) -> None:
-        """Make room for ``n`` emissions (none is pending between kernel calls)."""
-        self.tables.reserve("emissions", n)
+    def reserve_emissions(self, more: int) -> None:
+        """Make room for ``more`` emissions beyond those that nobody has taken yet."""
+        room = int(self.columns.counters[EMITTED]) + more
+        if room > len(self.columns.emissions):
+            self.check_room()  # what was refused must not become a hole in a longer list
+            self.tables.reserve("emissions", room)
+
+    def reserve_event(self) -> None:
+        """Make room for all that one event can bring."""
+        emissions, _ = most_of_event(self.columns)
+        self.reserve_emissions(int(emissions))
+        self.reserve_pairs(1)
+        self.reserve_seats(1)
+
+    def more_offers(self, offers: bench.Offers) -> bench.Offers:
+        """Make room for one more offer, in the list of offers and for its pair."""
+        self.reserve_pairs(1)
+        if int(offers.count[buffers.USED]) < len(offers.tasks):
+            return offers
+        return buffers.enlarged(offers)
+
+    def take_emissions(self) -> Array:
+        """What kernels have told since the last call, in its order; raises as ``check_room``."""
+        self.check_room()
+        counters = self.columns.counters
+        emissions: Array = self.columns.emissions[: int(counters[EMITTED])].copy()
+        counters[EMITTED] = counters[EMISSIONS_WANTED] = 0
+        return emissions
+
+    def check_room(self) -> None:
+        """Has everything found room that kernels had to write?
+
+        Raises
+        ------
+        Overrun
+            A kernel had to leave something out: the state is of no use any more.
+        """
+        counters = self.columns.counters
+        told, wanted, refused = (int(counters[at]) for at in (EMITTED, EMISSIONS_WANTED, REFUSED))
+        if wanted > told or refused:
+            raise buffers.Overrun(
+                f"Pool {self.name!r}: expected room for {wanted} emissions, got {told}, and for pairs, seats and "
+                f"judgments, of which {refused} found none"
+            )
 
     def reserve_lists(self, more: int) -> int:
         """Take ``more`` places for lists of annotator slots; returns the first."""

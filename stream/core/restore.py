@@ -232,7 +232,8 @@ def _link(pool: PoolState) -> None:
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators, pairs)
-    relink(c, pool.rules)
+    while lacking := int(relink(pool.columns, pool.rules)):
+        pool.reserve_emissions(lacking)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
     pool.dirty = pool.is_new = False

@@ -18,6 +18,7 @@ from stream.core.batch import Applied, misfit, misplaced
 from stream.core.growth import Array
 from stream.core.matching import Matched
 from stream.core.pools import PoolState
+from stream.core.ties import leader
 from stream.core.turn import Turn
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
@@ -116,14 +117,14 @@ class Outbox:
             name: Any = pool.tasks.ids[t]
             posterior = columns.reported[t, : task["classes"]].tolist()
             known = task["purpose"] == codes.WORK and posterior and (task["counted"] or task["truth"] >= 0)
+            best, tie = leader(pool.name, name, posterior) if known else (None, False)
             output: Any = wire.TaskSettled(
-                **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]],
-                label=posterior.index(max(posterior)) if known else None, posterior=posterior if known else None,
-                judgments=int(task["counted"]),
+                **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]], label=best, tie=tie,
+                posterior=posterior if known else None, judgments=int(task["counted"]),
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
-            if known:
-                columns.tasks[t]["label"] = posterior.index(max(posterior))
+            if best is not None:
+                columns.tasks[t]["label"] = best
         if not changed_now:
             return
         slots = np.array(changed, np.int64)
@@ -132,15 +133,15 @@ class Outbox:
             changed, records["state"].tolist(), records["classes"].tolist(), records["label"].tolist(),
             records["counted"].tolist(), records["skill"].tolist(), columns.reported[slots].tolist(), strict=True,
         ):  # fmt: skip
-            posterior = row[:classes]
-            best = posterior.index(max(posterior))
+            posterior, name = row[:classes], pool.tasks.ids[t]
+            best, tie = leader(pool.name, name or "", posterior)
             kind: Any = wire.ConsensusUpdated
             if state == SETTLED and t not in just_settled:
                 if label != best and label >= 0:
                     kind = wire.ConsensusRevised
                 columns.tasks[t]["label"] = best
             output = kind(
-                **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best, posterior=posterior,
+                **common, task=name, skill=pool.skills.ids[skill], label=best, tie=tie, posterior=posterior,
                 judgments=judged,
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
@@ -196,7 +197,7 @@ class Outbox:
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
                 at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
-                runner_up_value=other_value if other >= 0 else None, skill_low=0.0 if math.isnan(low) else low,
+                runner_up_value=other_value if other >= 0 else None, skill_low=low,
                 policy=pool.policy.version,
             )  # fmt: skip
             decisions.append((key, encode(decision)))

@@ -212,10 +212,10 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     octets = tuple(map(_octets, (head, *parts.values())))
     lengths = np.array([np.full(n, TASK_HEAD.itemsize), *table.lengths(records["classes"]).values()])
     lists = int(records["only_n"].sum() + records["exclude_n"].sum())
-    out = np.empty(int(lengths.sum()) + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists, np.uint8)
-    ends = np.empty(n, np.int64)
-    pack_tasks(c, slots, octets, lengths, _octets(c.pairs), _octets(c.lists), out, ends)
-    data = out[: int(ends[-1])].tobytes()
+    data, ends = pack_tasks(
+        c, slots, octets, lengths, _octets(c.pairs), _octets(c.lists),
+        int(lengths.sum()) + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists,
+    )  # fmt: skip
     ids: list[Any] = pool.tasks.ids
     prefix = b"t%b\0" % pool.key
     rows: list[Row] = []

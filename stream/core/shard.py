@@ -273,11 +273,13 @@ class Shard:
                 matched = self._match(pool, seed, outbox.offers)
             if matched is not None:
                 outbox.offers_of(pool, matched)
+                proof = matched.proof
                 touched.append(
                     wire.PoolRound(
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
-                        offers=len(matched.tasks), value=matched.primal, bound=matched.bound, gap=matched.gap,
-                        policy=pool.policy.version,
+                        offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
+                        covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
+                        taught_value=proof.taught_value, policy=pool.policy.version,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool)
@@ -290,6 +292,8 @@ class Shard:
             try:
                 other = seed if attempt == 0 else int(mix(seed, attempt)) >> 1
                 matched = match(pool, other, self.round_number, first, self.scratch)
+                if matched is not None:
+                    matched.check_numbers()
             except Exception as error:  # whatever it is, other pools have nothing to do with it
                 self.scratch = Scratch()
                 failure = error

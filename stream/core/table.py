@@ -1,6 +1,6 @@
 """Tables: structs of arrays that grow, made from the declaration of their columns.
 
-    declaration   `kernels.columns.Column`, beside the names that kernels use (``kernels/lifecycle/layout.py``)
+    declaration   `kernels.schema.Column`, beside the names that kernels use (``kernels/lifecycle/layout.py``)
     table         the arrays of one axis, and a mark for each row that has changed
     tables        all of a pool: they grow together where one has a place for each row of another
 
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.columns import Column, declared
 from kernels.lifecycle import blank
+from kernels.schema import Column, declared
 from stream.core.growth import Array, longer, wider
 
 

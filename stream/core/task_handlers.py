@@ -203,7 +203,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
-    turn.apply_now(task_changed, slot, pool.rules.retention_s, room=2 * pool.live + 64)
+    turn.apply_now(task_changed, slot, pool.rules.retention_s)
 
 
 def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:

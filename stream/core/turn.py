@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from kernels.buffers import Overrun, first_room
 from kernels.lifecycle import EVENT, TASK, apply
-from kernels.lifecycle.layout import EMITTED, NOW
+from kernels.lifecycle.layout import NOW
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source
 from stream.core.growth import Array
@@ -139,36 +140,44 @@ class Turn:
         pool = self.pool
         events = np.frombuffer(b"".join(self.packed), EVENT)
         created = np.frombuffer(b"".join(self.created), TASK) if self.created else NO_TASKS
-        pool.reserve_pairs(self.judgments)
-        pool.reserve_seats(self.judgments)
-        pool.reserve_emissions(8 * n + pool.live + 64)
+        # what nearly every run needs; where it is too little, the kernel stops and goes on
+        pool.reserve_pairs(first_room(self.judgments))
+        pool.reserve_seats(first_room(self.judgments))
+        pool.reserve_emissions(first_room(8 * n + 2 * pool.live + 64))
         self.packed, self.created, self.judgments = [], [], 0
-        apply(pool.columns, events, created, self.now, pool.rules)
-        self.collect()
+        at, stopped = 0, -1
+        while True:
+            at = int(apply(pool.columns, events, created, self.now, pool.rules, at))
+            self.collect()
+            if at == n:
+                break
+            if at == stopped:
+                raise Overrun(f"Pool {pool.name!r}: expected room for event {at} of {n}: it was made")
+            stopped = at
+            pool.reserve_event()
 
-    def apply_now(self, kernel: Callable[..., Any], *given: Any, room: int) -> None:
-        """Call a kernel on the pool, behind all that is packed, and take what it says.
+    def apply_now(self, kernel: Callable[..., int], *given: Any) -> None:
+        """Call a kernel on the pool, behind all that is packed, until it lacks no room, and take what it says.
 
         Parameters
         ----------
         kernel : callable
-            ``kernel(columns, *given)``.
-        room : int
-            How many emissions it may make.
+            ``kernel(columns, *given)``; returns how many emissions it lacks room for, before it has changed anything.
         """
         self.flush()
-        self.pool.reserve_emissions(room)
         self.pool.columns.clock[NOW] = self.now
-        kernel(self.pool.columns, *given)
-        self.collect()
+        while True:
+            lacking = int(kernel(self.pool.columns, *given))
+            self.collect()
+            if not lacking:
+                break
+            self.pool.reserve_emissions(lacking)
 
     def collect(self) -> None:
         """Take what the last kernel call emitted."""
-        columns = self.pool.columns
-        emitted = int(columns.counters[EMITTED])
-        if emitted:
-            self.emissions.append(columns.emissions[:emitted].copy())
-            columns.counters[EMITTED] = 0
+        emissions = self.pool.take_emissions()
+        if len(emissions):
+            self.emissions.append(emissions)
 
     def emitted(self) -> Array | None:
         """All that kernels have emitted since the last call, in order."""

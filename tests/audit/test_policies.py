@@ -65,11 +65,8 @@ def changed() -> list[Step]:
     ]  # fmt: skip
     short(steps[1], "0-2-0")
     short(steps[3], "0-4-0")
-    for step in steps:
-        offers = sum(output["type"] == "assignment_offered" for output in step.outputs)
-        pool = {"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": 1.0, "bound": 1.0,
-                "gap": 0.0, "policy": int(step is not steps[0])}  # fmt: skip
-        step.record["pools"] = [pool]
+    for step in steps[1:]:
+        step.policy = 1
     return steps
 
 
@@ -142,7 +139,7 @@ def a_birth_is_not_told(steps: list[Step]) -> None:
 
 @fault("is at policy 0, expected 1")
 def a_pool_is_matched_by_a_former_policy(steps: list[Step]) -> None:
-    steps[3].record["pools"][0]["policy"] = 0
+    steps[3].policy = 0
 
 
 @fault("an offer by policy 0, the pool is at 1")
@@ -204,9 +201,7 @@ def test_limits_that_may_just_be_reached_are_no_dead_letters() -> None:
 
 def older(steps: list[Step]) -> list[Step]:
     for step in steps:
-        step.record["policies"] = None
-        for pool in step.record["pools"]:
-            del pool["policy"]
+        step.record["policies"], step.policy = None, 0
     return steps
 
 

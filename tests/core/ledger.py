@@ -132,7 +132,6 @@ class Ledger:
         if task.state != "open":
             return
         task.state, task.outcome = "settled", outcome
-        task.label = task.leader if task.counted or task.truth >= 0 else None
         task.settled_at = self.now
         task.due = self.now + self.law.settled_retention_s
         self.withdraw(task, cause)
@@ -312,23 +311,24 @@ class Ledger:
         found: list[Any] = []
         for task in self.settled:
             known = task.is_work and task.classes and (task.counted or task.truth >= 0)
-            task.label = task.leader if known else task.label
+            task.label = task.leader(self.name) if known else None
             found.append(
                 self.out(
                     wire.TaskSettled, task=task.name, project=task.project.name, outcome=task.outcome,
-                    label=task.leader if known else None, posterior=task.posterior if known else None,
-                    judgments=task.counted,
+                    label=task.label, posterior=task.posterior if known else None, judgments=task.counted,
+                    tie=bool(known) and len(task.tied) > 1,
                 )
             )  # fmt: skip
         for task in self.changed:
             revised = task.state == "settled" and task not in self.settled and task.label is not None
-            kind = wire.ConsensusRevised if revised and task.label != task.leader else wire.ConsensusUpdated
+            leader = task.leader(self.name)
+            kind = wire.ConsensusRevised if revised and task.label != leader else wire.ConsensusUpdated
             if task.state == "settled" and task not in self.settled:
-                task.label = task.leader
+                task.label = leader
             found.append(
                 self.out(
-                    kind, task=task.name, skill=task.skill, label=task.leader, posterior=task.posterior,
-                    judgments=task.counted,
+                    kind, task=task.name, skill=task.skill, label=leader, posterior=task.posterior,
+                    judgments=task.counted, tie=len(task.tied) > 1,
                 )
             )  # fmt: skip
         return found

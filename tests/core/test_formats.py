@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from kernels import skill
-from kernels.columns import declared
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
 from kernels.lifecycle.layout import learned_width
+from kernels.schema import declared
 from stream import topics
 from stream.core import rows
-from stream.core.columns import KINDS
 from stream.core.formats import (
     ANNOTATOR_HEAD_1,
     LOSS_1,
@@ -38,6 +37,7 @@ from stream.core.rows import (
     waiting_row,
 )
 from stream.core.shard import Shard
+from stream.core.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 

@@ -82,7 +82,7 @@ def known(shard: Shard) -> Any:
     """What is in memory beside the rows."""
     return {
         name: pickle.dumps((pool.tasks.slots, pool.annotators.slots, pool.projects.slots, pool.skills.slots,
-                            pool.models, pool.lists_used, len(pool.demands), pool.asked, pool.waiting))
+                            pool.models.slots, pool.lists_used, len(pool.fits.demands), pool.asked, pool.waiting))
         for name, pool in shard.pools.items()
     }  # fmt: skip
 

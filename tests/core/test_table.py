@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kernels import skill
-from kernels.columns import Column, declared
 from kernels.lifecycle import PAIR, Pool, blank
-from stream.core.columns import KINDS, Columns
+from kernels.schema import Column, declared
 from stream.core.pools import PoolState
 from stream.core.table import Kind, Table
+from stream.core.tables import KINDS, Columns
 
 
 class Things(NamedTuple):

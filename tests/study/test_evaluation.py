@@ -56,6 +56,19 @@ def test_gold_tasks_are_told_and_not_scored(labels):
         evaluation.draw_gold(labels, 120, 2)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_where_everybody_judged_once_labels_are_answers(classes):
+    random = np.random.default_rng(classes)
+    tasks = 300
+    label = random.choice(classes, size=tasks, p=[0.7] + [0.3 / (classes - 1)] * (classes - 1)).astype(np.int32)
+    number = np.arange(tasks, dtype=np.int32)
+    once = Labels(number, random.permutation(number), label, np.zeros(tasks), label, classes)
+    run = evaluation.one_pass(once, evaluation.draw_order(once, 1), np.full(tasks, -1, np.int32))
+    assert (run.posterior.argmax(1) == label).all()
+    assert ((run.posterior.max(1) > 1 / classes + 0.05) & (run.posterior.max(1) < 0.75)).all()
+    assert evaluation.quality(once, run).accuracy == 1.0
+
+
 def test_the_model_beats_the_vote_and_knows_its_people(labels, none):
     run = evaluation.one_pass(labels, evaluation.draw_order(labels, 1), none)
     report = compare(labels, 3, 0, "random", False, 0.95, 0)

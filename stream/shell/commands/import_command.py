@@ -32,7 +32,7 @@ Send a CSV file of tasks, people or past judgments as events.
   people     annotator[,skills,attributes,grants,cost,kind]
   judgments  task,annotator,label[,duration_s]        `worker` may stand for `annotator`
 Each needs a pool, from a column or --pool, and may say `at` (or `timestamp`, Unix seconds). Lists separate their items
-by `;`, an empty cell means that the field is absent.
+by `;`, an empty cell means that the field is absent. `cost` is per hour, in units of task `value`.
 
 The whole file is checked before anything is sent; exit code 1 if a line is unusable. Pauses while the workers are
 behind, and goes on from where it stopped when it is run again (FILE.import.json beside the file says where).

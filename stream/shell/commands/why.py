@@ -1,7 +1,8 @@
 """`allocator why ASSIGNMENT`: why this person was offered this task, in words a team lead understands.
 
 An assignment's name says where it is: partition-round-index. The offer and what became of it are in the topic
-of assignments, the reasons in that of decisions, and how good the whole matching was in that of rounds.
+of assignments, the reasons in that of decisions, and how good the whole matching was in that of rounds. What was
+answered and what the task's label is by now is added (`why_label`).
 """
 
 import sys
@@ -21,6 +22,7 @@ from stream.events import (
 )
 from stream.settings import Settings, SettingsError, load
 from stream.shell.commands.history import History
+from stream.shell.commands.why_label import Label, find_label, label_in_words
 from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
 from stream.shell.process.exits import OPERATOR
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
@@ -59,6 +61,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     leased: AssignmentLeased | None
     ended: AssignmentEnded | None
     pool: PoolRound | None
+    label: Label | None = None
 
 
 class UnknownAssignment(LookupError):
@@ -115,7 +118,8 @@ def find(settings: Settings, assignment: str) -> Explanation:
             if isinstance(completed, RoundCompleted):
                 pool = next((p for p in completed.pools if p.pool == offered.pool), None)
             break
-        return Explanation(offered=offered, decision=decision, leased=leased, ended=ended, pool=pool)
+        label = find_label(history, offered.pool, offered.task, offered.annotator, number) if ended else None
+        return Explanation(offered=offered, decision=decision, leased=leased, ended=ended, pool=pool, label=label)
     finally:
         history.close()
 
@@ -181,6 +185,8 @@ def _course_in_words(why: Explanation) -> list[str]:
     else:
         because = f", because {CAUSES[why.ended.cause]}" if why.ended.cause else ""
         lines.append(f"{ENDS[why.ended.outcome]} ({_clock(why.ended.at)}){because}.")
+    if why.label is not None:
+        lines += label_in_words(why.label, why.offered.annotator)
     return lines
 
 
@@ -211,9 +217,22 @@ def _beside_others(why: Explanation) -> list[str]:
         lines.append(f"With 80 % certainty, {who} is right in at least {sure}.")
     if pool is not None:
         lines += [
-            f"In that round {pool.open_tasks} open tasks met {pool.free_annotators} free people;",
-            f"its {pool.offers} offers together are within {pool.gap:.2%} of the best possible.",
+            f"In that round {pool.open_tasks} open tasks met {pool.free_annotators} free people",
+            f"and {pool.offers} offers were made.",
+            *_proven(pool),
         ]
+    return lines
+
+
+def _proven(pool: PoolRound) -> list[str]:
+    """How good a round's offers of work are together, and of how much of them that is proven."""
+    if not pool.pairs:
+        return ["No work was worth its cost to any of them."]
+    if pool.covers == "all":
+        return [f"Its offers of work together are within {pool.gap:.2%} of the best possible."]
+    lines = [f"What the auction gave is within {pool.gap:.2%} of the best among the {pool.pairs} pairs it saw."]
+    if pool.unproven_value:
+        lines.append(f"Beyond them work worth {pool.unproven_value:.4f} was offered, whose rank nothing proves.")
     return lines
 
 

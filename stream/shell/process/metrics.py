@@ -75,7 +75,12 @@ class Metrics:
         self.snapshots = counter("snapshots", "Local snapshots written")
         self.snapshot_failures = counter("snapshot_failures", "Local snapshots that could not be written")
         self.snapshots_ignored = counter("snapshots_ignored", "Local snapshots not used in a takeover", "reason")
-        self.gap = gauge("gap", "Largest relative gap of the partition's last matching", "partition")
+        self.gap = gauge(
+            "gap", "Largest relative gap of the partition's last matching, of what its bounds speak of", "partition"
+        )
+        self.unproven = gauge(
+            "unproven_share", "Share of the last matching's value in work that no bound speaks of", "partition"
+        )
         self.open_tasks = gauge("open_tasks", "Open tasks in the pools of the last matching", "partition")
         self.free_annotators = gauge(
             "free_annotators", "Annotators with free capacity in the pools of the last matching", "partition"
@@ -128,6 +133,9 @@ class Metrics:
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))
             self.gap.labels(partition).set(max(pool.gap for pool in pools))
+            unproven = sum(pool.unproven_value for pool in pools)
+            worth = sum(pool.value for pool in pools) + unproven
+            self.unproven.labels(partition).set(unproven / worth if worth else 0.0)
             self.open_tasks.labels(partition).set(sum(pool.open_tasks for pool in pools))
             self.free_annotators.labels(partition).set(sum(pool.free_annotators for pool in pools))
 
@@ -139,6 +147,6 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        for family in (self.stalled, self.gap, self.open_tasks, self.free_annotators):
+        for family in (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators):
             if (str(partition),) in family._metrics:
                 family.remove(partition)

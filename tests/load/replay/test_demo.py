@@ -83,6 +83,7 @@ def test_labels_are_better_than_chance_and_latency_was_measured(figures: RunFigu
     assert figures.latency.samples > 100
     assert 0 < figures.latency.p50_ms <= figures.latency.p99_ms
     assert figures.rounds.gap_max <= 0.01
+    assert figures.rounds.unproven < 0.01, "nearly all rounds look at every pair"
 
 
 @pytest.mark.kafka

@@ -181,7 +181,7 @@ def test_the_report_tells_every_figure_it_is_made_of() -> None:
         killed_at_s=15.0,
         outage_s=8.5,
         latency=Latency(samples=1234, p50_ms=12.0, p99_ms=45.0),
-        rounds=Rounds(rounds=99, with_offers=77, gap_median=0.0001, gap_max=0.0009),
+        rounds=Rounds(rounds=99, with_offers=77, gap_median=0.0001, gap_max=0.0009, unproven=0.0),
         violations=0,
         audit="",
         why="because\nof value",
