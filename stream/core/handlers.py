@@ -214,7 +214,7 @@ def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
     pool.rule_by(policy)
     pool.dirty_policy = True
     if (before.retention_s, before.grace_s) != (pool.rules.retention_s, pool.rules.grace_s):
-        turn.apply_now(reschedule, pool.rules, room=0)
+        turn.apply_now(reschedule, pool.rules)
 
 
 def _not_supported(turn: Turn, event: Any) -> None:
