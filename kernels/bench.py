@@ -97,7 +97,7 @@ def bench(annotators: int, m: int, width: int) -> Bench:
 @inner
 def is_wide(pool, bench, m):
     """Does the scratch serve this pool with ``m`` free annotators?"""
-    k = pool.reported.shape[1]
+    k = pool.tasks.reported.shape[1]
     rows = min(bench.theta.shape[0], bench.ability.shape[0], bench.standing.shape[0])
     rows = min(rows, bench.row_i.shape[0], bench.row_v.shape[0], bench.gain.shape[0])
     width = min(bench.out.shape[0], TERMS_OF_PAIR) == TERMS_OF_PAIR and bench.gain.shape[1] >= 3

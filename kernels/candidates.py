@@ -33,7 +33,7 @@ EVERYBODY = np.iinfo(np.int64).max  # a sample that leaves nobody out
 
 @entry
 def open_market(pool, market):
-    """List the open tasks with room whose deadline is to come and the free annotators; repeatable.
+    """List the open tasks with vacancies whose deadline is to come and the free annotators; repeatable.
 
     Without a task nobody is looked for.
     """
@@ -41,8 +41,8 @@ def open_market(pool, market):
     for k in range(count.shape[0]):
         count[k] = 0
     for t in range(pool.counters[TASKS_USED]):
-        if pool.room[t] > 0 and pool.due[t] > pool.clock[NOW]:
-            if pool.tasks[t].purpose == WORK:
+        if pool.tasks.vacancies[t] > 0 and pool.tasks.wakeup[t] > pool.clock[NOW]:
+            if pool.tasks.records[t].purpose == WORK:
                 k = append(count, OF_WORK, market.work.shape[0])
                 if k != NONE:
                     market.work[k] = t
@@ -63,11 +63,11 @@ def potential_kernel(pool, tasks, out):
     """Fill ``out`` float64[n], see `potential`."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         unknown = 0.0
         top = 0.0
         for k in range(task.classes):
-            q = pool.reported[t, k]
+            q = pool.tasks.reported[t, k]
             top = max(top, q)
             if q > 0.0:
                 unknown -= q * math.log(q)
@@ -88,8 +88,8 @@ def potential(pool: Any, tasks: np.ndarray) -> np.ndarray:
 @inner
 def qualified(pool, t, a, grants):
     """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
-    task = pool.tasks[t]
-    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators[a].profile]:
+    task = pool.tasks.records[t]
+    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators.records[a].profile]:
         return True
     seat = pool.skills.seat_of[task.model, a]
     return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
@@ -99,19 +99,19 @@ def qualified(pool, t, a, grants):
 def listed(pool, start, n, a):
     """Is the annotator in this list?"""
     for i in range(start, start + n):  # noqa: SIM110 - generators don't compile
-        if pool.lists[i] == a:
+        if pool.lists.members[i] == a:
             return True
     return False
 
 
 @inner
-def allowed(pool, t, a, fits, asked):
-    """Every hard requirement of the pair except room, capacity, skill and what the two have had to do with each other.
+def allowed(pool, t, a, meets, asked):
+    """Every hard requirement of the pair but vacancies, capacity, skill and what the two have had with each other.
 
     ``asked`` u1[annotators, projects] restricts pull requests to projects (empty when nobody restricts).
     """
-    task = pool.tasks[t]
-    if not fits[task.demand, pool.annotators[a].profile]:
+    task = pool.tasks.records[t]
+    if not meets[task.demand, pool.annotators.records[a].profile]:
         return False
     if task.only_n and not listed(pool, task.only, task.only_n, a):
         return False
@@ -119,17 +119,17 @@ def allowed(pool, t, a, fits, asked):
         return False
     if asked.shape[0] and not asked[a, task.project]:
         return False
-    project = pool.projects[task.project]
-    return project.limited == NONE or pool.share[project.limited, a] < project.cap
+    project = pool.projects.records[task.project]
+    return project.limited == NONE or pool.limited.taken[project.limited, a] < project.cap
 
 
 @inner
-def feasible(pool, t, a, fits, grants, asked):
-    """Every hard requirement of the pair except room and capacity; parameters as of ``allowed``."""
-    if not allowed(pool, t, a, fits, asked):
+def feasible(pool, t, a, meets, grants, asked):
+    """Every hard requirement of the pair except vacancies and capacity; parameters as of ``allowed``."""
+    if not allowed(pool, t, a, meets, asked):
         return False
     p = find(pool, t, a)
-    if p != NONE and pool.pairs[p].state not in (LAPSED, WITHDRAWN):
+    if p != NONE and pool.pairs.records[p].state not in (LAPSED, WITHDRAWN):
         return False
     return qualified(pool, t, a, grants)
 
@@ -172,8 +172,8 @@ def keep(row_i, row_v, n, limit, start, arcs):
 @inner
 def same_posterior(pool, t, u):
     """Have two tasks of one model the same calibrated posterior?"""
-    for k in range(pool.tasks[t].classes):  # noqa: SIM110 - generators don't compile
-        if pool.reported[t, k] != pool.reported[u, k]:
+    for k in range(pool.tasks.records[t].classes):  # noqa: SIM110 - generators don't compile
+        if pool.tasks.reported[t, k] != pool.tasks.reported[u, k]:
             return False
     return True
 
@@ -190,7 +190,7 @@ class Recalled(NamedTuple):
 
 @entry
 def recall_kernel(
-    pool, tasks, free, fits, grants, asked, rules, seed, limit, sample, bench, indptr, arcs, dense,
+    pool, tasks, free, meets, grants, asked, rules, seed, limit, sample, bench, indptr, arcs, dense,
 ):  # fmt: skip
     """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
 
@@ -213,7 +213,7 @@ def recall_kernel(
     pairs = ZERO
     for i in range(n):
         t = tasks[i]
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         if task.model != model:
             model = task.model
             prepare_model(pool, model, free, m, rules.least_ability, bench)
@@ -237,14 +237,14 @@ def recall_kernel(
                 inside = low + np.int64(mix(seed + t, step) % np.uint64(high - low))
                 pick = (inside + turn) % drawn
             if task.only_n:
-                a = pool.lists[task.only + pick]
+                a = pool.lists.members[task.only + pick]
                 j = place[a]
                 if j == NONE:
                     continue
             else:
                 j = pick
                 a = free[j]
-            if not feasible(pool, t, a, fits, grants, asked):
+            if not feasible(pool, t, a, meets, grants, asked):
                 continue
             weight = important * trust(pool, t, a, standing[j], now)
             if weight <= 0.0:
@@ -274,7 +274,7 @@ def recall_kernel(
 
 
 def recall(
-    pool: Any, tasks: np.ndarray, free: np.ndarray, fits: np.ndarray, grants: np.ndarray, asked: np.ndarray,
+    pool: Any, tasks: np.ndarray, free: np.ndarray, meets: np.ndarray, grants: np.ndarray, asked: np.ndarray,
     rules: Rules, seed: int, limit: int, sample: int, bench: Bench, is_full: bool,
 ) -> Recalled:  # fmt: skip
     """The market of open ``tasks`` (equal models and posteriors together) and ``free`` annotators.
@@ -302,7 +302,7 @@ def recall(
     while True:
         pairs = checked(
             recall_kernel(
-                pool, tasks, free, fits, grants, asked, rules, seed, limit, EVERYBODY if is_full else sample, bench,
+                pool, tasks, free, meets, grants, asked, rules, seed, limit, EVERYBODY if is_full else sample, bench,
                 indptr, arcs, dense,
             )
         )  # fmt: skip

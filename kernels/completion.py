@@ -19,7 +19,7 @@ from kernels.valuation import gains, importance, terms, trust
 
 @entry
 def complete(
-    pool, tasks, free, fits, grants, asked, rules, bench, accept_by, rnd, first, at, offers,
+    pool, tasks, free, meets, grants, asked, rules, bench, accept_by, rnd, first, at, offers,
 ):  # fmt: skip
     """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
 
@@ -32,12 +32,12 @@ def complete(
     if not is_wide(pool, bench, ONE):
         return NONE
     n = 0
-    for i in range(tasks.shape[0]):  # most are sold: look only at those with room
+    for i in range(tasks.shape[0]):  # most are sold: look only at those with vacancies
         t = tasks[i]
         if t == NONE:
             break
         tasks[i] = NONE
-        if pool.room[t] > 0:
+        if pool.tasks.vacancies[t] > 0:
             tasks[n] = t
             n += 1
     theta, ability, standing, out = bench.theta, bench.ability, bench.standing, bench.out
@@ -50,12 +50,13 @@ def complete(
             model = -2
             for i in range(n):
                 t = tasks[i]
-                if pool.room[t] <= 0 or not fits[pool.tasks[t].demand, pool.annotators[a].profile]:
+                demand, profile = pool.tasks.records[t].demand, pool.annotators.records[a].profile
+                if pool.tasks.vacancies[t] <= 0 or not meets[demand, profile]:
                     continue
-                if not feasible(pool, t, a, fits, grants, asked) or not may_offer(pool, t, a, now):
+                if not feasible(pool, t, a, meets, grants, asked) or not may_offer(pool, t, a, now):
                     continue
-                if pool.tasks[t].model != model:
-                    model = pool.tasks[t].model
+                if pool.tasks.records[t].model != model:
+                    model = pool.tasks.records[t].model
                     prepare_model(pool, model, free[j : j + 1], ONE, rules.least_ability, bench)
                 weight = importance(pool, t, now) * trust(pool, t, a, standing[0], now)
                 if weight <= 0.0:

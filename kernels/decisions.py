@@ -22,7 +22,7 @@ def explain_kernel(pool, tasks, annotators, rules, bench, terms_of):
     for i in range(tasks.shape[0]):
         t = tasks[i]
         now = pool.clock[NOW]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, rules.least_ability, bench)
+        prepare_model(pool, pool.tasks.records[t].model, annotators[i : i + 1], ONE, rules.least_ability, bench)
         weight = importance(pool, t, now) * trust(pool, t, annotators[i], standing[0], now)
         information, accuracy = gains(pool, t, theta[0])
         terms(pool, t, annotators[i], weight, ability[0], information, accuracy, rules.judgment_cost, terms_of[i])
@@ -40,7 +40,7 @@ def explain(pool: Any, tasks: np.ndarray, annotators: np.ndarray, rules: Rules, 
 def skill_low_kernel(pool, tasks, annotators, out):
     """Fill ``out`` float64[n], see `skill_low`."""
     for i in range(tasks.shape[0]):
-        m = pool.tasks[tasks[i]].model
+        m = pool.tasks.records[tasks[i]].model
         seat = np.int64(pool.skills.seat_of[m, annotators[i]])
         out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
 

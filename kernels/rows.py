@@ -42,7 +42,7 @@ def pack_kernel(pool, slots, parts, lengths, pairs, lists, out, ends):
     data = out.data
     at = 0
     for i in range(slots.shape[0]):
-        task = pool.tasks[slots[i]]
+        task = pool.tasks.records[slots[i]]
         for k in range(len(parts)):
             at = _copy(parts[k][i], 0, lengths[k, i], data, at)
         p = task.head
@@ -52,7 +52,7 @@ def pack_kernel(pool, slots, parts, lengths, pairs, lists, out, ends):
             if at <= data.shape[0]:
                 for k in range(LINKS, LINKS_END):
                     data[start + k] = 255
-            p = pool.pairs[p].next
+            p = pool.pairs.records[p].next
         for j in range(task.only, task.only + task.only_n):
             at = _copy(lists[j], 0, 4, data, at)
         for j in range(task.exclude, task.exclude + task.exclude_n):

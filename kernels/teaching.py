@@ -6,7 +6,7 @@
 
 It stands in the term ``information``, together with what the time costs: that the share is worth its cost is what
 the project says with its ``gold_rate``. Nobody else could have learned the same, so there is nothing to auction: a
-task is due (``due``), or it examines somebody whom the market left idle beside work that asks for more skill than is
+task is due (``owed``), or it examines somebody whom the market left idle beside work that asks for more skill than is
 proven. That ends when the skill is proven, or when ten judgments have made it implausible.
 
 Overlap, confidence and ``min_skill`` play no part; all other requirements of an offer hold.
@@ -23,7 +23,7 @@ from kernels.hashing import mix
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, ZERO
 from kernels.lifecycle.layout import ANNOTATORS_USED, NOW
-from kernels.lifecycle.lessons import due, pay, rate
+from kernels.lifecycle.lessons import owed, pay, rate
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find, to_front
 from kernels.lifecycle.presence import is_free
@@ -38,8 +38,8 @@ HOPELESS = 0.02
 @inner
 def is_examined(pool, t, a, bar, grants):
     """Would an answer help to tell whether the annotator meets ``bar`` (NaN: nothing asks for more skill)?"""
-    task = pool.tasks[t]
-    if np.isnan(bar) or grants[task.demand, pool.annotators[a].profile]:
+    task = pool.tasks.records[t]
+    if np.isnan(bar) or grants[task.demand, pool.annotators.records[a].profile]:
         return False
     s = np.int64(pool.skills.seat_of[task.model, a])
     sure = at_least(pool.skills, np.int64(task.model), s, bar)
@@ -49,17 +49,17 @@ def is_examined(pool, t, a, bar, grants):
 @inner
 def is_wanted(pool, t, a, bar, examines, grants):
     """May annotator ``a`` be given task ``t`` for what it teaches?"""
-    if pool.projects[pool.tasks[t].project].gold_rate <= 0.0:
+    if pool.projects.records[pool.tasks.records[t].project].gold_rate <= 0.0:
         return False
     if examines:
         return is_examined(pool, t, a, bar, grants)
-    return due(pool, t, a)
+    return owed(pool, t, a)
 
 
 @inner
 def has_budget(pool, t):
     """May the project of task ``t`` still spend a judgment?"""
-    project = pool.projects[pool.tasks[t].project]
+    project = pool.projects.records[pool.tasks.records[t].project]
     return project.budget < 0 or project.counted + project.live < project.budget
 
 
@@ -92,7 +92,7 @@ def find_wanting(pool, golds, free, bars, examines, given, grants, wanting):
             continue
         project, model = NONE, NONE
         for i in range(n):
-            task = pool.tasks[golds[i]]
+            task = pool.tasks.records[golds[i]]
             if task.project == project and task.model == model:
                 continue
             project, model = np.int64(task.project), np.int64(task.model)
@@ -109,9 +109,9 @@ def mark_met(pool, golds, wanting, place, met):
     for j in range(wanting.shape[0]):
         place[wanting[j]] = j
     for i in range(golds.shape[0]):
-        p = np.int64(pool.tasks[golds[i]].head)
+        p = np.int64(pool.tasks.records[golds[i]].head)
         while p != NONE:
-            pair = pool.pairs[p]
+            pair = pool.pairs.records[p]
             j = place[pair.annotator]
             if j != NONE and pair.state not in (LAPSED, WITHDRAWN, ZERO):
                 met[i, j] = 1
@@ -122,7 +122,7 @@ def mark_met(pool, golds, wanting, place, met):
 
 @entry
 def teach(
-    pool, golds, wanting, bars, examines, given, met, place, fits, grants, asked, rules, seed, accept_by, rnd, first,
+    pool, golds, wanting, bars, examines, given, met, place, meets, grants, asked, rules, seed, accept_by, rnd, first,
     at, offers,
 ):  # fmt: skip
     """Offer each wanting annotator the task that teaches most.
@@ -165,18 +165,18 @@ def teach(
             for i in range(n):
                 g = (start + i) % n
                 t = np.int64(golds[g])
-                task = pool.tasks[t]
+                task = pool.tasks.records[t]
                 if task.project != project or task.model != model:
                     project, model = np.int64(task.project), np.int64(task.model)
                     is_open = has_budget(pool, t) and is_wanted(pool, t, a, bars[g], examines, grants)
                     if is_open:
                         s = np.int64(pool.skills.seat_of[model, a])
                         horizon = lesson(pool.skills, model, s) / rate(pool, project, model, a)
-                        weight = pool.projects[project].weight
+                        weight = pool.projects.records[project].weight
                 worth = weight * task.value * math.ldexp(horizon, task.priority)
-                if not is_open or met[g, j] or pool.room[t] <= 0 or not worth > best:
+                if not is_open or met[g, j] or pool.tasks.vacancies[t] <= 0 or not worth > best:
                     continue
-                if allowed(pool, t, a, fits, asked):
+                if allowed(pool, t, a, meets, asked):
                     best = worth
                     pick = g
             if pick == NONE:
@@ -189,10 +189,10 @@ def teach(
                 continue
             made = append(offers.count, 0, room)
             offer_one(pool, t, a, accept_by, rnd, first + made)
-            if due(pool, t, a):
-                pay(pool, np.int64(pool.tasks[t].head), seed)
+            if owed(pool, t, a):
+                pay(pool, np.int64(pool.tasks.records[t].head), seed)
             given[a] = 1
-            cost = rules.judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
+            cost = rules.judgment_cost + pool.annotators.records[a].cost * pool.tasks.records[t].expected_s / 3600.0
             offers.terms[made, INFORMATION] = best + cost
             offers.terms[made, ACCURACY] = 0.0
             offers.terms[made, COVERAGE] = 0.0
@@ -222,14 +222,14 @@ def arrange(pool, tasks, annotators, first):
     for i in range(tasks.shape[0]):
         t, a = np.int64(tasks[i]), np.int64(annotators[i])
         p = find(pool, t, a)
-        pair = pool.pairs[p]
+        pair = pool.pairs.records[p]
         pair.index = first + i
-        if pool.annotators[a].live_head != p:
-            pool.pairs[pair.live_previous].live_next = pair.live_next
+        if pool.annotators.records[a].live_head != p:
+            pool.pairs.records[pair.live_previous].live_next = pair.live_next
             if pair.live_next != NONE:
-                pool.pairs[pair.live_next].live_previous = pair.live_previous
+                pool.pairs.records[pair.live_next].live_previous = pair.live_previous
             pair.live_previous = NONE
-            pair.live_next = pool.annotators[a].live_head
-            pool.pairs[pair.live_next].live_previous = p
-            pool.annotators[a].live_head = p
+            pair.live_next = pool.annotators.records[a].live_head
+            pool.pairs.records[pair.live_next].live_previous = p
+            pool.annotators.records[a].live_head = p
         to_front(pool, t, p)

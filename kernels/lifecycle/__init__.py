@@ -9,7 +9,7 @@ from kernels.lifecycle import codes
 from kernels.lifecycle.apply import advance, apply
 from kernels.lifecycle.deadlines import relink, reschedule
 from kernels.lifecycle.layout import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Pool, Rules, blank
-from kernels.lifecycle.offers import count_share, offer, pool_paused, project_changed, task_changed
+from kernels.lifecycle.offers import count_taken, offer, pool_paused, project_changed, task_changed
 
 __all__ = [
     "ANNOTATOR",
@@ -24,7 +24,7 @@ __all__ = [
     "apply",
     "blank",
     "codes",
-    "count_share",
+    "count_taken",
     "offer",
     "pool_paused",
     "project_changed",

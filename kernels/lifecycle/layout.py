@@ -85,9 +85,7 @@ CLOCKS = 2
 #: most judgments a task can hold: overlaps end at 1,000, and a task's late ones never pass max_overlap
 JUDGMENTS = 1024
 
-
 Array = np.ndarray
-
 
 @functools.cache
 def learned_width(classes: int) -> int:
@@ -98,16 +96,16 @@ def learned_width(classes: int) -> int:
 class Tasks(NamedTuple):
     """A row a task.
 
-    ``room[t]`` is how many more offers task ``t`` may get now; ``due[t]`` when the clock next concerns it; ``belief``
-    and ``reported`` are the learned (opaque) and the calibrated posterior.
+    ``vacancies[t]`` is how many more offers task ``t`` may get now; ``wakeup[t]`` when the clock next concerns it;
+    ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior.
     """
 
-    tasks: Annotated[
+    records: Annotated[
         Array,
         Column(TASK, is_stored=True, passing={"head": -1, "changed": 0, "demand": 0, "only": 0, "exclude": 0}),
     ]
-    room: Annotated[Array, Column(np.int32)]
-    due: Annotated[Array, Column(np.float64, unused=np.inf)]
+    vacancies: Annotated[Array, Column(np.int32)]
+    wakeup: Annotated[Array, Column(np.float64, unused=np.inf)]
     belief: Annotated[Array, Column(np.float32, per="classes", width=learned_width, is_stored=True)]
     reported: Annotated[Array, Column(np.float32, per="classes", is_stored=True)]
 
@@ -115,37 +113,43 @@ class Tasks(NamedTuple):
 class Annotators(NamedTuple):
     """A row an annotator."""
 
-    annotators: Annotated[Array, Column(ANNOTATOR, is_stored=True, passing={"live_head": -1, "asked": 0, "profile": 0})]
+    records: Annotated[Array, Column(ANNOTATOR, is_stored=True, passing={"live_head": -1, "asked": 0, "profile": 0})]
 
 
 class Projects(NamedTuple):
     """A row a project."""
 
-    projects: Annotated[Array, Column(PROJECT, is_stored=True)]
+    records: Annotated[Array, Column(PROJECT, is_stored=True)]
 
 
 class Pairs(NamedTuple):
     """A row a pair."""
 
-    pairs: Annotated[
+    records: Annotated[
         Array, Column(PAIR, is_stored=True, passing={"next": -1, "live_next": -1, "live_previous": -1})
     ]
 
 
 class Lists(NamedTuple):
-    """Slots of annotators that tasks name, list after list."""
+    """Slots of annotators whom tasks name, list after list."""
 
-    lists: Annotated[Array, Column(np.int32)]
+    members: Annotated[Array, Column(np.int32)]
 
 
 class Limited(NamedTuple):
-    """A row a project with ``max_per_annotator``: judgments and live work of each annotator in it."""
+    """A row a project with ``max_per_annotator``: its number is ``project.limited``.
 
-    share: Annotated[Array, Column(np.int32, per="annotators")]
+    ``taken[row, a]`` counts the judgments and live work of annotator ``a`` in it.
+    """
+
+    taken: Annotated[Array, Column(np.int32, per="annotators")]
 
 
 class Taught(NamedTuple):
-    """A row a project with tasks of known answer: what each annotator has earned towards the next (see `lessons`)."""
+    """A row a project with tasks of known answer: its number is ``project.taught``.
+
+    ``credit[row, a]`` is what annotator ``a`` has earned towards the next of them (see `lessons`).
+    """
 
     credit: Annotated[Array, Column(np.float32, per="annotators")]
 
@@ -172,7 +176,43 @@ class Evidence(NamedTuple):
 class Emissions(NamedTuple):
     """What kernels have to say, until somebody takes it."""
 
-    emissions: Annotated[Array, Column(EMISSION)]
+    records: Annotated[Array, Column(EMISSION)]
+
+
+class Dirty(NamedTuple):
+    """Marks of the rows of tables that have changed since the last commit."""
+
+    tasks: Array
+    annotators: Array
+    projects: Array
+    models: Array
+    seats: Array
+
+
+class Gathered(NamedTuple):
+    """Scratch: the counted judgments of one task, oldest first."""
+
+    seats: Array
+    labels: Array
+    stamps: Array
+
+
+class Pool(NamedTuple):
+    """The columns of one pool, as kernels take them."""
+
+    tasks: Tasks
+    annotators: Annotators
+    projects: Projects
+    pairs: Pairs
+    lists: Lists
+    limited: Limited
+    taught: Taught
+    emissions: Emissions
+    skills: Skills
+    dirty: Dirty
+    gathered: Gathered
+    counters: Array
+    clock: Array
 
 
 class Rules(NamedTuple):
@@ -186,41 +226,6 @@ class Rules(NamedTuple):
     missed_offers: int
     judgment_cost: float
     least_ability: float
-
-
-class Pool(NamedTuple):
-    """The columns of one pool.
-
-    ``room[t]`` is how many more offers task ``t`` may get now; ``due[t]`` when the clock next concerns it;
-    ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior;
-    ``dirty_*`` marks the rows that changed since the last commit; ``share[row, a]`` counts the judgments and live
-    work of annotator ``a`` in the project that has this row (those with ``max_per_annotator``), ``credit[row, a]`` what
-    the annotator has earned towards the next task of known answer (projects that have any; see `lessons`).
-    """
-
-    tasks: np.ndarray
-    room: np.ndarray
-    due: np.ndarray
-    belief: np.ndarray
-    reported: np.ndarray
-    dirty_tasks: np.ndarray
-    annotators: np.ndarray
-    dirty_annotators: np.ndarray
-    projects: np.ndarray
-    dirty_projects: np.ndarray
-    share: np.ndarray
-    credit: np.ndarray
-    pairs: np.ndarray
-    lists: np.ndarray
-    counters: np.ndarray
-    clock: np.ndarray
-    seats: np.ndarray
-    labels: np.ndarray
-    stamps: np.ndarray
-    skills: Skills
-    dirty_seats: np.ndarray
-    dirty_models: np.ndarray
-    emissions: np.ndarray
 
 
 def blank(dtype: np.dtype, n: int) -> np.ndarray:

@@ -39,15 +39,15 @@ class Matches(NamedTuple):
 @inner
 def may_offer(pool, t, a, now):
     """Do task, project, annotator and pair allow an offer now (skills and attributes aside)?"""
-    if pool.room[t] <= 0 or pool.due[t] <= now or not is_free(pool, a, now):
+    if pool.tasks.vacancies[t] <= 0 or pool.tasks.wakeup[t] <= now or not is_free(pool, a, now):
         return False
-    project = pool.projects[pool.tasks[t].project]
+    project = pool.projects.records[pool.tasks.records[t].project]
     if project.budget >= 0 and project.counted + project.live >= project.budget:
         return False
-    if project.limited != NONE and pool.share[project.limited, a] >= project.cap:
+    if project.limited != NONE and pool.limited.taken[project.limited, a] >= project.cap:
         return False
     p = find(pool, t, a)
-    return p == NONE or pool.pairs[p].state in (LAPSED, WITHDRAWN)
+    return p == NONE or pool.pairs.records[p].state in (LAPSED, WITHDRAWN)
 
 
 @inner
@@ -60,7 +60,7 @@ def offer_one(pool, t, a, accept_by, rnd, index):
             return
     else:
         to_front(pool, t, p)
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     pair.round = rnd
     pair.index = index
     pair.due = accept_by
@@ -68,9 +68,9 @@ def offer_one(pool, t, a, accept_by, rnd, index):
     pair.extensions = 0
     pair.paid = 0
     make_live(pool, p, OFFERED)
-    pool.room[t] -= 1
-    if pool.annotators[a].asked:
-        pool.annotators[a].asked -= 1
+    pool.tasks.vacancies[t] -= 1
+    if pool.annotators.records[a].asked:
+        pool.annotators.records[a].asked -= 1
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], accept_by)
 
 
@@ -110,17 +110,17 @@ def project_changed(pool, j, retention_s):
     calls again, and what is done already stays as it is. Of one task are told at most the ends of its offers, and that
     it settles.
     """
-    project = pool.projects[j]
-    pool.dirty_projects[j] = 1
+    project = pool.projects.records[j]
+    pool.dirty.projects[j] = 1
     for t in range(pool.counters[TASKS_USED]):
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         if task.state != OPEN or task.project != j:
             continue
         needed = lacks(pool, task.offered + 1)
         if needed:
             return needed
-        pool.due[t] = min(task.deadline, project.deadline)
-        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
+        pool.tasks.wakeup[t] = min(task.deadline, project.deadline)
+        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
         if project.state == CLOSED:
             cancel(pool, t, CANCEL, retention_s)
             continue
@@ -133,15 +133,15 @@ def project_changed(pool, j, retention_s):
 
 @entry
 def task_changed(pool, t, retention_s):
-    """Fields of a task changed: need, room and deadline follow; returns as ``project_changed``."""
-    task = pool.tasks[t]
+    """Fields of a task changed: need, vacancies and deadline follow; returns as ``project_changed``."""
+    task = pool.tasks.records[t]
     needed = lacks(pool, task.offered + 1)
     if needed:
         return needed
-    pool.dirty_tasks[t] = 1
+    pool.dirty.tasks[t] = 1
     if task.state == OPEN:
-        pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
-        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
+        pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
+        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
     review(pool, t, retention_s)
     return 0
 
@@ -150,8 +150,8 @@ def task_changed(pool, t, retention_s):
 def pool_paused(pool, retention_s):
     """No offers in this pool for now: withdraw the unaccepted ones; returns as ``project_changed``."""
     for t in range(pool.counters[TASKS_USED]):
-        if pool.tasks[t].state == OPEN and pool.tasks[t].offered:
-            needed = lacks(pool, pool.tasks[t].offered + 1)
+        if pool.tasks.records[t].state == OPEN and pool.tasks.records[t].offered:
+            needed = lacks(pool, pool.tasks.records[t].offered + 1)
             if needed:
                 return needed
             while withdraw_newest(pool, t, CAUSE_PAUSE):
@@ -161,16 +161,16 @@ def pool_paused(pool, retention_s):
 
 
 @entry
-def count_share(pool, j, row):
+def count_taken(pool, j, row):
     """Count from the retained pairs what each annotator has used of a project that just became limited."""
     for t in range(pool.counters[TASKS_USED]):
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         if task.state == 0 or task.project != j:
             continue
         p = task.head
         while p != NONE:
-            pair = pool.pairs[p]
+            pair = pool.pairs.records[p]
             if pair.counted or pair.state in (OFFERED, LEASED):
-                pool.share[row, pair.annotator] += 1
-                pool.dirty_annotators[pair.annotator] = 1
+                pool.limited.taken[row, pair.annotator] += 1
+                pool.dirty.annotators[pair.annotator] = 1
             p = pair.next

@@ -197,19 +197,17 @@ def has_room(skills, classes, seats):
 
 
 @kernel
-def open_model(skills, classes):
-    """Take the next model slot for a skill of `classes` classes (0: scored) and return it; -1 if there is no room.
+def begin_model(skills, m, classes, start):
+    """Make the blank slot `m` a model that knows nothing yet and return it; -1 if it or its evidence finds no room.
 
-    It takes one model row and `model_width(classes)` floats of evidence.
+    `start` is where its `model_width(classes)` floats of evidence begin; they are blank as well.
     """
-    m = skills.used[0]
     if m >= min(skills.models.shape[0], skills.seat_of.shape[0]) or (
-        skills.used[2] + model_width(classes) > skills.evidence.shape[0]
+        start + model_width(classes) > skills.evidence.shape[0]
     ):
         return np.int64(-1)
-    skills.used[0] = m + 1
     model = skills.models[m]
-    model["offset"] = skills.used[2]
+    model["offset"] = start
     model["classes"] = classes
     model["engine"] = 1
     model["rho"] = DEFAULT_RHO
@@ -222,7 +220,19 @@ def open_model(skills, classes):
         skills.evidence[shape:lift] = 1.0 / (classes - 1)
         skills.evidence[shape] = 0.0
         skills.evidence[lift : lift + 2 * classes] = 1.0
-    skills.used[2] += model_width(classes)
+    return np.int64(m)
+
+
+@kernel
+def open_model(skills, classes):
+    """Take the next model slot for a skill of `classes` classes (0: scored) and return it; -1 if there is no room.
+
+    It takes one model row and `model_width(classes)` floats of evidence.
+    """
+    m = begin_model(skills, skills.used[0], classes, skills.used[2])
+    if m >= 0:
+        skills.used[0] = m + 1
+        skills.used[2] += model_width(classes)
     return m
 
 

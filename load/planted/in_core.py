@@ -62,7 +62,7 @@ def _fail_to_solve(prefix: str) -> None:
     @functools.wraps(solve)
     def failing(pool: Any, *rest: Any) -> Any:
         for name, slot in pool.tasks.slots.items():
-            if name.startswith(prefix) and pool.columns.room[slot] > 0:
+            if name.startswith(prefix) and pool.columns.tasks.vacancies[slot] > 0:
                 raise PlantedFault(f"planted on task {name!r}")
         return solve(pool, *rest)
 

@@ -134,6 +134,10 @@ def forget(case: Case) -> None:
     for item in case.closing:
         _forget(case, item)
     case.closing = []
+    for project in case.concerned:
+        if project.state == "closed" and not project.kept:
+            project.forget()
+    case.concerned = []
 
 
 def _forget(case: Case, item: object) -> None:
@@ -150,6 +154,8 @@ def _forget(case: Case, item: object) -> None:
                 for pair in task.pairs.values():
                     task.project.share(pair.annotator.name, -(pair.state == "counted"))
             del pool.tasks[task.name]
+            task.project.kept -= 1
+            case.concerned.append(task.project)
             pool.gone[task.name] = case.round.at
             # ids are forgotten in the order in which their tasks left, whatever the limits were then
             pool.gone_until = max(pool.gone_until, case.round.at + pool.limits.settled_retention_s)

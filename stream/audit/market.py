@@ -76,6 +76,7 @@ class Project:
     While no share was ever limited, what an annotator judged in closed books is not remembered. ``examined`` are the
     skills in which work has asked for a ``min_skill``; once there was gold, ``worked`` counts each annotator's
     judgments of work, ``taught`` the gold and training given that examines nobody (unless it ended without an answer).
+    What annotators have in a closed project is over with its last task whose books are open: ``kept`` counts these.
     """
 
     name: str
@@ -95,6 +96,13 @@ class Project:
     examined: set[str] = field(default_factory=set)
     worked: dict[str, int] = field(default_factory=dict)
     taught: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+
+    def forget(self) -> None:
+        """What each annotator has judged, earned and been given in it no longer counts."""
+        self.is_limited = self.has_gold = False
+        for books in (self.used_by, self.worked, self.taught):
+            books.clear()
 
     def use(self, annotator: str, change: int) -> None:
         """Count judgments and live work against the budget and the annotator's share."""

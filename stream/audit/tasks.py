@@ -83,6 +83,7 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         purpose=event.purpose,
     )
     project.has_gold = project.has_gold or not is_work
+    project.kept += 1
     _examine(task)
     case.touch(pool, task)
     _watch(case, pool, task)
@@ -178,6 +179,7 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
     project.is_limited = project.is_limited or event.max_per_annotator is not None
     project.gold_rate, project.highest_rate = event.gold_rate, max(event.gold_rate, project.highest_rate)
     project.defaults = event.defaults
+    case.concerned.append(project)
     for task in list(project.open.values()):
         _watch(case, pool, task)
         if event.state == "closed":

@@ -22,7 +22,7 @@ from kernels.rows import scatter
 from stream.core.fits import Profile
 from stream.core.growth import Array
 from stream.core.pools import PoolState
-from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, SHARE, TASK_HEAD
+from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, TAKEN, TASK_HEAD
 
 _ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])
 _SEAT_HEAD = np.dtype([("version", "u1"), ("model", "<i4"), ("annotator", "<i4")])
@@ -124,30 +124,30 @@ def _load_tasks(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) 
     lengths = table.lengths(classes)
     rows.check(sum(lengths.values()) + pairs * PAIR.itemsize + 4 * (only + exclude) + tail, exactly=True)
 
-    pool.tasks.place_all(names, slots.tolist())
+    pool.tasks.put_all(names, slots.tolist())
     pool.tables.reserve("tasks", int(slots.max()) + 1)
     pool.tables.widen("classes", int(classes.max()))
     pool.reserve_pairs(int(pairs.sum()))
-    lists_at = pool.reserve_lists(int(only.sum() + exclude.sum())) + _before(only + exclude)
+    lists_at = pool.lists.take(int(only.sum() + exclude.sum())) + _before(only + exclude)
     c = pool.columns
     first = int(c.counters[PAIRS_USED])
     pairs_at = first + _before(pairs)
     for name, length in lengths.items():
         rows.scatter(length, table[name], slots * table[name].strides[0])
-    rows.scatter(pairs * PAIR.itemsize, c.pairs, pairs_at * PAIR.itemsize)
-    rows.scatter(4 * (only + exclude), c.lists, 4 * lists_at)
+    rows.scatter(pairs * PAIR.itemsize, c.pairs.records, pairs_at * PAIR.itemsize)
+    rows.scatter(4 * (only + exclude), c.lists.members, 4 * lists_at)
 
     total = int(pairs.sum())
     c.counters[PAIRS_USED] = first + total
     following = np.arange(first + 1, first + total + 1, dtype=np.int32)
     following[pairs_at[pairs > 0] - first + pairs[pairs > 0] - 1] = -1
-    c.pairs["next"][first : first + total] = following
-    c.tasks["head"][slots] = np.where(pairs > 0, pairs_at, -1)
-    c.tasks["only"][slots] = np.where(only > 0, lists_at, 0)
-    c.tasks["exclude"][slots] = np.where(exclude > 0, lists_at + only, 0)
-    c.tasks["demand"][slots] = _demands(pool, rows, c.tasks["skill"][slots], tail)
-    _drop_repeats(c.tasks, c.lists, slots[only > 1], "only")
-    _drop_repeats(c.tasks, c.lists, slots[exclude > 1], "exclude")
+    c.pairs.records["next"][first : first + total] = following
+    c.tasks.records["head"][slots] = np.where(pairs > 0, pairs_at, -1)
+    c.tasks.records["only"][slots] = np.where(only > 0, lists_at, 0)
+    c.tasks.records["exclude"][slots] = np.where(exclude > 0, lists_at + only, 0)
+    c.tasks.records["demand"][slots] = _demands(pool, rows, c.tasks.records["skill"][slots], tail)
+    _drop_repeats(c.tasks.records, c.lists.members, slots[only > 1], "only")
+    _drop_repeats(c.tasks.records, c.lists.members, slots[exclude > 1], "exclude")
 
 
 def _drop_repeats(tasks: Array, lists: Array, slots: Array, kind: str) -> None:
@@ -184,28 +184,28 @@ def load_annotators(pool: PoolState, names: Sequence[str], values: Sequence[byte
     _check_slots(slots, names)
     credits = head["credits"].astype(np.int64)
     rows.check(ANNOTATOR.itemsize + shares + credits, exactly=False)
-    pool.annotators.place_all(names, slots.tolist())
+    pool.annotators.put_all(names, slots.tolist())
     pool.reserve_annotators(int(slots.max()) + 1)
     c = pool.columns
-    rows.scatter(ANNOTATOR.itemsize, c.annotators, slots * ANNOTATOR.itemsize)
+    rows.scatter(ANNOTATOR.itemsize, c.annotators.records, slots * ANNOTATOR.itemsize)
     profiles: dict[bytes, int] = {b"": 0}
     profile_of = np.zeros(len(slots), np.int32)
     for i, (n, more) in enumerate(zip(shares.tolist(), credits.tolist(), strict=True)):
         text = rows.rest(i)
         if n:
-            for project, count in SHARE.iter_unpack(text[:n]):
-                c.share[c.projects[project]["limited"], slots[i]] = count
+            for project, count in TAKEN.iter_unpack(text[:n]):
+                c.limited.taken[c.projects.records[project]["limited"], slots[i]] = count
             text = text[n:]
         if more:
             for project, credit in CREDIT.iter_unpack(text[:more]):
-                c.credit[c.projects[project]["taught"], slots[i]] = credit
+                c.taught.credit[c.projects.records[project]["taught"], slots[i]] = credit
             text = text[more:]
         number = profiles.get(text)
         if number is None:
             brings = msgspec.json.decode(text, type=tuple[frozenset[str], frozenset[str], frozenset[str]])
             number = profiles[text] = pool.fits.profile(Profile(*brings))
         profile_of[i] = number
-    c.annotators["profile"][slots] = profile_of
+    c.annotators.records["profile"][slots] = profile_of
 
 
 def load_seats(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -214,7 +214,8 @@ def load_seats(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
     head = rows.head(_SEAT_HEAD)
     models, annotators = head["model"].astype(np.int64), head["annotator"].astype(np.int64)
     known = len(pool.models.skills)
-    if int(models.min()) < 0 or int(models.max()) >= known or int(annotators.min()) < 0:
+    there = set(pool.models.slots.values())
+    if not there.issuperset(np.unique(models).tolist()) or int(annotators.min()) < 0:
         raise ValueError(f"row of {names[0]!r} or others names a model or an annotator that isn't there")
     classes = pool.columns.skills.models["classes"][:known].tolist()
     widths = np.array([int(skill.evidence_width(k)) for k in classes], np.int64)[models]

@@ -1,14 +1,17 @@
 """Who may do what, decided by classes of tasks and of people.
 
 A task's *demand* is (skill, required attributes), an annotator's *profile* is (skills, attributes, grants);
-``meets[demand, profile]`` says whether one meets the other. Both are numbered as they come; the numbers are not part of
-the state, they follow from it.
+``meets[demand, profile]`` says whether one meets the other. Both are numbered (`stream.core.numbering`); the
+numbers are not part of the state, they follow from it.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from stream.core.numbering import Numbering
 
 Array = npt.NDArray[Any]
 
@@ -44,35 +47,41 @@ class Fits:
     """The demands and profiles of one pool, and which meet."""
 
     def __init__(self) -> None:
-        self.demands: list[Demand] = []
-        self.profiles: list[Profile] = [NOBODY]
-        self.demand_slots: dict[Demand, int] = {}
-        self.profile_slots: dict[Profile, int] = {NOBODY: 0}
+        self.demands: Numbering[Demand] = Numbering()
+        self.profiles: Numbering[Profile] = Numbering(NOBODY)
         self.meets: Array = np.zeros((8, 8), np.uint8)
         self.grants: Array = np.zeros((8, 8), np.uint8)
 
     def demand(self, skill_name: str, requires: frozenset[str]) -> int:
         """Number of a demand."""
         demand = Demand(skill_name, requires)
-        number = self.demand_slots.get(demand)
+        number = self.demands.numbers.get(demand)
         if number is None:
-            number = self.demand_slots[demand] = len(self.demands)
-            self.demands.append(demand)
+            number = self.demands.add(demand)
             self._widen()
-            for i, profile in enumerate(self.profiles):
+            for profile, i in self.profiles.numbers.items():
                 self._fit(number, i, demand, profile)
         return number
 
     def profile(self, profile: Profile) -> int:
         """Number of a profile."""
-        number = self.profile_slots.get(profile)
+        number = self.profiles.numbers.get(profile)
         if number is None:
-            number = self.profile_slots[profile] = len(self.profiles)
-            self.profiles.append(profile)
+            number = self.profiles.add(profile)
             self._widen()
-            for i, demand in enumerate(self.demands):
+            for demand, i in self.demands.numbers.items():
                 self._fit(i, number, demand, profile)
         return number
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether it is time to say which numbers are referred to (`keep`)."""
+        return self.demands.is_crowded or self.profiles.is_crowded
+
+    def keep(self, demands: Iterable[int], profiles: Iterable[int]) -> None:
+        """Only these numbers are referred to: others are free."""
+        self.demands.keep(demands)
+        self.profiles.keep(profiles)
 
     def _widen(self) -> None:
         rows, columns = self.meets.shape

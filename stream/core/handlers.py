@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import codes, count_share, project_changed, reschedule
+from kernels.lifecycle import codes, count_taken, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
@@ -148,19 +148,21 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     pool = turn.pool
     turn.flush()
     j = pool.project(event.project)
-    record = pool.columns.projects[j : j + 1]
+    record = pool.columns.projects.records[j : j + 1]
     if event.at < record["at"][0]:
         return
     pool.defaults[j] = _once(event.defaults)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
+    if event.state == "closed":
+        pool.left_projects.add(j)
     record["weight"], record["gold_rate"] = event.weight, event.gold_rate
     record["budget"] = -1 if event.budget is None else event.budget
     record["deadline"] = INF if event.deadline is None else event.deadline
     record["cap"] = -1 if event.max_per_annotator is None else event.max_per_annotator
     if event.max_per_annotator is not None and record["limited"][0] == NONE:
         row = pool.limit(j)
-        count_share(pool.columns, j, row)
+        count_taken(pool.columns, j, row)
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
     turn.apply_now(project_changed, j, pool.rules.retention_s)
@@ -176,14 +178,14 @@ def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
 def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
     pool = turn.pool
     a = pool.annotator(event.annotator)  # the kernel reads no profile, so its run may go on
-    record = pool.columns.annotators[a : a + 1]
+    record = pool.columns.annotators.records[a : a + 1]
     if event.at < record["profile_at"][0]:
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
     record["profile"] = pool.fits.profile(profile)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
-    pool.columns.dirty_annotators[a] = 1
+    pool.columns.dirty.annotators[a] = 1
 
 
 def _pool(paused: bool) -> Handler:

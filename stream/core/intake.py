@@ -125,15 +125,15 @@ class Intake:
         return Turn(pool, self.now, self.dispatch, self.rejections, has_input)
 
     # ------------------------------------------------------------------ the clock
-    def finish(self, horizon: float, due: Mapping[str, float]) -> list[Turn]:
+    def finish(self, horizon: float, wakeups: Mapping[str, float]) -> list[Turn]:
         """Apply what is pending, then let the clock act; returns the turns of this round, by the names of their pools.
 
-        ``due`` says when the clock next concerns each pool that has no input in this round.
+        ``wakeups`` says when the clock next concerns each pool that has no input in this round.
         """
         turns = self.turns
         for turn in turns.values():
             turn.flush()
-        for name, at in due.items():
+        for name, at in wakeups.items():
             if at <= horizon and name not in turns:
                 turns[name] = self._turn(self.pools[name], False)
         ordered = [turns[name] for name in sorted(turns)]  # in an order that a successor has too

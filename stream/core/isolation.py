@@ -62,7 +62,7 @@ def isolate(
         An error that no record of these ranges brings about.
     """
     batch = _Batch(shard, tasks, annotators)
-    kept = _Kept(shard, batch.pools | {name for name, at in shard.due.items() if at <= now})
+    kept = _Kept(shard, batch.pools | {name for name, at in shard.wakeups.items() if at <= now})
     culprits: dict[Place, str] = {}
     while True:
         culprit = _first_culprit(shard, batch, now, culprits)
@@ -155,7 +155,7 @@ class _Kept:
         for table in topics.TABLES:
             self._rows += [(table, row) for row in shard.rows(table)]
         shard.pools = pools
-        self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.due)
+        self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.wakeups)
         self._lost = dict(shard.lost)
 
     def put_back(self) -> None:
@@ -168,8 +168,8 @@ class _Kept:
         for name in self._names:
             shard.pools.pop(name, None)
         shard.pools |= built.pools
-        position, shard.round_number, shard.epoch, shard.now, due = self._stood
-        shard.position, shard.due, shard.lost = dict(position), dict(due), dict(self._lost)
+        position, shard.round_number, shard.epoch, shard.now, wakeups = self._stood
+        shard.position, shard.wakeups, shard.lost = dict(position), dict(wakeups), dict(self._lost)
 
 
 class _Careful:

@@ -107,15 +107,15 @@ def match(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch) ->
     tasks, golds, free = tasks.copy(), golds.copy(), free.copy()
     asked = restricted(pool)
     lessons = Teaching(pool, golds, tasks, seed, rnd, scratch.bench.place, asked)
-    due = lessons.give(free, first, examines=False)
-    first += len(due.tasks)
+    owed = lessons.give(free, first, examines=False)
+    first += len(owed.tasks)
     tasks, _, left = scratch.open_market(pool.columns)
     work = _nothing(len(tasks))
     if len(tasks) and len(left):
         work = _work(pool, seed, rnd, first, scratch, tasks, left)
     examined = lessons.give(free, first + len(work.tasks), examines=True)
     pool.check_room()
-    return _together(pool, work, [due, examined], len(free), seed, first - len(due.tasks))
+    return _together(pool, work, [owed, examined], len(free), seed, first - len(owed.tasks))
 
 
 def _work(
@@ -124,8 +124,8 @@ def _work(
     """Auction the open ``tasks`` among the ``free`` annotators, see ``match``."""
     columns = pool.columns
     # equals together, in an order that no class leads
-    leaning = columns.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
-    tasks, free = tasks[np.lexsort((leaning, columns.tasks["model"][tasks]))], free.copy()
+    leaning = columns.tasks.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
+    tasks, free = tasks[np.lexsort((leaning, columns.tasks.records["model"][tasks]))], free.copy()
     every, capacity, asked = tasks, _capacity(pool, free), restricted(pool)
     is_full = len(tasks) * len(free) <= FULL_PAIRS
     if not is_full:
@@ -187,16 +187,16 @@ def _auction(
     indptr, indices, values, dense, pairs = recalled
     demand = _demand(pool, tasks, len(capacity), seed)
     limits = capacity, *_shared_budgets(pool, tasks)
-    room = pool.columns.room[tasks].astype(np.int64)
+    vacant = pool.columns.tasks.vacancies[tasks].astype(np.int64)
     solution = auction.solve(
         indptr, indices, values, demand, capacity, gap_tol=pool.policy.gap,
         max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
     )  # fmt: skip
     if not dense.shape[0]:
-        bound = bound_of((indptr, indices, values), room, *limits, solution.price)
+        bound = bound_of((indptr, indices, values), vacant, *limits, solution.price)
         return _Sold(indptr, indices, values, solution.held, solution.price, bound, len(indices))
     every = every_pair(dense)
-    bound = bound_of(every, room, *limits, solution.price)
+    bound = bound_of(every, vacant, *limits, solution.price)
     reach = np.inf
     for _ in range(PRICING_ROUNDS):
         if len(indices) == pairs or bound - solution.primal <= pool.policy.gap * bound:
@@ -209,7 +209,7 @@ def _auction(
             indptr, indices, values, demand, capacity, price=solution.price, gap_tol=pool.policy.gap / 2,
             max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
         )  # fmt: skip
-        bound = min(bound, bound_of(every, room, *limits, solution.price))
+        bound = min(bound, bound_of(every, vacant, *limits, solution.price))
     return _Sold(indptr, indices, values, solution.held, solution.price, bound, pairs)
 
 
@@ -229,7 +229,7 @@ def _complete(
     pool: PoolState, tasks: Array, free: Array, given: tuple[object, ...], scratch: Scratch, accept_by: float,
     rnd: int, first: int,
 ) -> bench.Offers:  # fmt: skip
-    """The final pass over every task that still has room; the offers are there until the next call."""
+    """The final pass over every task that still has vacancies; the offers are there until the next call."""
     scratch.offers.count[:] = 0
     tasks, at = tasks.copy(), 0
     while True:
@@ -276,7 +276,7 @@ def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, s
 
 def _capacity(pool: PoolState, free: Array) -> Array:
     """How many more offers each free annotator may get now."""
-    records = pool.columns.annotators
+    records = pool.columns.annotators.records
     capacity: Array = records["capacity"][free].astype(np.int64) - records["live"][free]
     pull = records["mode"][free] == codes.PULL
     if pull.any():
@@ -291,15 +291,15 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     """
     c = pool.columns
     worth = candidates.potential(c, tasks)
-    records = c.tasks[tasks]
+    records = c.tasks.records[tasks]
     keep = records["only_n"] > 0
-    profiles = c.annotators["profile"][free]
+    profiles = c.annotators.records["profile"][free]
     for demand in np.unique(records["demand"]):
         supply = int(capacity[pool.fits.meets[demand, profiles] > 0].sum())
         mine = np.flatnonzero((records["demand"] == demand) & ~keep)
         mine = mine[np.argsort(-worth[mine], kind="stable")]
-        room = np.cumsum(c.room[tasks[mine]])
-        keep[mine[: int(np.searchsorted(room, SURPLUS * supply)) + 1 if supply else 0]] = True
+        vacant = np.cumsum(c.tasks.vacancies[tasks[mine]])
+        keep[mine[: int(np.searchsorted(vacant, SURPLUS * supply)) + 1 if supply else 0]] = True
     kept: Array = tasks[keep]
     return kept
 
@@ -308,7 +308,7 @@ def restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
     if not pool.asked_projects:
         return NOBODY_RESTRICTS
-    modes = pool.columns.annotators["mode"]
+    modes = pool.columns.annotators.records["mode"]
     restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}
     if not restricted:
         return NOBODY_RESTRICTS
@@ -320,16 +320,16 @@ def restricted(pool: PoolState) -> Array:
 
 
 def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
-    """Room of each task, cut to what its project's budget still allows: the slots of most potential stay.
+    """Vacancies of each task, cut to what its project's budget still allows: the slots of most potential stay.
 
     The first of a task's slots counts as much as the task, each further one as if those before were under way. Which of
     equals stay is drawn.
     """
     c = pool.columns
-    demand: Array = c.room[tasks].astype(np.int64)
-    projects = c.projects[: pool.projects.used]
+    demand: Array = c.tasks.vacancies[tasks].astype(np.int64)
+    projects = c.projects.records[: pool.projects.used]
     left = np.maximum(projects["budget"] - projects["counted"] - projects["live"], 0)
-    owners = c.tasks["project"][tasks]
+    owners = c.tasks.records["project"][tasks]
     asked = np.bincount(owners, demand, minlength=len(projects))
     short = ((projects["budget"] >= 0) & (asked > left))[owners]
     if not short.any():
@@ -341,7 +341,7 @@ def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
     room = np.minimum(demand[rows], free)  # nobody is asked twice
     slots = np.repeat(np.arange(len(rows)), room)
     before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)
-    under_way = (c.tasks["offered"] + c.tasks["leased"])[tasks[rows]][slots] + 1.0
+    under_way = (c.tasks.records["offered"] + c.tasks.records["leased"])[tasks[rows]][slots] + 1.0
     # single precision: equal classes the other way round make equal sums
     each = (worth[slots] * (under_way / (under_way + before))).astype(np.float32)
     owner = owners[rows][slots]
@@ -354,10 +354,10 @@ def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
 
 def _shared_budgets(pool: PoolState, tasks: Array) -> tuple[Array | None, Array | None]:
     """Which limited project each task belongs to (-1: none), and what each may still spend; None, None without."""
-    projects = pool.columns.projects[: pool.projects.used]
+    projects = pool.columns.projects.records[: pool.projects.used]
     if projects["budget"].max() < 0:
         return None, None
-    owners = pool.columns.tasks["project"][tasks].astype(np.int64)
+    owners = pool.columns.tasks.records["project"][tasks].astype(np.int64)
     left = projects["budget"] - projects["counted"] - projects["live"]
     return np.where(projects["budget"][owners] >= 0, owners, -1), left
 

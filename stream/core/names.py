@@ -40,15 +40,15 @@ class Names:
         self.slots[name] = slot
         return slot
 
-    def place(self, name: str, slot: int) -> None:
+    def put(self, name: str, slot: int) -> None:
         """Restore an id at the slot its row names; call ``close`` when all are placed."""
         if slot >= len(self.ids):
             self.ids.extend([None] * (slot + 1 - len(self.ids)))
         self.ids[slot] = name
         self.slots[name] = slot
 
-    def place_all(self, names: Sequence[str], slots: Sequence[int]) -> None:
-        """Restore many ids at once, as `place` does one."""
+    def put_all(self, names: Sequence[str], slots: Sequence[int]) -> None:
+        """Restore many ids at once, as `put` does one."""
         used = max(slots, default=-1) + 1
         if used > len(self.ids):
             self.ids.extend([None] * (used - len(self.ids)))
@@ -67,7 +67,7 @@ class Names:
             self.ids.extend([None] * (slot + 1 - len(self.ids)))
         self.ids[slot] = NOBODY
 
-    def close(self, used: int) -> None:
+    def close(self, used: int = 0) -> None:
         """After restoring: every slot below ``used`` that no row named is free."""
         if used > len(self.ids):
             self.ids.extend([None] * (used - len(self.ids)))

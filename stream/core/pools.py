@@ -3,23 +3,31 @@
 Who may do what is in ``stream/core/fits.py``.
 """
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from kernels import bench, buffers
-from kernels.lifecycle import ANNOTATOR, Pool, blank, codes
+from kernels.lifecycle import ANNOTATOR, PROJECT, Pool, blank, codes
 from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, NOW, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import most_of_event
 from stream.core.fits import Fits
 from stream.core.growth import Array
+from stream.core.lists import Lists
 from stream.core.models import Models
 from stream.core.names import Names
 from stream.core.policies import born, rules_of
 from stream.core.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
 from stream.policy import Policy
+
+#: What a project is of which nobody has said anything, and an annotator who has acted for the first time.
+UNHEARD_OF, UNKNOWN = blank(PROJECT, 1)[0], blank(ANNOTATOR, 1)[0]
+UNHEARD_OF["state"], UNHEARD_OF["weight"], UNHEARD_OF["budget"], UNHEARD_OF["gold_rate"] = 1, 1.0, -1, 0.02
+UNKNOWN["capacity"], UNKNOWN["profile"] = 1, 0
 
 #: Of a Kafka record.
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -82,6 +90,7 @@ class PoolState:
         self.projects = Names()
         self.skills = Names()
         self.models = Models(self.tables)
+        self.lists = Lists(self.tables)
         self.defaults: list[TaskDefaults] = []
         self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
         self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
@@ -89,9 +98,11 @@ class PoolState:
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
         self.erased: dict[int, str] = {}  # annotators erased in this round, by slot
         self.asked: dict[int, int] = {}  # annotator -> how much was asked in this round
-        self.limited = 0
-        self.taught = 0
-        self.lists_used = 0
+        self.tasks_of_project: Counter[int] = Counter()  # in memory, by slot
+        self.tasks_of_model: Counter[int] = Counter()
+        self.left_projects: set[int] = set()  # that have lost a task, or were closed, in this round
+        self.left_models: set[int] = set()
+        self.tombstones: dict[str, list[bytes]] = {"annotators": [], "skills": []}  # of what this round forgets
         self.dirty_waiting: set[str] = set()
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
@@ -127,7 +138,7 @@ class PoolState:
     def reserve_emissions(self, more: int) -> None:
         """Make room for ``more`` emissions beyond those that nobody has taken yet."""
         room = int(self.columns.counters[EMITTED]) + more
-        if room > len(self.columns.emissions):
+        if room > len(self.columns.emissions.records):
             self.check_room()  # what was refused must not become a hole in a longer list
             self.tables.reserve("emissions", room)
 
@@ -149,7 +160,7 @@ class PoolState:
         """What kernels have told since the last call, in its order; raises as ``check_room``."""
         self.check_room()
         counters = self.columns.counters
-        emissions: Array = self.columns.emissions[: int(counters[EMITTED])].copy()
+        emissions: Array = self.columns.emissions.records[: int(counters[EMITTED])].copy()
         counters[EMITTED] = counters[EMISSIONS_WANTED] = 0
         return emissions
 
@@ -169,13 +180,6 @@ class PoolState:
                 f"judgments, of which {refused} found none"
             )
 
-    def reserve_lists(self, more: int) -> int:
-        """Take ``more`` places for lists of annotator slots; returns the first."""
-        start = self.lists_used
-        self.lists_used = start + more
-        self.tables.reserve("lists", self.lists_used)
-        return start
-
     # ------------------------------------------------------------------ entities
     def check_project(self, name: str) -> None:
         """Raise `IdRefused` when `project` could not give this id a slot."""
@@ -193,12 +197,26 @@ class PoolState:
             if name not in self.annotators.slots:
                 check_id(name, "annotator")
 
-    def add_task(self, name: str) -> int:
+    def add_task(self, name: str, project: int = 0, model: int = 0) -> int:
         """Slot of a task that is created now."""
         check_id(name, "task")
         slot = self.tasks.add(name)
         self.tables.reserve("tasks", self.tasks.used)
+        self.tasks_of_project[project] += 1
+        self.tasks_of_model[model] += 1
         return slot
+
+    def remove_task(self, slot: int) -> str:
+        """A task leaves memory, and its slot may be another's; returns its id."""
+        name, records = self.tasks.ids[slot] or "", self.columns.tasks.records
+        project, model = int(records["project"][slot]), int(records["model"][slot])
+        self.tasks_of_project[project] -= 1
+        self.tasks_of_model[model] -= 1
+        self.left_projects.add(project)
+        self.left_models.add(model)
+        records["state"][slot] = 0
+        self.tasks.remove(name)
+        return name
 
     def annotator(self, name: str) -> int:
         """Slot of an annotator; whoever acts is known, with an empty profile at first."""
@@ -207,15 +225,18 @@ class PoolState:
             check_id(name, "annotator")
             slot = self.annotators.add(name)
             self.reserve_annotators(self.annotators.used)
-            record = self.columns.annotators[slot : slot + 1]
-            record["capacity"], record["profile"] = 1, 0
-            self.columns.dirty_annotators[slot] = 1
+            self.columns.annotators.records[slot] = UNKNOWN
+            self.columns.dirty.annotators[slot] = 1
         return slot
+
+    def is_unknown(self, annotator: int) -> bool:
+        """Whether nothing is known of an annotator but evidence of their skill."""
+        return bool(self.columns.annotators.records[annotator].tobytes() == UNKNOWN.tobytes())
 
     def blank_annotator(self, slot: int) -> None:
         """What is known of an annotator is forgotten, evidence of their skill aside."""
-        self.columns.annotators[slot] = blank(ANNOTATOR, 1)[0]
-        self.columns.annotators["profile"][slot] = 0
+        self.columns.annotators.records[slot] = blank(ANNOTATOR, 1)[0]
+        self.columns.annotators.records["profile"][slot] = 0
         self.tables.erase_annotator(slot)
 
     def project(self, name: str) -> int:
@@ -225,14 +246,15 @@ class PoolState:
             check_id(name, "project")
             slot = self.projects.add(name)
             self.tables.reserve("projects", slot + 1)
-            c = self.columns
-            record = c.projects[slot : slot + 1]
-            record["state"], record["weight"], record["budget"] = 1, 1.0, -1
-            record["gold_rate"] = 0.02
-            c.dirty_projects[slot] = 1
-            while len(self.defaults) <= slot:
-                self.defaults.append(TaskDefaults())
+            self.defaults += [TaskDefaults()] * (slot + 1 - len(self.defaults))
+            self.columns.projects.records[slot] = UNHEARD_OF
+            self.columns.dirty.projects[slot] = 1
         return slot
+
+    def is_unheard_of(self, project: int) -> bool:
+        """Whether a project says nothing that one doesn't which nobody has heard of."""
+        record = self.columns.projects.records[project]
+        return record.tobytes() == UNHEARD_OF.tobytes() and self.defaults[project] == TaskDefaults()
 
     def presets(self, project: str) -> TaskDefaults:
         """What a project presets for its tasks; nothing if nobody has heard of it."""
@@ -281,52 +303,55 @@ class PoolState:
         self.gone[task] = max(until, latest)
         self.dirty_gone.add(task)
 
-    # ------------------------------------------------------------------ lists of annotators on tasks
-    def store_list(self, slots: list[int]) -> int:
-        """Keep a list of annotator slots; returns where it starts."""
-        start = self.reserve_lists(len(slots))
-        self.columns.lists[start : start + len(slots)] = slots
-        return start
-
+    # ------------------------------------------------------------------ what annotators have in a project
     def limit(self, project: int) -> int:
         """Give a project with ``max_per_annotator`` a row that counts per annotator."""
-        row = self.limited
-        self.limited = row + 1
-        self.tables.reserve("limited", self.limited)
-        self.columns.projects[project : project + 1]["limited"] = row
-        return row
+        return self._row("limited", project)
 
     def is_taught(self, project: int) -> bool:
         """Has the project had a task of known answer?"""
-        return bool(self.columns.projects[project]["taught"] >= 0)
+        return bool(self.columns.projects.records[project]["taught"] >= 0)
 
     def teach(self, project: int) -> None:
         """The project gets its first task of known answer: from now on its annotators earn credit for such."""
-        row = self.taught
-        self.taught = row + 1
-        self.tables.reserve("taught", self.taught)
-        self.columns.projects[project : project + 1]["taught"] = row
-        self.columns.dirty_projects[project] = 1
+        self._row("taught", project)
+
+    def _row(self, table: str, project: int) -> int:
+        """Give a project the lowest free row of a table of what annotators have in projects."""
+        rows = self.columns.projects.records[table][: self.projects.used]
+        row = next(row for row in itertools.count() if row not in rows)
+        self.tables.reserve(table, row + 1)
+        self.columns.projects.records[table][project] = row
+        self.columns.dirty.projects[project] = 1
+        return row
+
+    def is_over(self, project: int) -> bool:
+        """Whether a project is closed, and what annotators have in it is kept only for its tasks in memory."""
+        record = self.columns.projects.records[project]
+        return bool(record["state"] == codes.CLOSED and max(record["limited"], record["taught"]) != codes.NONE)
 
     @property
     def is_empty(self) -> bool:
         """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
-        entities = self.tasks, self.annotators, self.projects, self.skills
-        said = self.waiting or self.gone or self.paused or self.changed_at or self.policy.since
-        return not said and not any(names.used for names in entities)
+        said = self.tasks.slots or self.waiting or self.gone or self.paused or self.changed_at or self.policy.since
+        if said or self.columns.skills.used[1]:
+            return False
+        return all(map(self.is_unheard_of, self.projects.slots.values())) and all(
+            map(self.is_unknown, self.annotators.slots.values())
+        )
 
     @property
     def open_tasks(self) -> int:
         """Tasks of work that some judgment is missing for and nobody is at."""
-        wanting = np.flatnonzero(self.columns.room[: self.tasks.used] > 0)
-        if not self.taught:
+        wanting = np.flatnonzero(self.columns.tasks.vacancies[: self.tasks.used] > 0)
+        if not (self.columns.projects.records["taught"][: self.projects.used] != codes.NONE).any():
             return len(wanting)
-        return int(np.count_nonzero(self.columns.tasks["purpose"][wanting] == codes.WORK))
+        return int(np.count_nonzero(self.columns.tasks.records["purpose"][wanting] == codes.WORK))
 
     @property
     def free_annotators(self) -> int:
         """Annotators who may be offered something now, as `kernels.lifecycle.presence.is_free` says."""
-        people = self.columns.annotators[: self.annotators.used]
+        people = self.columns.annotators.records[: self.annotators.used]
         present = (people["online"] > 0) & (people["paused"] == 0) & (people["absent"] == 0)
         present &= (people["expires"] > self.columns.clock[NOW]) & (people["live"] < people["capacity"])
         return int(np.count_nonzero(present & ((people["mode"] != codes.PULL) | (people["asked"] > 0))))
@@ -334,7 +359,7 @@ class PoolState:
     @property
     def live(self) -> int:
         """Offers and leases that are open now."""
-        return int(self.columns.projects["live"][: self.projects.used].sum())
+        return int(self.columns.projects.records["live"][: self.projects.used].sum())
 
     @property
     def earliest(self) -> float:

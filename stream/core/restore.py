@@ -12,7 +12,6 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from kernels import skill
 from kernels.lifecycle import PROJECT, codes, relink
 from kernels.lifecycle.layout import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
 from stream.core.bulk import load_annotators, load_seats, load_tasks
@@ -158,7 +157,7 @@ def _load_policy(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
 
 def _load_skills(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for name, value in zip(names, values, strict=True):
-        pool.skills.place(name, SLOT.unpack(value)[1])
+        pool.skills.put(name, SLOT.unpack(value)[1])
 
 
 def _load_projects(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -168,32 +167,22 @@ def _load_projects(pool: PoolState, names: Sequence[str], values: Sequence[bytes
 
 def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     slot = SLOT.unpack_from(value)[1]
-    while pool.projects.used <= slot:
-        pool.project(f"\0{pool.projects.used}")  # a placeholder until its own row comes
-    if pool.projects.ids[slot] != name:
-        del pool.projects.slots[pool.projects.ids[slot] or ""]
-    pool.projects.place(name, slot)
+    pool.projects.put(name, slot)
+    pool.tables.reserve("projects", slot + 1)
+    while len(pool.defaults) <= slot:
+        pool.defaults.append(TaskDefaults())
     end = SLOT.size + PROJECT.itemsize
-    pool.columns.projects[slot] = np.frombuffer(value[SLOT.size : end], PROJECT)[0]
+    pool.columns.projects.records[slot] = np.frombuffer(value[SLOT.size : end], PROJECT)[0]
     pool.defaults[slot] = msgspec.json.decode(value[end:], type=TaskDefaults)
-    row = int(pool.columns.projects[slot]["limited"])
-    pool.limited = max(pool.limited, row + 1)
-    pool.taught = max(pool.taught, int(pool.columns.projects[slot]["taught"]) + 1)
-    pool.tables.reserve("limited", pool.limited)
-    pool.tables.reserve("taught", pool.taught)
+    for table in ("limited", "taught"):
+        pool.tables.reserve(table, int(pool.columns.projects.records[table][slot]) + 1)
 
 
 def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
-    """Models in the order of their slots: a model's slot is its place."""
+    """Models in the order of their slots."""
     for value in sorted(values, key=lambda row: int(MODEL.unpack_from(row)[1])):
         _, m, owner = MODEL.unpack_from(value)
-        record = np.frombuffer(value[MODEL.size : MODEL.size + skill.MODEL.itemsize], skill.MODEL)
-        classes = int(record["classes"][0])
-        pool.models.reserve(classes)
-        placed = int(skill.load_model(pool.columns.skills, value[MODEL.size :]))
-        if placed != m:
-            raise ValueError(f"model {m} is missing a predecessor")
-        pool.models.name(m, owner, classes)
+        pool.models.load(m, owner, value[MODEL.size :])
 
 
 def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -201,7 +190,7 @@ def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
         slot = SLOT.unpack(value)[1]
         pool.annotators.forget(slot)
         pool.reserve_annotators(slot + 1)
-        pool.columns.annotators["profile"][slot] = 0
+        pool.columns.annotators.records["profile"][slot] = 0
 
 
 def _load_waiting(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -230,8 +219,13 @@ def _link(pool: PoolState) -> None:
     c = pool.columns
     pool.tasks.close(int(c.counters[TASKS_USED]))
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
-    pairs = c.pairs[: int(c.counters[PAIRS_USED])]
-    _link_live(c.annotators, pairs)
+    pool.projects.close()
+    pool.skills.close()
+    there = np.flatnonzero(c.tasks.records["state"])
+    for field, tasks_of in (("project", pool.tasks_of_project), ("model", pool.tasks_of_model)):
+        tasks_of.update(dict(enumerate(np.bincount(c.tasks.records[field][there]).tolist())))
+    pairs = c.pairs.records[: int(c.counters[PAIRS_USED])]
+    _link_live(c.annotators.records, pairs)
     while lacking := int(relink(pool.columns, pool.rules)):
         pool.reserve_emissions(lacking)
     pool.tables.clean()

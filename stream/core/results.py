@@ -95,7 +95,7 @@ class Outbox:
             elif code == EMIT_BLOCKED:
                 output = wire.TaskBlocked(
                     pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
-                    declines=int(pool.columns.tasks[t]["faults"]),
+                    declines=int(pool.columns.tasks.records[t]["faults"]),
                 )  # fmt: skip
                 consensus.append((key, encode(output)))
             elif code == EMIT_DRIFTED:
@@ -113,9 +113,9 @@ class Outbox:
         changed_now = set(changed)
         just_settled = set(settled)
         for t in settled:
-            task = columns.tasks[t]
+            task = columns.tasks.records[t]
             name: Any = pool.tasks.ids[t]
-            posterior = columns.reported[t, : task["classes"]].tolist()
+            posterior = columns.tasks.reported[t, : task["classes"]].tolist()
             known = task["purpose"] == codes.WORK and posterior and (task["counted"] or task["truth"] >= 0)
             best, tie = leader(pool.name, name, posterior) if known else (None, False)
             output: Any = wire.TaskSettled(
@@ -124,14 +124,14 @@ class Outbox:
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
             if best is not None:
-                columns.tasks[t]["label"] = best
+                columns.tasks.records[t]["label"] = best
         if not changed_now:
             return
         slots = np.array(changed, np.int64)
-        records = columns.tasks[slots]
+        records = columns.tasks.records[slots]
         for t, state, classes, label, judged, skill, row in zip(
             changed, records["state"].tolist(), records["classes"].tolist(), records["label"].tolist(),
-            records["counted"].tolist(), records["skill"].tolist(), columns.reported[slots].tolist(), strict=True,
+            records["counted"].tolist(), records["skill"].tolist(), columns.tasks.reported[slots].tolist(), strict=True,
         ):  # fmt: skip
             posterior, name = row[:classes], pool.tasks.ids[t]
             best, tie = leader(pool.name, name or "", posterior)
@@ -139,17 +139,17 @@ class Outbox:
             if state == SETTLED and t not in just_settled:
                 if label != best and label >= 0:
                     kind = wire.ConsensusRevised
-                columns.tasks[t]["label"] = best
+                columns.tasks.records[t]["label"] = best
             output = kind(
                 **common, task=name, skill=pool.skills.ids[skill], label=best, tie=tie, posterior=posterior,
                 judgments=judged,
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
-        columns.tasks["changed"][slots] = 0
+        columns.tasks.records["changed"][slots] = 0
 
     def _drifted(self, pool: PoolState, t: int, a: int, score: float) -> wire.SkillDrifted:
         self.drifts += 1
-        task = pool.columns.tasks[t]
+        task = pool.columns.tasks.records[t]
         known = skills.known(pool.columns.skills, int(task["model"]), a)
         return wire.SkillDrifted(
             pool=pool.name, partition=self.partition, round=self.round, annotator=pool.annotators.ids[a] or "",
@@ -160,7 +160,7 @@ class Outbox:
     @staticmethod
     def _invalid(turn: Turn, applied: Applied, t: int) -> None:
         pool, source = turn.pool, applied.source
-        classes, event = int(pool.columns.tasks[t]["classes"]), applied.event
+        classes, event = int(pool.columns.tasks.records[t]["classes"]), applied.event
         if isinstance(event, wire.JudgmentScored):
             message = misplaced(event.task, classes)
         else:
@@ -177,7 +177,7 @@ class Outbox:
         annotator_ids: list[Any] = pool.annotators.ids
         skill_ids: list[Any] = pool.skills.ids
         assignments, decisions = self.topics[topics.ASSIGNMENTS], self.topics[topics.DECISIONS]
-        records = pool.columns.tasks[matched.tasks]
+        records = pool.columns.tasks.records[matched.tasks]
         owners = _project_names(pool)
         index = self.offers
         for t, a, terms, price, other, other_value, low, skill, lease_s in zip(
@@ -205,7 +205,7 @@ class Outbox:
 
     def unavailable(self, pool: PoolState) -> None:
         """Answer the requests of this round that got fewer offers than asked for."""
-        annotators = pool.columns.annotators
+        annotators = pool.columns.annotators.records
         for a in pool.asked:
             record = annotators[a]
             if record["asked"] == 0:
@@ -242,4 +242,4 @@ class _Owners:
 
 
 def _project_names(pool: PoolState) -> _Owners:
-    return _Owners(pool.columns.tasks["project"], pool.projects.ids)
+    return _Owners(pool.columns.tasks.records["project"], pool.projects.ids)

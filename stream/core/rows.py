@@ -37,6 +37,7 @@ from kernels.lifecycle import ANNOTATOR, PAIR
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
 from stream.core.growth import Array
+from stream.core.models import NO_SKILL
 from stream.core.names import NOBODY
 from stream.core.pools import Headers, PoolState
 
@@ -60,7 +61,7 @@ POOL = struct.Struct("<BBdqqq")
 MODEL = struct.Struct("<Bii")
 SEAT = struct.Struct("<Bii")
 UNTIL = struct.Struct("<Bd")
-SHARE = struct.Struct("<ii")
+TAKEN = struct.Struct("<ii")
 CREDIT = struct.Struct("<if")
 #: amounts of annotators in projects that are looked at together
 AMOUNTS = 1 << 20
@@ -132,6 +133,9 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         rows["tasks"].append(waiting_row(pool, name))
     for name in sorted(pool.dirty_gone):
         rows["tasks"].append(gone_row(pool, name))
+    for table, forgotten in pool.tombstones.items():  # before what may have got the same ids
+        rows[table] += [(gone, None) for gone in forgotten]
+        forgotten.clear()
     for slot, name in pool.erased.items():  # before rows of annotators: the same id may be somebody new already
         rows["annotators"].append((key(b"a", pool, name), None))
         pool.annotators.forget(slot)
@@ -157,7 +161,7 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
     """Every row of one table as it would be written now."""
     c = pool.columns
     if table == "tasks":
-        yield from task_rows(pool, np.flatnonzero(c.tasks["state"][: pool.tasks.used]))
+        yield from task_rows(pool, np.flatnonzero(c.tasks.records["state"][: pool.tasks.used]))
         yield from (waiting_row(pool, name) for name in sorted(pool.waiting))
         yield from (gone_row(pool, name) for name in sorted(pool.gone))
     elif table == "annotators":
@@ -191,18 +195,19 @@ def gone_row(pool: PoolState, name: str) -> Row:
 
 def skill_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of the names of skills."""
-    return [sealed(key(b"s", pool, pool.skills.ids[slot] or ""), SLOT.pack(VERSION, slot)) for slot in slots.tolist()]
+    named = ((slot, pool.skills.ids[slot]) for slot in slots.tolist())
+    return [sealed(key(b"s", pool, name), SLOT.pack(VERSION, slot)) for slot, name in named if name is not None]
 
 
 def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of tasks with their pairs; a slot without a task gives nothing (its tombstone is written when it goes)."""
     c, table = pool.columns, pool.tables["tasks"]
-    slots = slots[c.tasks["state"][slots] != 0]
+    slots = slots[c.tasks.records["state"][slots] != 0]
     n = len(slots)
     if not n:
         return []
-    parts, demands = table.saved(slots), c.tasks["demand"][slots].tolist()
-    records = parts["tasks"]
+    parts, demands = table.saved(slots), c.tasks.records["demand"][slots].tolist()
+    records = parts["records"]
     asked = {d: pool.fits.demands[d].requires for d in set(demands)}
     requires = {d: _encode(sorted(attributes)) for d, attributes in asked.items() if attributes}
     head = np.empty(n, TASK_HEAD)
@@ -213,7 +218,7 @@ def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     lengths = np.array([np.full(n, TASK_HEAD.itemsize), *table.lengths(records["classes"]).values()])
     lists = int(records["only_n"].sum() + records["exclude_n"].sum())
     data, ends = pack_tasks(
-        c, slots, octets, lengths, _octets(c.pairs), _octets(c.lists),
+        c, slots, octets, lengths, _octets(c.pairs.records), _octets(c.lists.members),
         int(lengths.sum()) + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists,
     )  # fmt: skip
     ids: list[Any] = pool.tasks.ids
@@ -234,11 +239,11 @@ def _octets(column: Array) -> Array:
 
 def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of annotators."""
-    stored = pool.tables["annotators"].saved(slots)["annotators"]
+    stored = pool.tables["annotators"].saved(slots)["records"]
     data, size = stored.tobytes(), ANNOTATOR.itemsize
-    shares = _amounts(pool, "limited", pool.columns.share, SHARE, slots)
-    credits = _amounts(pool, "taught", pool.columns.credit, CREDIT, slots)
-    profiles = pool.columns.annotators["profile"][slots].tolist()
+    shares = _amounts(pool, "limited", pool.columns.limited.taken, TAKEN, slots)
+    credits = _amounts(pool, "taught", pool.columns.taught.credit, CREDIT, slots)
+    profiles = pool.columns.annotators.records["profile"][slots].tolist()
     rows: list[Row] = []
     for i, (slot, profile, share, credit) in enumerate(zip(slots.tolist(), profiles, shares, credits, strict=True)):
         name = pool.annotators.ids[slot]
@@ -261,7 +266,7 @@ def _amounts(pool: PoolState, field: str, column: Array, pair: struct.Struct, sl
 
     ``field`` of a project says which row of the column is its own.
     """
-    owners = pool.columns.projects[field][: pool.projects.used]
+    owners = pool.columns.projects.records[field][: pool.projects.used]
     projects = np.flatnonzero(owners >= 0)
     if not len(projects):
         yield from (b"" for _ in slots)
@@ -281,12 +286,14 @@ def _amounts(pool: PoolState, field: str, column: Array, pair: struct.Struct, sl
 
 def project_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of projects."""
+    named = ((j, pool.projects.ids[j]) for j in slots.tolist())
     return [
         sealed(
-            key(b"j", pool, pool.projects.ids[j] or ""),
-            SLOT.pack(VERSION, j) + pool.columns.projects[j : j + 1].tobytes() + _encode(pool.defaults[j]),
+            key(b"j", pool, name),
+            SLOT.pack(VERSION, j) + pool.columns.projects.records[j : j + 1].tobytes() + _encode(pool.defaults[j]),
         )
-        for j in slots.tolist()
+        for j, name in named
+        if name is not None
     ]
 
 
@@ -313,6 +320,8 @@ def model_rows(pool: PoolState, slots: Array) -> list[Row]:
     records = pool.tables["models"].saved(slots)["models"]
     rows: list[Row] = []
     for i, m in enumerate(slots.tolist()):
+        if pool.models.skills[m] == NO_SKILL:
+            continue
         classes, start = int(records["classes"][i]), int(skills.models["offset"][m])
         evidence = skills.evidence[start : start + int(skill.model_width(classes))]
         owner = pool.models.skills[m]

@@ -50,7 +50,7 @@ class Table:
         """Make room for so many rows; new ones are unused."""
         for name, column in self.columns.items():
             self.arrays[name] = longer(self.arrays[name], rows, column.unused)
-            rows = len(self.arrays[name])  # all are as long as the first
+            rows = len(self.arrays[name])  # all are at least as long as the first
         if self.marks is not None:
             self.marks = longer(self.marks, rows)
 

@@ -3,13 +3,10 @@
 The tuple (`Columns.pool`) is another one after any growth: whoever has called `reserve` takes it anew.
 """
 
-from typing import Any
-
 import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import Pool, layout
-from stream.core.growth import Array
 from stream.core.table import Kind, Table
 
 #: The tables and how they begin. Those of marked rows are saved row by row.
@@ -26,6 +23,8 @@ KINDS = {
     "taught": Kind(layout.Taught, 1),
     "emissions": Kind(layout.Emissions, 64),
 }
+#: Those that kernels see as `kernels.skill.Skills`.
+IN_SKILLS = ("models", "seats", "evidence")
 FEWEST_CLASSES = 2
 
 
@@ -43,24 +42,24 @@ class Columns:
         counters[layout.PAIRS_FREE] = -1
         clock = np.zeros(layout.CLOCKS, np.float64)
         clock[layout.EARLIEST] = np.inf
-        self._fixed: dict[str, Array] = {
-            "counters": counters,
-            "clock": clock,
-            **{name: np.zeros(layout.JUDGMENTS, np.int32) for name in ("seats", "labels", "stamps")},
-        }
+        scratch = (np.zeros(layout.JUDGMENTS, np.int32) for _ in layout.Gathered._fields)
         nothing = skill.empty(0, 0, 0, 0)
+        self._fixed = {"counters": counters, "clock": clock, "gathered": layout.Gathered(*scratch)}
         self._skills = {"used": nothing.used, "work": nothing.work}
-        self.pool = self._gathered()
+        self.pool = self._together()
 
     def __getitem__(self, name: str) -> Table:
         return self.tables[name]
 
-    def _gathered(self) -> Any:
-        arrays = {name: array for table in self.tables.values() for name, array in table.arrays.items()}
-        marks = {f"dirty_{name}": table.marks for name, table in self.tables.items() if table.marks is not None}
-        skills = skill.Skills(**{name: (arrays | self._skills)[name] for name in skill.Skills._fields})
-        found = arrays | marks | self._fixed | {"skills": skills}
-        return Pool(**{name: found[name] for name in Pool._fields})
+    def _together(self) -> Pool:
+        tables = {name: KINDS[name].schema(**table.arrays) for name, table in self.tables.items()}
+        in_skills = [self.tables[name].arrays for name in IN_SKILLS]
+        skills = skill.Skills(**self._skills, **{name: found for arrays in in_skills for name, found in arrays.items()})
+        dirty = layout.Dirty(**{name: table.marks for name, table in self.tables.items() if table.marks is not None})
+        return Pool(
+            **self._fixed, skills=skills, dirty=dirty,
+            **{name: table for name, table in tables.items() if name not in IN_SKILLS},
+        )  # fmt: skip
 
     def reserve(self, name: str, rows: int) -> None:
         """Make room for so many rows of a table."""
@@ -70,13 +69,13 @@ class Columns:
         table.reserve(rows)
         if len(table) > self.places.get(name, len(table)):
             self._widen(name, 1 << (len(table) - 1).bit_length())
-        self.pool = self._gathered()
+        self.pool = self._together()
 
     def widen(self, per: str, places: int) -> None:
         """Make room for so many places where rows have one for each class or annotator."""
         if places > self.places[per]:
             self._widen(per, places)
-            self.pool = self._gathered()
+            self.pool = self._together()
 
     def _widen(self, per: str, places: int) -> None:
         self.places[per] = places

@@ -80,7 +80,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     skill_slot = pool.skill(skill_name)
     model = pool.models.of(skill_slot, classes)
     only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
-    slot = pool.add_task(name)
+    slot = pool.add_task(name, j, model)
     if event.purpose != "work" and not pool.is_taught(j):
         turn.flush()  # what was judged before earns nothing
         pool.teach(j)
@@ -95,7 +95,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
             overlap, most,
             0, 0, 0,
             NONE, 0,
-            pool.store_list(only) if only else 0, len(only), pool.store_list(exclude) if exclude else 0, len(exclude),
+            pool.lists.store(only) if only else 0, len(only), pool.lists.store(exclude) if exclude else 0, len(exclude),
             NAN if confidence is None else confidence, pick(event.value, preset.value, 1.0),
             INF if deadline is None else deadline,
             pick(event.expected_s, preset.expected_s, None) or turn.pool.policy.expected_s,
@@ -163,7 +163,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     if _amend(turn, slot, event):
         return
     turn.flush()
-    record = pool.columns.tasks[slot : slot + 1]
+    record = pool.columns.tasks.records[slot : slot + 1]
     if event.at < record["updated"][0]:
         return
     is_work = record["purpose"][0] == codes.WORK  # else it is for everybody, whatever its confidence
@@ -200,9 +200,9 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         skill_name = pool.skills.ids[int(record["skill"][0])] or ""
         record["demand"] = pool.fits.demand(skill_name, frozenset(event.requires))
     if only is not None:
-        record["only"], record["only_n"] = pool.store_list(only), len(only)
+        record["only"], record["only_n"] = pool.lists.store(only), len(only)
     if exclude is not None:
-        record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
+        record["exclude"], record["exclude_n"] = pool.lists.store(exclude), len(exclude)
     turn.apply_now(task_changed, slot, pool.rules.retention_s)
 
 

@@ -41,12 +41,12 @@ class Teaching:
     def __init__(
         self, pool: PoolState, golds: Array, tasks: Array, seed: int, rnd: int, place: Array, asked: Array
     ) -> None:
-        records = pool.columns.tasks
+        records = pool.columns.tasks.records
         order = np.lexsort((golds, records["model"][golds], records["project"][golds]))
         self.pool = pool
         self.golds: Array = golds[order]
         self.bars = _bars(records, self.golds, tasks)
-        self.given = np.zeros(len(pool.columns.annotators), np.uint8)
+        self.given = np.zeros(len(pool.columns.annotators.records), np.uint8)
         self.seed, self.round, self.place, self.asked = seed, rnd, place, asked
 
     def give(self, free: Array, first: int, *, examines: bool) -> Taught:

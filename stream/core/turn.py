@@ -121,9 +121,9 @@ class Turn:
 
     def classes_of(self, task: int) -> int:
         """How many classes a task has, by its slot; 0 without any."""
-        if not self.pool.columns.tasks[task]["state"]:
+        if not self.pool.columns.tasks.records[task]["state"]:
             self.flush()  # it was created a moment ago
-        return int(self.pool.columns.tasks[task]["classes"])
+        return int(self.pool.columns.tasks.records[task]["classes"])
 
     @property
     def policies(self) -> list[wire.PoolPolicy]:

@@ -41,8 +41,8 @@ def test_an_index_beyond_the_end_is_an_error_in_a_kernel_and_in_what_it_calls() 
     columns = Columns().pool
     free_pairs(columns, 0)
     with pytest.raises(IndexError):
-        free_pairs(columns, len(columns.tasks))
-    columns.tasks["head"][0] = len(columns.pairs)
+        free_pairs(columns, len(columns.tasks.records))
+    columns.tasks.records["head"][0] = len(columns.pairs.records)
     with pytest.raises(IndexError):
         free_pairs(columns, 0)
 
@@ -54,7 +54,7 @@ def test_code_that_looks_at_no_index_is_not_taken_for_code_that_does(tmp_path: P
     hits = "print(sum(free_pairs.stats.cache_hits.values()))"
     again = run(f"{BEYOND}; free_pairs(c, 0); {hits}", tmp_path, checked=False)
     assert again.stdout.strip() == "1", again.stderr
-    checked = run(f"{BEYOND}; free_pairs(c, len(c.tasks))", tmp_path, checked=True)
+    checked = run(f"{BEYOND}; free_pairs(c, len(c.tasks.records))", tmp_path, checked=True)
     assert "IndexError" in checked.stderr
 
 

@@ -72,6 +72,7 @@ class Oracle:
                     outputs[topics.ASSIGNMENTS].append(book.offer(task_name, to, assignment))
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
+            book.forget()
             if book.is_empty:
                 del self.books[name]
             else:

@@ -233,6 +233,6 @@ def test_a_layout_never_changes_within_a_version() -> None:
     """When this fails: raise VERSION, keep the old layout in stream/core/formats.py, add the step from it."""
     stored = [column for kind in KINDS.values() for column in declared(kind.schema).values() if column.is_stored]
     layouts = [column.dtype for column in stored if getattr(column.dtype, "names", None)] + [rows.TASK_HEAD]
-    heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.SHARE, rows.CREDIT]
+    heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.TAKEN, rows.CREDIT]
     text = repr([layout.descr for layout in layouts]) + repr([head.format for head in heads])
     assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (4, LAYOUT_4)

@@ -296,7 +296,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def match(pool: Any, *rest: Any) -> Any:
         slot = pool.tasks.slots.get("broken")
-        if slot is not None and pool.columns.room[slot] > 0:
+        if slot is not None and pool.columns.tasks.vacancies[slot] > 0:
             attempts.append(pool.name)
             raise Planted("unsolvable")
         return solve(pool, *rest)

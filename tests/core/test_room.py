@@ -147,7 +147,7 @@ def busy(course: Course) -> PoolState:
 def test_a_refused_emission_is_an_error_and_never_silence() -> None:
     course = Course()
     pool = busy(course)
-    room = len(pool.columns.emissions)
+    room = len(pool.columns.emissions.records)
     pool.columns.counters[EMITTED], pool.columns.counters[EMISSIONS_WANTED] = room, room + 1
     with pytest.raises(Overrun, match=f"'p': expected room for {room + 1} emissions, got {room}"):
         course.told(*({"type": "assignment_accepted", "annotator": o.annotator, "task": o.task} for o in course.offers))
@@ -191,10 +191,10 @@ def test_a_project_of_many_open_offers_is_told_to_its_end(what: str, monkeypatch
 def test_rows_are_packed_and_restored_with_the_least_room(monkeypatch: pytest.MonkeyPatch) -> None:
     course = Course()
     pool = busy(course)
-    pool.columns.dirty_tasks[: pool.tasks.used] = 1
+    pool.columns.dirty.tasks[: pool.tasks.used] = 1
     plain = dirty_rows(pool)["tasks"]
     with_least_room(monkeypatch)
-    pool.columns.dirty_tasks[: pool.tasks.used] = 1
+    pool.columns.dirty.tasks[: pool.tasks.used] = 1
     assert dirty_rows(pool)["tasks"] == plain and len(plain) == 8
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from load.checks.auction_random import changes, hostile_start, market
 
 from kernels import skill
 from kernels.auction import Market, certificate, explain, solve
+from load.checks.auction_random import changes, hostile_start, market
 from tests.core.histories import Writer
 from tests.core.test_oracle import offered, started
 

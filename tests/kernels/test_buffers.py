@@ -118,7 +118,7 @@ def test_pairs_beyond_their_room_are_refused() -> None:
     open_pairs(pool.columns, 4, taken)
     assert taken.tolist() == [0, 1, -1, -1] and is_whole(memory, 2)
     assert (pool.columns.counters[PAIRS_USED], pool.columns.counters[REFUSED]) == (2, 2)
-    assert pool.columns.tasks["pairs"][0] == 2
+    assert pool.columns.tasks.records["pairs"][0] == 2
     with pytest.raises(buffers.Overrun):
         pool.check_room()
 

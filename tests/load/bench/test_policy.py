@@ -57,9 +57,9 @@ class Witness:
             1, 1, 1, scratch.bench, True,
         ).dense  # fmt: skip
         n, m = dense.shape
-        people = pool.columns.annotators[free]
+        people = pool.columns.annotators.records[free]
         uses = vstack([kron(np.eye(n), np.ones((1, m))), kron(np.ones((1, n)), np.eye(m))])
-        limits = np.concatenate([pool.columns.room[tasks], people["capacity"] - people["live"]])
+        limits = np.concatenate([pool.columns.tasks.vacancies[tasks], people["capacity"] - people["live"]])
         found = linprog(-dense.ravel(), A_ub=uses.tocsr(), b_ub=limits, bounds=(0, 1))
         assert found.status == 0
         return -float(found.fun)
@@ -187,6 +187,6 @@ def test_with_the_usual_practices_own_money_every_task_has_an_answer(name: str, 
         )
         pool = allocator.shard.pools[POOL]
         assert figures.received <= 1.005 * usual.judgments  # late answers count beyond the budget
-        assert (pool.columns.tasks["counted"][: pool.tasks.used] > 0).all()
+        assert (pool.columns.tasks.records["counted"][: pool.tasks.used] > 0).all()
         differences.append(figures.accuracy - usual.accuracy)
     assert sum(differences) / len(differences) > least
