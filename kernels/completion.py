@@ -8,13 +8,28 @@ auction saw every pair (`stream.core.matching`).
 from kernels.bench import TERMS_OF_PAIR, is_wide, prepare_model
 from kernels.buffers import append, has_room
 from kernels.candidates import feasible
-from kernels.jit import entry
+from kernels.jit import entry, inner
 from kernels.lifecycle.codes import NONE, ONE
 from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair
 from kernels.valuation import gains, importance, terms, trust
+
+
+@inner
+def still_open(pool, tasks):
+    """Move tasks with vacancies to the front, for most are sold; NONE after them. Returns how many there are."""
+    n = 0
+    for i in range(tasks.shape[0]):
+        t = tasks[i]
+        if t == NONE:
+            break
+        tasks[i] = NONE
+        if pool.tasks.vacancies[t] > 0:
+            tasks[n] = t
+            n += 1
+    return n
 
 
 @entry
@@ -31,15 +46,7 @@ def complete(
     m = free.shape[0]
     if not is_wide(pool, bench, ONE):
         return NONE
-    n = 0
-    for i in range(tasks.shape[0]):  # most are sold: look only at those with vacancies
-        t = tasks[i]
-        if t == NONE:
-            break
-        tasks[i] = NONE
-        if pool.tasks.vacancies[t] > 0:
-            tasks[n] = t
-            n += 1
+    n = still_open(pool, tasks)
     theta, ability, standing, out = bench.theta, bench.ability, bench.standing, bench.out
     room = min(offers.tasks.shape[0], offers.annotators.shape[0], offers.terms.shape[0])
     for j in range(at, m if n else at):

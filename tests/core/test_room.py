@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kernels.buffers import Overrun
-from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, REFUSED
+from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
 from kernels.rows import scatter
 from stream import topics
 from stream.core import intake, matching, pools
@@ -123,6 +123,7 @@ print(sorted(pool.offers for pool in course.result.completed.pools), len(course.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_the_final_pass_offers_more_than_the_auction_could(capacity: int) -> None:
     """600 tasks whose project may spend nothing fill what the auction looks at; 600 others are left to the final pass.
@@ -165,8 +166,8 @@ def test_judgments_beyond_the_scratch_are_an_error() -> None:
     course = Course()
     course.told(project(), *work(1, overlap=4), *people(["a", "b", "c", "d"]))
     pool = course.shard.pools["p"]
-    few = [pool.columns.seats[:2].copy(), pool.columns.labels[:2].copy(), pool.columns.stamps[:2].copy()]
-    pool.tables.pool = pool.columns._replace(seats=few[0], labels=few[1], stamps=few[2])
+    few = Gathered(*(column[:2].copy() for column in pool.columns.gathered))
+    pool.tables.pool = pool.columns._replace(gathered=few)
     answers = [
         {"type": "judgment_submitted", "annotator": a, "task": "w0", "label": 1} for a in ["a", "b", "c"]
     ]

@@ -30,7 +30,7 @@ def test_the_documented_bytes_are_those_of_the_columns(place: int, classes: int)
 
 
 def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_stays() -> None:
-    course = Course(settled_retention_s=100.0, accept_s=10.0, missed_offers=1000)
+    course = Course(settled_retention_s=100.0, accept_s=10.0, missed_offers=100)
     course.told(project(gold_rate=0.5), *work(50), *gold(10), *people(["a", "b"]))
     course.told(
         *(

@@ -30,6 +30,7 @@ def row_bytes(shard: Shard) -> int:
     return size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers", [(), (("", None),), (("", None),) * 1_000, (("n", b"v"),) * 50, (("", b""),) * 7_000]
 )

@@ -258,6 +258,7 @@ print(kernel(1), sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_m
 """
 
 
+@pytest.mark.slow
 def test_changed_code_is_compiled_anew_and_only_that(tmp_path: Path) -> None:
     def play(*change: str, **environ: str) -> list[str]:
         write(tmp_path, *change)
