@@ -171,7 +171,7 @@ def test_every_setting_is_refused_beyond_its_bounds_and_taken_within(name: str) 
     fields = {field.name: field for field in msgspec.structs.fields(Policy)}
     for value in (-1.0, 0.0, 1e-9, 0.5, 1.0, 1.5, 2.0, 100.0, 101.0, 1024.0, 1025.0, 1e6, 1e7, 1e8, 1.1e8):
         try:
-            expected = msgspec.json.decode(msgspec.json.encode(value), type=fields[name].type)
+            expected = msgspec.convert(int(value) if value.is_integer() else value, fields[name].type)
         except msgspec.ValidationError:
             with pytest.raises(SettingRefused):
                 checked({name: value})

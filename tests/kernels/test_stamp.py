@@ -240,6 +240,7 @@ def test_a_constant_of_ours_concerns_the_kernels_that_come_to_use_it(ours: dict[
     assert not any(name.startswith(("kernels.auction", "kernels.skill", "kernels.hashing")) for name in concerned)
 
 
+@pytest.mark.slow
 def test_a_kernel_of_ours_concerns_those_that_call_it_alone(ours: dict[str, str], tmp_path: Path) -> None:
     now = changed("teaching.py", "HOPELESS = 0.02", "HOPELESS = 0.03", tmp_path)
     assert {name for name in ours if now[name] != ours[name]} == {
