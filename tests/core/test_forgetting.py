@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.core.lists import FEW as crowded
+from stream.core import lists
 from stream.core.numbering import FEW, Numbering
 from stream.core.shard import Shard
 from tests.core.course import POOL, Course, gold, people, project, work
@@ -329,7 +329,7 @@ def test_a_year_of_a_pool_takes_no_more_memory_than_a_month() -> None:
         day(course, n)
     year = size_of(course)
     for size in (month, year):
-        assert size.pop("list members") <= crowded, "a look at what is needed isn't worth its time before"
+        assert size.pop("list members") <= lists.FEW, "a look at what is needed isn't worth its time before"
         assert size.pop("gone") <= 2 * 26, "of two days"
     assert year == month
     judged = int(course.columns.skills.models["judgments"].sum())

@@ -122,7 +122,8 @@ def difference(case: Case, digests: Digests, other: Other) -> dict[str, Any] | N
     items = {name: found[i] if i < len(found) else "" for name, found in (("base", theirs), ("here", ours))}
     begins = max(0, len(os.path.commonprefix([*items.values()])) - LENGTH // 2)
     shown = {name: item[begins : begins + LENGTH] for name, item in items.items()}
-    return {"kind": case.kind, "seed": case.seed, "round": at, "parts": parts, "later": sorted(later), "item": i, **shown}
+    where = {"kind": case.kind, "seed": case.seed, "round": at, "parts": parts, "later": sorted(later), "item": i}
+    return where | shown
 
 
 def compared(n: int, other: Other, parallel: bool) -> Iterator[dict[str, Any] | None]:
