@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +121,8 @@ def difference(case: Case, digests: Digests, other: Other) -> dict[str, Any] | N
     theirs, ours = other.answer()[1][parts[0]], played(asked)[1][parts[0]]
     i = next((i for i, (a, b) in enumerate(zip(theirs, ours, strict=False)) if a != b), min(len(theirs), len(ours)))
     items = {name: found[i] if i < len(found) else "" for name, found in (("base", theirs), ("here", ours))}
-    begins = max(0, len(os.path.commonprefix([*items.values()])) - LENGTH // 2)
+    same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(*items.values(), strict=False)))
+    begins = max(0, same - LENGTH // 2)
     shown = {name: item[begins : begins + LENGTH] for name, item in items.items()}
     where = {"kind": case.kind, "seed": case.seed, "round": at, "parts": parts, "later": sorted(later), "item": i}
     return where | shown
