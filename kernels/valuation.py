@@ -1,4 +1,4 @@
-"""What a pair is worth: a sum of named terms.
+"""What a pair is worth: a sum of named terms (`kernels.terms`), and here what their weights are.
 
     value(t, a) = information + accuracy + coverage + cost
 
@@ -27,12 +27,9 @@ import numpy as np
 from kernels.hashing import mix
 from kernels.jit import inner
 from kernels.lifecycle.codes import ONE, ZERO
+from kernels.rules import budget
 from kernels.skill import contained, gain_prepared, typical, unchecked
 
-INFORMATION, ACCURACY, COVERAGE, COST = 0, 1, 2, 3
-TERMS = ("information", "accuracy", "coverage", "cost")
-
-COVERAGE_WEIGHT = 0.25  # a covering judgment by a perfect annotator is worth a quarter of a certain correction
 AGE_WEIGHT = 0.1  # an hour of waiting is worth a tenth
 AGE_S = 3600.0
 RUSH_S = 3600.0  # the last hour before a deadline doubles the value
@@ -63,7 +60,7 @@ def trust(pool, t, a, standing, now):
         may_return = mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
         return 1.0 if may_return or deadline_of(pool, t) - now < RUSH_S else 0.0
     task = pool.tasks.records[t]
-    waits = task.counted == 0 and task.max_overlap > 1 and pool.projects.records[task.project].budget < 0
+    waits = task.counted == 0 and task.max_overlap > 1 and not budget.is_limited(pool, t)
     return UNCHECKED_TRUST if standing == UNPROVEN and waits else 1.0
 
 
@@ -86,26 +83,3 @@ def gains(pool, t, theta):
     ``theta`` float64[K * K + K] is the annotator as ``kernels.skill.prepare`` left it.
     """
     return gain_prepared(theta, pool.tasks.reported[t], pool.tasks.records[t].classes)
-
-
-@inner
-def terms(pool, t, a, weight, ability, information, accuracy, judgment_cost, out):
-    """Fill ``out[4]`` with the terms of the pair and return their sum.
-
-    Parameters
-    ----------
-    weight : float
-        ``importance`` of the task times ``trust``.
-    ability : float
-        The annotator's ability in the task's model.
-    information, accuracy : float
-        Gains of the annotator's judgment at the task's posterior, see ``gains``.
-    """
-    task = pool.tasks.records[t]
-    out[INFORMATION] = weight * information
-    out[ACCURACY] = weight * accuracy
-    out[COVERAGE] = 0.0
-    if task.counted + task.offered + task.leased < task.overlap:
-        out[COVERAGE] = weight * COVERAGE_WEIGHT * ability
-    out[COST] = -judgment_cost - pool.annotators.records[a].cost * task.expected_s / 3600.0
-    return out[INFORMATION] + out[ACCURACY] + out[COVERAGE] + out[COST]

@@ -101,7 +101,7 @@ def set_truth(pool, event, retention_s):
 
 
 @inner
-def respond(pool, event, rules):
+def respond(pool, event, policy):
     """Accepted, extended, declined: answers to a live pair; anything else is ignored."""
     t = np.int64(event.task)
     p = find(pool, t, np.int64(event.annotator))
@@ -115,7 +115,7 @@ def respond(pool, event, rules):
             pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pair.due)
             emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
     elif event.kind == EXTENDED:
-        if pair.state == LEASED and pair.extensions < rules.max_extensions:
+        if pair.state == LEASED and pair.extensions < policy.max_extensions:
             pair.extensions += 1
             pair.due += task.lease_s
             pool.dirty.tasks[t] = 1
@@ -124,10 +124,10 @@ def respond(pool, event, rules):
         end_live(pool, p, REFUSED, END_DECLINED, ZERO)
         if event.detail in (BROKEN, UNCLEAR):
             task.faults += 1
-        if task.faults >= rules.block_declines and task.state == OPEN:
+        if task.faults >= policy.block_declines and task.state == OPEN:
             emit(pool, EMIT_BLOCKED, ZERO, ZERO, NONE, t, NONE, np.nan)
-            cancel(pool, t, BLOCKED, rules.retention_s)
-        review(pool, t, rules.retention_s)
+            cancel(pool, t, BLOCKED, policy.settled_retention_s)
+        review(pool, t, policy.settled_retention_s)
 
 
 @inner
@@ -160,7 +160,7 @@ def request(pool, event):
 
 
 @entry
-def apply(pool, events, created, now, rules, at):
+def apply(pool, events, created, now, policy, at):
     """Apply events in order, from number ``at`` on; returns the number of the first that was not applied.
 
     It ends before its time where there may be no room for all that the next event brings (`room`): the caller takes
@@ -174,10 +174,10 @@ def apply(pool, events, created, now, rules, at):
         Records of created and amended tasks; an event's ``count`` is its place here.
     now : float
         The round's time, Unix seconds.
-    rules : Rules
+    policy : Policy
     """
     pool.clock[NOW] = now
-    retention_s = rules.retention_s
+    retention_s = policy.settled_retention_s
     emissions, evidence = most_of_event(pool)
     for i in range(at, events.shape[0]):
         if not has_room_for_event(pool, emissions, evidence):
@@ -194,7 +194,7 @@ def apply(pool, events, created, now, rules, at):
         if kind == SUBMITTED:
             submit(pool, event, retention_s)
         elif kind in (ACCEPTED, EXTENDED, DECLINED):
-            respond(pool, event, rules)
+            respond(pool, event, policy)
         elif kind == CREATED:
             create(pool, event, created, retention_s)
         elif kind == ONLINE:
@@ -206,7 +206,7 @@ def apply(pool, events, created, now, rules, at):
         elif kind == PAUSED:
             pause(pool, event, retention_s)
         elif kind == OFFLINE:
-            go_offline(pool, event, now, rules.grace_s, retention_s)
+            go_offline(pool, event, now, policy.grace_s, retention_s)
         elif kind == REQUESTED:
             request(pool, event)
         elif kind == CANCELLED:
@@ -221,7 +221,7 @@ def apply(pool, events, created, now, rules, at):
 
 
 @entry
-def advance(pool, now, horizon, rules):
+def advance(pool, now, horizon, policy):
     """Let the clock act, after the events of the round; returns how many emissions it lacks room for, 0: done."""
     pool.clock[NOW] = now
-    return expire(pool, horizon, rules)
+    return expire(pool, horizon, policy)

@@ -31,7 +31,7 @@ from kernels.lifecycle.tasks import cancel, review
 
 
 @inner
-def expire_works(pool, a, horizon, rules):
+def expire_works(pool, a, horizon, policy):
     """End the live work of one annotator that is due, newest first."""
     p = np.int64(pool.annotators.records[a].live_head)
     while p != NONE:
@@ -43,18 +43,18 @@ def expire_works(pool, a, horizon, rules):
                 end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
                 annotator = pool.annotators.records[a]
                 annotator.missed += 1
-                if annotator.missed >= rules.missed_offers:
+                if annotator.missed >= policy.missed_offers:
                     annotator.absent = 1
             else:
                 end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
-            review(pool, t, rules.retention_s)
+            review(pool, t, policy.settled_retention_s)
         p = following
     if pool.annotators.records[a].absent:
-        withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, rules.retention_s)
+        withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, policy.settled_retention_s)
 
 
 @inner
-def expire(pool, horizon, rules):
+def expire(pool, horizon, policy):
     """Apply every deadline that is at or before ``horizon``, then find the next one.
 
     Returns how many emissions it lacks room for (see `room`); unless that is 0, it has done nothing.
@@ -70,22 +70,22 @@ def expire(pool, horizon, rules):
     for a in range(pool.counters[ANNOTATORS_USED]):
         annotator = pool.annotators.records[a]
         if annotator.live:
-            expire_works(pool, a, horizon, rules)
+            expire_works(pool, a, horizon, policy)
         if annotator.online and annotator.expires <= horizon:
-            leave(pool, a, annotator.expires, rules.grace_s, rules.retention_s)
-        if annotator.gone_at + rules.grace_s <= horizon:
+            leave(pool, a, annotator.expires, policy.grace_s, policy.settled_retention_s)
+        if annotator.gone_at + policy.grace_s <= horizon:
             annotator.gone_at = np.inf
             pool.dirty.annotators[a] = 1
-            return_leases(pool, a, rules.retention_s)
+            return_leases(pool, a, policy.settled_retention_s)
     for t in range(pool.counters[TASKS_USED]):
         if pool.tasks.wakeup[t] <= horizon:
             if pool.tasks.records[t].state == OPEN:
-                cancel(pool, t, DEADLINE, rules.retention_s)
+                cancel(pool, t, DEADLINE, policy.settled_retention_s)
             elif pool.tasks.records[t].leased:
                 pool.tasks.wakeup[t] = last_lease(pool, t)
             else:
                 emit(pool, EMIT_DROPPED, ZERO, ZERO, NONE, t, NONE, np.nan)
-    find_earliest(pool, rules.grace_s)
+    find_earliest(pool, policy.grace_s)
     return 0
 
 
@@ -120,22 +120,22 @@ def find_earliest(pool, grace_s):
 
 
 @entry
-def reschedule(pool, rules):
-    """After a change of the rules: retention and grace are counted anew from when they began. It tells nothing."""
+def reschedule(pool, policy):
+    """After a change of the policy: retention and grace are counted anew from when they began. It tells nothing."""
     for t in range(pool.counters[TASKS_USED]):
         task = pool.tasks.records[t]
         if task.state == SETTLED:
-            pool.tasks.wakeup[t] = task.settled + rules.retention_s
-    find_earliest(pool, rules.grace_s)
+            pool.tasks.wakeup[t] = task.settled + policy.settled_retention_s
+    find_earliest(pool, policy.grace_s)
     return ZERO
 
 
 @entry
-def relink(pool, rules):
+def relink(pool, policy):
     """After restoring: vacancies and deadline of every task follow from its record.
 
     Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Nothing is told
-    as long as the rules are those under which the rows were written.
+    as long as the policy is the one under which the rows were written.
     """
     for t in range(pool.counters[TASKS_USED]):
         task = pool.tasks.records[t]
@@ -145,8 +145,8 @@ def relink(pool, rules):
             if needed:
                 return needed
             pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
-            review(pool, t, rules.retention_s)
+            review(pool, t, policy.settled_retention_s)
         elif task.state == SETTLED:
-            pool.tasks.wakeup[t] = task.settled + rules.retention_s
-    find_earliest(pool, rules.grace_s)
+            pool.tasks.wakeup[t] = task.settled + policy.settled_retention_s
+    find_earliest(pool, policy.grace_s)
     return 0

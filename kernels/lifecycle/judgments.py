@@ -40,9 +40,10 @@ from kernels.lifecycle.codes import (
 from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
-from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
+from kernels.lifecycle.pairs import emit, end_live, find, open_pair
 from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
+from kernels.rules.charges import judge
 from kernels.skill import revise, seat
 
 
@@ -61,9 +62,7 @@ def count(pool, t, p, at, retention_s):
     pair = pool.pairs.records[p]
     pair.counted = 1
     task.counted += 1
-    pool.projects.records[task.project].counted += 1
-    pool.dirty.projects[task.project] = 1
-    charge(pool, t, np.int64(pair.annotator), ONE)
+    judge(pool, t, np.int64(pair.annotator), ONE)
     earn(pool, t, np.int64(pair.annotator))
     if task.classes and seat(pool.skills, np.int64(task.model), np.int64(pair.annotator)) == NONE:
         pool.counters[REFUSED] += 1
@@ -168,9 +167,7 @@ def retract(pool, event, retention_s):
                     tell(pool, t, n - 1)
                 pair.counted = 0
                 task.counted -= 1
-                pool.projects.records[task.project].counted -= 1
-                pool.dirty.projects[task.project] = 1
-                charge(pool, t, a, NONE)
+                judge(pool, t, a, NONE)
             take_back(pool, p)
             pair.state = VOIDED
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, np.nan)

@@ -5,6 +5,8 @@ A *pair* is what one annotator and one task have had to do with each other. The 
 (``annotator.live_head``, ``pair.live_next``, ``pair.live_previous``), newest first as well. All references are
 slots; ``NONE`` (-1) refers to nothing.
 
+Fields and tables of a rule are declared where the rule is (`kernels.rules`).
+
 The records are also the wire format of the state's rows, so their layout is versioned in ``stream/core/rows.py``.
 Links are not part of a row: they follow from the order of the pairs.
 """
@@ -15,6 +17,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from kernels.lifecycle.codes import NONE
+from kernels.rules import attributes, budget, listed, min_skill, pull, share
+from kernels.rules.listed import Lists
+from kernels.rules.share import Limited
 from kernels.schema import Column
 from kernels.skill import MODEL, SEAT, Skills, belief_width
 
@@ -22,29 +27,29 @@ TASK = np.dtype(
     [
         ("state", "u1"), ("purpose", "u1"), ("outcome", "u1"), ("faults", "u1"),
         ("classes", "<i2"), ("truth", "<i2"), ("label", "<i2"), ("changed", "<i2"), ("priority", "<i4"),
-        ("project", "<i4"), ("skill", "<i4"), ("model", "<i4"), ("demand", "<i4"),
+        ("project", "<i4"), ("skill", "<i4"), ("model", "<i4"), *attributes.TASK,
         ("overlap", "<i4"), ("max_overlap", "<i4"),
         ("counted", "<i4"), ("offered", "<i4"), ("leased", "<i4"),
         ("head", "<i4"), ("pairs", "<i4"),
-        ("only", "<i4"), ("only_n", "<i4"), ("exclude", "<i4"), ("exclude_n", "<i4"),
+        *listed.TASK,
         ("confidence", "<f8"), ("value", "<f8"), ("deadline", "<f8"), ("expected_s", "<f8"),
-        ("lease_s", "<f8"), ("min_skill", "<f8"), ("created", "<f8"), ("updated", "<f8"), ("settled", "<f8"),
+        ("lease_s", "<f8"), *min_skill.TASK, ("created", "<f8"), ("updated", "<f8"), ("settled", "<f8"),
     ]
 )  # fmt: skip
 
 ANNOTATOR = np.dtype(
     [
         ("online", "u1"), ("paused", "u1"), ("absent", "u1"), ("mode", "u1"), ("missed", "<i4"),
-        ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), ("profile", "<i4"),
-        ("asked", "<i4"), ("kind", "<i4"),
+        ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), *attributes.ANNOTATOR,
+        *pull.ANNOTATOR, ("kind", "<i4"),
         ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
     ]
 )  # fmt: skip
 
 PROJECT = np.dtype(
     [
-        ("state", "<i4"), ("cap", "<i4"), ("limited", "<i4"), ("live", "<i4"), ("taught", "<i8"),
-        ("counted", "<i8"), ("budget", "<i8"), ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
+        ("state", "<i4"), *share.PROJECT, ("live", "<i4"), ("taught", "<i8"),
+        ("counted", "<i8"), *budget.PROJECT, ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
         ("at", "<f8"),
     ]
 )  # fmt: skip
@@ -130,21 +135,6 @@ class Pairs(NamedTuple):
     ]
 
 
-class Lists(NamedTuple):
-    """Slots of annotators whom tasks name, list after list."""
-
-    members: Annotated[Array, Column(np.int32)]
-
-
-class Limited(NamedTuple):
-    """A row a project with ``max_per_annotator``: its number is ``project.limited``.
-
-    ``taken[row, a]`` counts the judgments and live work of annotator ``a`` in it.
-    """
-
-    taken: Annotated[Array, Column(np.int32, per="annotators")]
-
-
 class Taught(NamedTuple):
     """A row a project with tasks of known answer: its number is ``project.taught``.
 
@@ -215,12 +205,12 @@ class Pool(NamedTuple):
     clock: Array
 
 
-class Rules(NamedTuple):
+class Policy(NamedTuple):
     """What kernels need to know of a pool's policy; times in seconds."""
 
     accept_s: float
     grace_s: float
-    retention_s: float
+    settled_retention_s: float
     max_extensions: int
     block_declines: int
     missed_offers: int

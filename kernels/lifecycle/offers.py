@@ -14,18 +14,18 @@ from kernels.lifecycle.codes import (
     CAUSE_PAUSE,
     CLOSED,
     HELD,
-    LAPSED,
-    LEASED,
     NONE,
     OFFERED,
     OPEN,
-    WITHDRAWN,
 )
 from kernels.lifecycle.layout import EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import find, make_live, open_pair, to_front, withdraw_newest
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair, lacks
 from kernels.lifecycle.tasks import cancel, review
+from kernels.rules import budget
+from kernels.rules.predicate import permitted
+from kernels.rules.pull import use_up
 
 
 class Matches(NamedTuple):
@@ -36,23 +36,28 @@ class Matches(NamedTuple):
     offered: np.ndarray  # u1
 
 
+class Stage(NamedTuple):
+    """What offers of one pass have in common, and from where on they are numbered."""
+
+    accept_by: float
+    round: int
+    first: int  # index in the round of the first of them
+
+
 @inner
-def may_offer(pool, t, a, now):
-    """Do task, project, annotator and pair allow an offer now (skills and attributes aside)?"""
+def may_offer(pool, fit, t, a, now):
+    """Is there something to offer to somebody, and does every rule allow it?"""
     if pool.tasks.vacancies[t] <= 0 or pool.tasks.wakeup[t] <= now or not is_free(pool, a, now):
         return False
-    project = pool.projects.records[pool.tasks.records[t].project]
-    if project.budget >= 0 and project.counted + project.live >= project.budget:
-        return False
-    if project.limited != NONE and pool.limited.taken[project.limited, a] >= project.cap:
-        return False
-    p = find(pool, t, a)
-    return p == NONE or pool.pairs.records[p].state in (LAPSED, WITHDRAWN)
+    return budget.is_left(pool, t) and permitted(pool, fit, t, a)
 
 
 @inner
-def offer_one(pool, t, a, accept_by, rnd, index):
-    """Offer task ``t`` to annotator ``a``; the caller has checked ``may_offer`` and that there is room for a pair."""
+def offer_one(pool, t, a, stage, made):
+    """Offer task ``t`` to annotator ``a``, behind so many others.
+
+    The caller has checked ``may_offer`` and that there is room for a pair.
+    """
     p = find(pool, t, a)
     if p == NONE:
         p = open_pair(pool, t, a)
@@ -61,21 +66,20 @@ def offer_one(pool, t, a, accept_by, rnd, index):
     else:
         to_front(pool, t, p)
     pair = pool.pairs.records[p]
-    pair.round = rnd
-    pair.index = index
-    pair.due = accept_by
+    pair.round = stage.round
+    pair.index = stage.first + made
+    pair.due = stage.accept_by
     pair.accepted_at = np.nan
     pair.extensions = 0
     pair.paid = 0
     make_live(pool, p, OFFERED)
     pool.tasks.vacancies[t] -= 1
-    if pool.annotators.records[a].asked:
-        pool.annotators.records[a].asked -= 1
-    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], accept_by)
+    use_up(pool, a)
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], stage.accept_by)
 
 
 @entry
-def offer(pool, pairs, now, accept_by, rnd, first, at):
+def offer(pool, pairs, fit, now, stage, at):
     """Offer matched pairs in order, from number ``at`` on; returns the number of the first that was not looked at.
 
     It ends before its time where the pool has no room for one more pair.
@@ -84,8 +88,10 @@ def offer(pool, pairs, now, accept_by, rnd, first, at):
     ----------
     pairs : Matches
         Slots of the matched pairs; ``offered`` becomes 1 where the offer was made.
-    first : int
-        Index in the round of the first of these offers.
+    fit : Fit
+    now : float
+        The round's time, Unix seconds.
+    stage : Stage
     """
     made = 0
     for i in range(at):
@@ -95,9 +101,9 @@ def offer(pool, pairs, now, accept_by, rnd, first, at):
         t, a = np.int64(pairs.tasks[i]), np.int64(pairs.annotators[i])
         if not has_pair(pool):
             return i
-        pairs.offered[i] = may_offer(pool, t, a, now)
+        pairs.offered[i] = may_offer(pool, fit, t, a, now)
         if pairs.offered[i]:
-            offer_one(pool, t, a, accept_by, rnd, first + made)
+            offer_one(pool, t, a, stage, made)
             made += 1
     return n
 
@@ -158,19 +164,3 @@ def pool_paused(pool, retention_s):
                 pass
             review(pool, t, retention_s)
     return 0
-
-
-@entry
-def count_taken(pool, j, row):
-    """Count from the retained pairs what each annotator has used of a project that just became limited."""
-    for t in range(pool.counters[TASKS_USED]):
-        task = pool.tasks.records[t]
-        if task.state == 0 or task.project != j:
-            continue
-        p = task.head
-        while p != NONE:
-            pair = pool.pairs.records[p]
-            if pair.counted or pair.state in (OFFERED, LEASED):
-                pool.limited.taken[row, pair.annotator] += 1
-                pool.dirty.annotators[pair.annotator] = 1
-            p = pair.next

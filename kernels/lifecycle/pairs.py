@@ -17,6 +17,7 @@ from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFF
 from kernels.lifecycle.layout import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.lessons import pay_back
 from kernels.lifecycle.room import has_pair
+from kernels.rules.charges import begin
 
 
 @inner
@@ -125,15 +126,6 @@ def free_pairs(pool, t):
 
 
 @inner
-def charge(pool, t, a, amount):
-    """Change what the annotator has used of the project's ``max_per_annotator``."""
-    row = pool.projects.records[pool.tasks.records[t].project].limited
-    if row != NONE:
-        pool.limited.taken[row, a] += amount
-        pool.dirty.annotators[a] = 1
-
-
-@inner
 def make_live(pool, p, state):
     """A pair becomes OFFERED: it joins the annotator's live list and the live counts."""
     pair = pool.pairs.records[p]
@@ -150,9 +142,7 @@ def make_live(pool, p, state):
         task.offered += 1
     else:
         task.leased += 1
-    pool.projects.records[task.project].live += 1
-    pool.dirty.projects[task.project] = 1
-    charge(pool, np.int64(pair.task), np.int64(pair.annotator), ONE)
+    begin(pool, np.int64(pair.task), np.int64(pair.annotator), ONE)
     pool.dirty.tasks[pair.task] = 1
     pool.dirty.annotators[pair.annotator] = 1
 
@@ -178,9 +168,7 @@ def end_live(pool, p, state, outcome, cause):
     annotator.live -= 1
     pair.state = state
     pair.due = np.inf
-    pool.projects.records[task.project].live -= 1
-    pool.dirty.projects[task.project] = 1
-    charge(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
+    begin(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
     pool.dirty.tasks[pair.task] = 1
     pool.dirty.annotators[pair.annotator] = 1
     pay_back(pool, p, outcome)

@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import codes, count_taken, project_changed, reschedule
+from kernels.lifecycle import codes, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
+from kernels.lifecycle.layout import TASKS_USED
+from kernels.rules.share import count_taken
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.erasure import handle_erased
@@ -162,10 +164,10 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     record["cap"] = -1 if event.max_per_annotator is None else event.max_per_annotator
     if event.max_per_annotator is not None and record["limited"][0] == NONE:
         row = pool.limit(j)
-        count_taken(pool.columns, j, row)
+        count_taken(pool.columns, j, row, int(pool.columns.counters[TASKS_USED]))
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    turn.apply_now(project_changed, j, pool.rules.retention_s)
+    turn.apply_now(project_changed, j, pool.in_force.settled_retention_s)
 
 
 def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
@@ -196,7 +198,7 @@ def _pool(paused: bool) -> Handler:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
         if paused:
-            turn.apply_now(withdraw_pool, pool.rules.retention_s)
+            turn.apply_now(withdraw_pool, pool.in_force.settled_retention_s)
         else:
             turn.is_resumed = True
 
@@ -212,11 +214,11 @@ def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
     if policy is pool.policy:
         return
     turn.flush()  # what came before goes by what held then
-    before = pool.rules
+    before = pool.in_force
     pool.rule_by(policy)
     pool.dirty_policy = True
-    if (before.retention_s, before.grace_s) != (pool.rules.retention_s, pool.rules.grace_s):
-        turn.apply_now(reschedule, pool.rules)
+    if (before.settled_retention_s, before.grace_s) != (pool.in_force.settled_retention_s, pool.in_force.grace_s):
+        turn.apply_now(reschedule, pool.in_force)
 
 
 def _not_supported(turn: Turn, event: Any) -> None:

@@ -144,7 +144,7 @@ class Intake:
 
     def _advance(self, turn: Turn, horizon: float) -> None:
         pool = turn.pool
-        turn.apply_now(advance, self.now, horizon, pool.rules)
+        turn.apply_now(advance, self.now, horizon, pool.in_force)
         for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]

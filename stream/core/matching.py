@@ -15,10 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import auction, bench, buffers, candidates, completion, decisions, teaching
+from kernels.candidates import EVERYBODY, Look
+from kernels.completion import Passing
 from kernels.lifecycle import Pool, codes, offer
 from kernels.lifecycle.layout import NOW
-from kernels.lifecycle.offers import Matches
+from kernels.lifecycle.offers import Matches, Stage
+from kernels.rules.predicate import Fit
 from kernels.skill import THETA_WIDTH
+from kernels.terms import COUNT
 from stream.core.growth import Array
 from stream.core.pools import PoolState
 from stream.core.proof import Proof, bound_of, every_pair
@@ -37,7 +41,7 @@ class Matched(NamedTuple):
 
     tasks: Array  # i4[n] slots
     annotators: Array  # i4[n] slots
-    terms: Array  # f8[n, 4]
+    terms: Array  # f8[n, terms]
     price: Array  # f8[n]
     runner_up: Array  # i4[n] annotator slots or -1
     runner_up_value: Array  # f8[n]
@@ -105,8 +109,7 @@ def match(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch) ->
         pool.check_room()
         return matched
     tasks, golds, free = tasks.copy(), golds.copy(), free.copy()
-    asked = restricted(pool)
-    lessons = Teaching(pool, golds, tasks, seed, rnd, scratch.bench.place, asked)
+    lessons = Teaching(pool, golds, tasks, seed, rnd, scratch.bench.place, fit_of(pool))
     owed = lessons.give(free, first, examines=False)
     first += len(owed.tasks)
     tasks, _, left = scratch.open_market(pool.columns)
@@ -126,25 +129,23 @@ def _work(
     # equals together, in an order that no class leads
     leaning = columns.tasks.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
     tasks, free = tasks[np.lexsort((leaning, columns.tasks.records["model"][tasks]))], free.copy()
-    every, capacity, asked = tasks, _capacity(pool, free), restricted(pool)
+    every, capacity, fit = tasks, _capacity(pool, free), fit_of(pool)
     is_full = len(tasks) * len(free) <= FULL_PAIRS
     if not is_full:
         tasks = _coarse(pool, tasks, free, capacity)
-    given = pool.fits.meets, pool.fits.grants, asked, pool.rules
-    recalled = candidates.recall(
-        columns, tasks, free, *given, seed, min(pool.policy.candidates, len(free)), SAMPLE, scratch.bench, is_full
-    )
+    look = Look(seed, min(pool.policy.candidates, len(free)), EVERYBODY if is_full else SAMPLE)
+    recalled = candidates.recall(columns, tasks, free, fit, pool.in_force, look, scratch.bench)
     sold = _auction(pool, tasks, capacity, recalled, seed)
     rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
     places = sold.indices[sold.held > 0]
     wanted = Matches(tasks[rows], free[places], np.zeros(len(rows), np.uint8))
-    terms = decisions.explain(columns, wanted.tasks, wanted.annotators, pool.rules, scratch.bench)
-    runner, runner_value = decisions.runners_up(*sold[:5], rows, places)
+    terms = decisions.explain(columns, wanted.tasks, wanted.annotators, pool.in_force, scratch.bench)
+    runner, runner_value = decisions.runners_up(decisions.Sold(*sold[:5]), rows, places)
     runner = np.where(runner >= 0, free[np.maximum(runner, 0)], -1).astype(np.int32)
-    accept_by = columns.clock[NOW] + pool.policy.accept_s
-    keep = _offer(pool, wanted, accept_by, rnd, first)
-    made = int(np.count_nonzero(keep))
-    late = _complete(pool, every, free, given, scratch, accept_by, rnd, first + made)
+    stage = Stage(columns.clock[NOW] + pool.policy.accept_s, rnd, first)
+    keep = _offer(pool, wanted, fit, stage)
+    stage = stage._replace(first=first + int(np.count_nonzero(keep)))
+    late = _complete(pool, Passing(every.copy(), free), fit, scratch, stage)
     rest = len(late.tasks)
     all_t = np.concatenate([wanted.tasks[keep], late.tasks])
     all_a = np.concatenate([wanted.annotators[keep], late.annotators])
@@ -213,32 +214,25 @@ def _auction(
     return _Sold(indptr, indices, values, solution.held, solution.price, bound, pairs)
 
 
-def _offer(pool: PoolState, wanted: Matches, accept_by: float, rnd: int, first: int) -> Array:
+def _offer(pool: PoolState, wanted: Matches, fit: Fit, stage: Stage) -> Array:
     """Offer what the auction has matched; which of the pairs could be."""
     pool.reserve_pairs(buffers.first_room(len(wanted.tasks)))
     at = 0
-    while (at := int(offer(pool.columns, wanted, pool.columns.clock[NOW], accept_by, rnd, first, at))) < len(
-        wanted.tasks
-    ):
+    while (at := int(offer(pool.columns, wanted, fit, pool.columns.clock[NOW], stage, at))) < len(wanted.tasks):
         pool.reserve_pairs(1)
     offered: Array = wanted.offered.astype(bool)
     return offered
 
 
-def _complete(
-    pool: PoolState, tasks: Array, free: Array, given: tuple[object, ...], scratch: Scratch, accept_by: float,
-    rnd: int, first: int,
-) -> bench.Offers:  # fmt: skip
+def _complete(pool: PoolState, passing: Passing, fit: Fit, scratch: Scratch, stage: Stage) -> bench.Offers:
     """The final pass over every task that still has vacancies; the offers are there until the next call."""
     scratch.offers.count[:] = 0
-    tasks, at = tasks.copy(), 0
+    at = 0
     while True:
         at = bench.checked(
-            completion.complete(
-                pool.columns, tasks, free, *given, scratch.bench, accept_by, rnd, first, at, scratch.offers
-            )
+            completion.complete(pool.columns, passing, fit, pool.in_force, scratch.bench, stage, at, scratch.offers)
         )
-        if at == len(free):
+        if at == len(passing.free):
             return buffers.entries(scratch.offers)
         scratch.offers = pool.more_offers(scratch.offers)
 
@@ -247,7 +241,7 @@ def _nothing(opened: int) -> Matched:
     """A round in which nobody was left for the work."""
     slots, numbers = np.zeros(0, np.int32), np.zeros(0)
     proof = Proof(0.0, 0.0, "all", 0)
-    return Matched(slots, slots, np.zeros((0, 4)), numbers, slots, numbers, numbers, opened, 0, proof)
+    return Matched(slots, slots, np.zeros((0, COUNT)), numbers, slots, numbers, numbers, opened, 0, proof)
 
 
 def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, seed: int, first: int) -> Matched:
@@ -304,7 +298,12 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     return kept
 
 
-def restricted(pool: PoolState) -> Array:
+def fit_of(pool: PoolState) -> Fit:
+    """Who is fit for what in this round."""
+    return Fit(pool.fits.meets, pool.fits.grants, _restricted(pool))
+
+
+def _restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
     if not pool.asked_projects:
         return NOBODY_RESTRICTS

@@ -6,14 +6,17 @@ So the order of events never matters, and a repeated one changes nothing. The ve
 """
 
 from collections.abc import Mapping
+from typing import get_type_hints
 
 import msgspec
 
-from kernels.lifecycle import Rules
+from kernels import lifecycle
 from stream.events import PoolPolicy
 from stream.policy import Policy, checked
 
 NEVER = -1.0
+#: What kernels take, by name: int or float, so that they are compiled once.
+KINDS = get_type_hints(lifecycle.Policy)
 
 
 def born(pool: str, policy: Policy) -> PoolPolicy:
@@ -45,9 +48,6 @@ def changed(policy: PoolPolicy, settings: Mapping[str, float], at: float) -> Poo
     )
 
 
-def rules_of(policy: Policy) -> Rules:
+def in_force(policy: Policy) -> lifecycle.Policy:
     """What kernels need to know of a policy."""
-    return Rules(
-        float(policy.accept_s), float(policy.grace_s), float(policy.settled_retention_s), policy.max_extensions,
-        policy.block_declines, policy.missed_offers, float(policy.judgment_cost), float(policy.least_ability),
-    )  # fmt: skip
+    return lifecycle.Policy(**{name: kind(getattr(policy, name)) for name, kind in KINDS.items()})

@@ -19,7 +19,7 @@ from stream.core.growth import Array
 from stream.core.lists import Lists
 from stream.core.models import Models
 from stream.core.names import Names
-from stream.core.policies import born, rules_of
+from stream.core.policies import born, in_force
 from stream.core.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
 from stream.policy import Policy
@@ -274,7 +274,7 @@ class PoolState:
     def rule_by(self, policy: PoolPolicy) -> None:
         """Run by this policy from now on."""
         self.policy = policy
-        self.rules = rules_of(policy)
+        self.in_force = in_force(policy)
 
     # ------------------------------------------------------------------ events that wait for their task
     def add_waiting(self, task: str, waits: Waiting) -> None:

@@ -226,7 +226,7 @@ def _link(pool: PoolState) -> None:
         tasks_of.update(dict(enumerate(np.bincount(c.tasks.records[field][there]).tolist())))
     pairs = c.pairs.records[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators.records, pairs)
-    while lacking := int(relink(pool.columns, pool.rules)):
+    while lacking := int(relink(pool.columns, pool.in_force)):
         pool.reserve_emissions(lacking)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))

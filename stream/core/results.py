@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels import skill as skills
 from kernels.lifecycle import codes
-from kernels.valuation import TERMS
+from kernels.terms import NAMES
 from stream import events as wire
 from stream import topics
 from stream.core.batch import Applied, misfit, misplaced
@@ -195,7 +195,7 @@ class Outbox:
             assignments.append((key, encode(offered)))
             decision = wire.DecisionMade(
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
-                at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
+                at=now, value=sum(terms), price=price, terms=dict(zip(NAMES, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
                 runner_up_value=other_value if other >= 0 else None, skill_low=low,
                 policy=pool.policy.version,

@@ -203,7 +203,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.lists.store(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.lists.store(exclude), len(exclude)
-    turn.apply_now(task_changed, slot, pool.rules.retention_s)
+    turn.apply_now(task_changed, slot, pool.in_force.settled_retention_s)
 
 
 def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:

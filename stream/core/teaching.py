@@ -13,12 +13,14 @@ import numpy as np
 
 from kernels import bench, buffers, teaching
 from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.offers import Stage
+from kernels.rules.predicate import Fit
 from stream.core.growth import Array
 from stream.core.pools import PoolState
 
 
 class Taught(NamedTuple):
-    """Offers of tasks of known answer, as columns: i4[n], i4[n] slots and f8[n, 4] terms."""
+    """Offers of tasks of known answer, as columns: i4[n], i4[n] slots and f8[n, terms]."""
 
     tasks: Array
     annotators: Array
@@ -34,12 +36,11 @@ class Teaching:
         Slots of open tasks of known answer, and of open work.
     place : int32[annotators]
         Scratch, -1 everywhere.
-    asked : uint8[annotators, projects]
-        Which projects requests are restricted to; empty if none is.
+    fit : Fit
     """
 
     def __init__(
-        self, pool: PoolState, golds: Array, tasks: Array, seed: int, rnd: int, place: Array, asked: Array
+        self, pool: PoolState, golds: Array, tasks: Array, seed: int, rnd: int, place: Array, fit: Fit
     ) -> None:
         records = pool.columns.tasks.records
         order = np.lexsort((golds, records["model"][golds], records["project"][golds]))
@@ -47,14 +48,15 @@ class Teaching:
         self.golds: Array = golds[order]
         self.bars = _bars(records, self.golds, tasks)
         self.given = np.zeros(len(pool.columns.annotators.records), np.uint8)
-        self.seed, self.round, self.place, self.asked = seed, rnd, place, asked
+        self.seed, self.round, self.place, self.fit = seed, rnd, place, fit
 
     def give(self, free: Array, first: int, *, examines: bool) -> Taught:
         """Offer what is due, or (``examines``) what helps to tell whether idle people may do the work that is there."""
-        pool, by = self.pool, np.int64(examines)
+        pool = self.pool
+        lessons = teaching.Lessons(self.golds, self.bars, int(examines), self.given, self.place)
         wanting = bench.slots(len(free))
         while True:
-            teaching.find_wanting(pool.columns, self.golds, free, self.bars, by, self.given, pool.fits.grants, wanting)
+            teaching.find_wanting(pool.columns, lessons, free, self.fit, wanting)
             if not buffers.is_short(wanting):
                 break
             wanting = buffers.enlarged(wanting)
@@ -62,17 +64,13 @@ class Teaching:
         offers = bench.offers(len(slots))
         if len(slots):
             pool.reserve_pairs(buffers.first_room(len(slots)))
-            met = np.zeros((len(self.golds), len(slots)), np.uint8)
-            accept_by = pool.columns.clock[NOW] + pool.policy.accept_s
+            wanted = teaching.Wanted(slots, np.zeros((len(self.golds), len(slots)), np.uint8), self.seed)
+            stage = Stage(pool.columns.clock[NOW] + pool.policy.accept_s, self.round, first)
             at = 0
             while True:
                 at = bench.checked(
-                    teaching.teach(
-                        pool.columns, self.golds, slots, self.bars, by, self.given, met, self.place, pool.fits.meets,
-                        pool.fits.grants, self.asked, pool.rules, self.seed, accept_by, self.round,
-                        first, at, offers,
-                    )
-                )  # fmt: skip
+                    teaching.teach(pool.columns, lessons, wanted, self.fit, pool.in_force, stage, at, offers)
+                )
                 if at == len(slots):
                     break
                 offers = pool.more_offers(offers)

@@ -147,7 +147,7 @@ class Turn:
         self.packed, self.created, self.judgments = [], [], 0
         at, stopped = 0, -1
         while True:
-            at = int(apply(pool.columns, events, created, self.now, pool.rules, at))
+            at = int(apply(pool.columns, events, created, self.now, pool.in_force, at))
             self.collect()
             if at == n:
                 break

@@ -8,13 +8,14 @@ import pytest
 from kernels import buffers, skill
 from kernels.bench import Arcs, bench, offers, slots
 from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, entries, has_room, is_short
-from kernels.candidates import recall_kernel
+from kernels.candidates import Look, Rows, recall_kernel
 from kernels.jit import entry
 from kernels.lifecycle import EMISSION, PAIR, blank
 from kernels.lifecycle.codes import NONE, ZERO
 from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED, Emissions, Pairs
 from kernels.lifecycle.pairs import emit, open_pair
 from kernels.rows import scatter_kernel
+from kernels.rules.predicate import Fit
 from stream.core.pools import PoolState
 
 GUARD = 99
@@ -145,8 +146,8 @@ def test_a_market_that_finds_its_scratch_too_small_does_nothing() -> None:
     pool.annotator("a")
     for small in (bench(0, 2, 6), bench(1, 1, 6), bench(1, 2, 5)):
         done = recall_kernel(
-            pool.columns, tasks, free, nobody, nobody, nobody, pool.rules, 1, 4, 4, small,
-            np.empty(2, np.int64), arcs, np.zeros((0, 0)),
+            pool.columns, tasks, free, Fit(nobody, nobody, nobody), pool.in_force, Look(1, 4, 4), small,
+            Rows(np.empty(2, np.int64), arcs, np.zeros((0, 0))),
         )  # fmt: skip
         assert done == -1 and arcs.count.tolist() == [0, 0]
         assert (small.place == -1).all()

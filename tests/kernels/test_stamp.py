@@ -232,7 +232,7 @@ def changed(path: str, old: str, new: str, folder: Path) -> dict[str, str]:
 
 
 def test_a_constant_of_ours_concerns_the_kernels_that_come_to_use_it(ours: dict[str, str], tmp_path: Path) -> None:
-    """`recall_kernel` calls `feasible`, that calls `find`, and `may_offer` elsewhere, which speak in these codes."""
+    """`recall_kernel` calls `once.permits`, as `may_offer` does elsewhere: it speaks in these codes."""
     before, after = "LAPSED, WITHDRAWN = _typed(3, 4)", "LAPSED, WITHDRAWN = _typed(4, 3)"
     now = changed("lifecycle/codes.py", before, after, tmp_path)
     concerned = {name for name in ours if now[name] != ours[name]}

@@ -52,10 +52,10 @@ class Witness:
         if not len(tasks) or not len(free):
             return None
         scratch.reserve(pool.annotators.used, len(free), pool.classes)
+        look = candidates.Look(1, 1, candidates.EVERYBODY)
         dense = candidates.recall(
-            pool.columns, tasks, free, pool.fits.meets, pool.fits.grants, matching.restricted(pool), pool.rules,
-            1, 1, 1, scratch.bench, True,
-        ).dense  # fmt: skip
+            pool.columns, tasks, free, matching.fit_of(pool), pool.in_force, look, scratch.bench
+        ).dense
         n, m = dense.shape
         people = pool.columns.annotators.records[free]
         uses = vstack([kron(np.eye(n), np.ones((1, m))), kron(np.ones((1, n)), np.eye(m))])
