@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels.buffers import COUNTS, Overrun, first_room
 from kernels.jit import inner
-from kernels.lifecycle.layout import ANNOTATORS_USED
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED
 from kernels.skill import ability as ability_of
 from kernels.skill import prepare
 from kernels.terms import COUNT

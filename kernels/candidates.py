@@ -21,7 +21,7 @@ from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, first_room, 
 from kernels.hashing import mix
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import NONE, WORK, ZERO
-from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED, Policy
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, NOW, TASKS_USED, Policy
 from kernels.lifecycle.presence import is_free
 from kernels.rules.predicate import Fit, permitted
 from kernels.terms import Case, coverage, reckon

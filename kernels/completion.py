@@ -2,7 +2,7 @@
 
 The auction sees what was recalled; nobody should wait beside work that was not. So each free annotator in turn gets the
 best task left, until there is none or they are no longer free. What this adds is proven by no bound but where the
-auction saw every pair (`stream.core.matching`).
+auction saw every pair (`stream.core.market.matching`).
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from kernels.bench import is_wide, prepare_model
 from kernels.buffers import append, has_room
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import NONE, ONE
-from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.offers import may_offer, offer_one
+from kernels.lifecycle.pool_columns import NOW
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair
 from kernels.rules import attributes

@@ -7,7 +7,7 @@ import numpy as np
 from kernels.bench import Bench, check_bench, is_wide, prepare_model
 from kernels.jit import entry
 from kernels.lifecycle.codes import NONE, ONE
-from kernels.lifecycle.layout import NOW, Policy
+from kernels.lifecycle.pool_columns import NOW, Policy
 from kernels.rules.min_skill import CERTAINTY
 from kernels.skill import quantile
 from kernels.terms import COUNT, Case, reckon

@@ -21,10 +21,10 @@ from kernels.buffers import USED, WANTED, append, has_room
 from kernels.hashing import mix
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import ANNOTATORS_USED, NOW
 from kernels.lifecycle.lessons import owed, pay, rate
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find, to_front
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, NOW
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair
 from kernels.rules.budget import is_left

@@ -45,10 +45,10 @@ from kernels.lifecycle.codes import (
 from kernels.lifecycle.deadlines import expire
 from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.judgments import is_label_of, relabel, retract, submit
-from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
+from kernels.lifecycle.pool_columns import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment

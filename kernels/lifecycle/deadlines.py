@@ -23,8 +23,8 @@ from kernels.lifecycle.codes import (
     SETTLED,
     ZERO,
 )
-from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import emit, end_live
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
 from kernels.lifecycle.room import lacks, live_in
 from kernels.lifecycle.tasks import cancel, review

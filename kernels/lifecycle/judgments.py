@@ -38,9 +38,9 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.gathered import gathered
-from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import emit, end_live, find, open_pair
+from kernels.lifecycle.pool_columns import NOW, REFUSED
 from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
 from kernels.rules.charges import judge

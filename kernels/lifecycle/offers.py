@@ -18,8 +18,8 @@ from kernels.lifecycle.codes import (
     OFFERED,
     OPEN,
 )
-from kernels.lifecycle.layout import EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import find, make_live, open_pair, to_front, withdraw_newest
+from kernels.lifecycle.pool_columns import EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair, lacks
 from kernels.lifecycle.tasks import cancel, review

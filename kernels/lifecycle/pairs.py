@@ -14,8 +14,8 @@ import numpy as np
 from kernels.buffers import append
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.lessons import pay_back
+from kernels.lifecycle.pool_columns import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import has_pair
 from kernels.rules.charges import begin
 

@@ -22,8 +22,8 @@ from kernels.lifecycle.codes import (
     WITHDRAWN,
     ZERO,
 )
-from kernels.lifecycle.layout import EARLIEST
 from kernels.lifecycle.pairs import end_live
+from kernels.lifecycle.pool_columns import EARLIEST
 from kernels.lifecycle.tasks import review
 
 

@@ -19,7 +19,7 @@ task for each of them; of every task that is due, then or by such an end, it tel
 from kernels.buffers import has_room
 from kernels.jit import entry, inlined, inner
 from kernels.lifecycle.codes import NONE
-from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
+from kernels.lifecycle.pool_columns import EMITTED, PAIRS_FREE, PAIRS_USED
 from kernels.skill import evidence_width
 
 SPARE = 16

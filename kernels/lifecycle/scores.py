@@ -12,8 +12,8 @@ import numpy as np
 
 from kernels.jit import inner
 from kernels.lifecycle.codes import EMIT_INVALID, JUDGED, NONE, ONE, VOIDED, ZERO
-from kernels.lifecycle.layout import REFUSED
 from kernels.lifecycle.pairs import emit, find
+from kernels.lifecycle.pool_columns import REFUSED
 from kernels.skill import score, seat
 
 UNITS = 65536.0

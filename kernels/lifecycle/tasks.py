@@ -31,9 +31,9 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.gathered import gathered
-from kernels.lifecycle.layout import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
+from kernels.lifecycle.pool_columns import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.skill import alarms, drift, revise
 
 REVISITS = 1  # open tasks looked at again for each judgment: on recorded sets one gives .820, four .821

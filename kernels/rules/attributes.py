@@ -1,4 +1,4 @@
-"""Skills and attributes: who has what a task requires, by classes of tasks and of people (``stream/core/fits.py``)."""
+"""Skills and attributes: who has what a task requires. Classes of tasks and people: ``stream/core/state/fits.py``."""
 
 from kernels.jit import inner
 

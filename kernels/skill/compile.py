@@ -4,8 +4,8 @@ import numpy as np
 
 from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
-from kernels.skill.layout import begin_model, belief_width, empty, evidence_width, model_width, open_model, seat
 from kernels.skill.revise import correct, forget, learn, refresh
+from kernels.skill.skill_columns import begin_model, belief_width, empty, evidence_width, model_width, open_model, seat
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,

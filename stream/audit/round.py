@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.audit.market import Annotator, Pool, Project, Task
+from stream.audit.books import Annotator, Pool, Project, Task
 from stream.audit.records import Record, partition_of
 from stream.events import (
     WAITING_EVENT_BYTES,

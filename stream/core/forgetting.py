@@ -19,9 +19,9 @@ import numpy as np
 
 from kernels.lifecycle import PROJECT, blank, codes
 from kernels.lifecycle.pairs import free_pairs
-from stream.core.growth import Array
-from stream.core.pools import PoolState
-from stream.core.rows import Row, all_rows, dirty_rows, key
+from stream.core.saved.rows import Row, all_rows, dirty_rows, key
+from stream.core.state.growth import Array
+from stream.core.state.pools import PoolState
 from stream.topics import TABLES
 
 

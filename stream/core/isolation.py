@@ -18,14 +18,14 @@ from collections.abc import Callable
 from typing import Any
 
 from stream import topics
-from stream.core.batch import Invalid, Place, Range
-from stream.core.intake import Intake
-from stream.core.pools import IdRefused
-from stream.core.results import Outbox
-from stream.core.rows import Row, dirty_rows
+from stream.core.intake.batch import Invalid, Place, Range
+from stream.core.intake.reading import Intake
+from stream.core.intake.turn import Dispatch, Turn
+from stream.core.market.stalls import HalfSolved, described
+from stream.core.outbox import Outbox
+from stream.core.saved.rows import Row, dirty_rows
 from stream.core.shard import RoundResult, Shard
-from stream.core.stalls import HalfSolved, described
-from stream.core.turn import Dispatch, Turn
+from stream.core.state.pools import IdRefused
 
 #: a culprit costs putting the pools back: with so many of them a round ends and is committed
 CULPRITS = 8

@@ -10,21 +10,21 @@ from typing import NamedTuple
 
 import stream
 from kernels.candidates import mix
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Place, Range, Rejected
 from stream.core.forgetting import drop_task, tidy, tombstones
-from stream.core.handlers import dispatch
-from stream.core.intake import Intake
-from stream.core.matching import Matched, Scratch, match
-from stream.core.pools import PoolState
-from stream.core.portions import portions
-from stream.core.restore import Restorer
-from stream.core.results import Outbox
-from stream.core.rows import Position, Row, all_rows, dirty_rows, position_row
-from stream.core.stalls import ATTEMPTS, HalfSolved, Stalls
-from stream.core.turn import NOTHING, Dispatch, Rejections, Turn
+from stream.core.intake.batch import Place, Range, Rejected
+from stream.core.intake.handlers import dispatch
+from stream.core.intake.reading import Intake
+from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
+from stream.core.market.matching import Matched, Scratch, match
+from stream.core.market.stalls import ATTEMPTS, HalfSolved, Stalls
+from stream.core.outbox import Outbox
+from stream.core.saved.portions import portions
+from stream.core.saved.restore import Restorer
+from stream.core.saved.rows import Position, Row, all_rows, dirty_rows, position_row
+from stream.core.state.pools import PoolState
 from stream.settings import Market
 
 #: characters of a dead letter's message
@@ -172,7 +172,7 @@ class Shard:
     def portions(self, size: int) -> Iterator[list[Row]]:
         """Every row of every table, about ``size`` at a time; rounds may be computed between two portions.
 
-        See `stream.core.portions` for what such a copy is good for.
+        See `stream.core.saved.portions` for what such a copy is good for.
         """
         if self.round_number:
             yield [self._position_row()]

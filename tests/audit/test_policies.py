@@ -8,9 +8,9 @@ import pytest
 
 from stream import topics
 from stream.audit import Audit, Record, partition_of
-from stream.core.handlers import dispatch
+from stream.core.intake.handlers import dispatch
+from stream.core.intake.turn import Turn
 from stream.core.shard import Shard
-from stream.core.turn import Turn
 from stream.events import SettingsChanged
 from stream.settings import Market
 from tests.audit.history import Fields, Step, end, event, lease, offer, policy, records

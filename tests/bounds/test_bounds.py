@@ -16,11 +16,12 @@ import pytest
 from numba.core import config
 
 from kernels.lifecycle.pairs import free_pairs
-from stream.core.tables import Columns
+from stream.core.state.tables import Columns
 from tests.core.test_room import POOLS
 
 ROOT = Path(__file__).parents[2]
-BEYOND = "from stream.core.tables import Columns; from kernels.lifecycle.pairs import free_pairs; c = Columns().pool"
+BEYOND = "from stream.core.state.tables import Columns; from kernels.lifecycle.pairs import free_pairs"
+BEYOND += "; c = Columns().pool"
 
 
 def run(code: str, cache: Path, checked: bool) -> subprocess.CompletedProcess[str]:
@@ -84,7 +85,7 @@ def test_a_planted_overrun_fails_the_lane(tmp_path: Path) -> None:
 def test_the_check_looks_through_casts_to_unsigned() -> None:
     """`index` casts: what was negative is far beyond the end."""
     from kernels.jit import entry  # noqa: PLC0415 - compiled here alone
-    from kernels.skill.jit import index  # noqa: PLC0415
+    from kernels.skill.steps import index  # noqa: PLC0415
 
     @entry
     def read(numbers, i):  # type: ignore[no-untyped-def]

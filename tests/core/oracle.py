@@ -14,7 +14,7 @@ import msgspec
 from kernels.hashing import mix
 from stream import events as wire
 from stream import topics
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
 from tests.core.book import Annotator, Rejection, Task, Waiting
 from tests.core.market import Book

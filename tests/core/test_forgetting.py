@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from stream.core import lists
-from stream.core.numbering import FEW, Numbering
 from stream.core.shard import Shard
+from stream.core.state import lists
+from stream.core.state.numbering import FEW, Numbering
 from tests.core.course import POOL, Course, gold, people, project, work
 
 CROWD = [f"a{i}" for i in range(40)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels.skill.calibration import RAISE
-from kernels.skill.layout import DEFAULT_RHO
+from kernels.skill.skill_columns import DEFAULT_RHO
 from stream import events as wire
 from stream import topics
 from stream.core.shard import Shard

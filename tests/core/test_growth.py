@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kernels.lifecycle import PAIR, blank
-from stream.core.growth import longer
-from stream.core.pools import PoolState
+from stream.core.state.growth import longer
+from stream.core.state.pools import PoolState
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> bool:

@@ -14,9 +14,9 @@ import pytest
 from msgspec import inspect
 
 from stream import events as wire
-from stream.core import matching
 from stream.core import shard as shards
-from stream.core.stalls import HalfSolved
+from stream.core.market import matching
+from stream.core.market.stalls import HalfSolved
 from tests.core.course import Course, gold, people, project, truth, work
 from tests.core.histories import Turn, Writer
 from tests.core.test_oracle import offered, started

@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from kernels.lifecycle import codes
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.pool_columns import NOW
 from stream.core.shard import Openings, Shard
 from stream.settings import Market
 from stream.topics import ANNOTATORS, TABLES, TASKS

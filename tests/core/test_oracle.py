@@ -10,7 +10,7 @@ from stream import events as wire
 from stream import topics
 from stream.audit import Audit
 from stream.audit import Record as Seen
-from stream.core.rows import POSITION
+from stream.core.saved.rows import POSITION
 from stream.core.shard import RoundResult, Shard
 from tests.core.book import BOUNDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Record, Turn, Writer

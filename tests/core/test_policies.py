@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from stream import events as wire
 from stream import topics
-from stream.core.policies import born, changed
-from stream.core.rows import POSITION
+from stream.core.saved.rows import POSITION
 from stream.core.shard import RoundResult, Shard
+from stream.core.state.policies import born, changed
 from stream.policy import BOUNDS, Policy, SettingRefused, checked
 from stream.settings import Market
 from tests.core.course import POOL, Course, people, work

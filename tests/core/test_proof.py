@@ -7,7 +7,7 @@ import pytest
 
 from stream import events as wire
 from stream import topics
-from stream.core import matching
+from stream.core.market import matching
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
 from tests.core.course import Course, gold, people, project, work

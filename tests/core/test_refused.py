@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stream import topics
-from stream.core.partitioning import partition_of
-from stream.core.rows import POSITION
+from stream.core.intake.partitioning import partition_of
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Range, RoundResult, Shard
 from stream.settings import Market
 from tests.core.course import POOL, Course, people

@@ -13,11 +13,11 @@ from stream import events as wire
 from stream import topics
 from stream.audit import Audit
 from stream.audit import Record as Seen
-from stream.core import matching
-from stream.core.pools import PoolState
-from stream.core.restore import Restorer
-from stream.core.rows import all_rows
+from stream.core.market import matching
+from stream.core.saved.restore import Restorer
+from stream.core.saved.rows import all_rows
 from stream.core.shard import RoundResult
+from stream.core.state.pools import PoolState
 from tests.core.course import POOL, Course, people, project, work
 from tests.core.histories import Record
 

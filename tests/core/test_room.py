@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from kernels.buffers import Overrun
-from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
-from kernels.rows import scatter
+from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
+from kernels.packing import scatter
 from stream import topics
-from stream.core import intake, matching, pools
-from stream.core import turn as turning
-from stream.core.pools import PoolState
-from stream.core.rows import dirty_rows
+from stream.core.intake import reading as intake
+from stream.core.intake import turn as turning
+from stream.core.market import matching
+from stream.core.saved.rows import dirty_rows
 from stream.core.shard import RoundResult
+from stream.core.state import pools
+from stream.core.state.pools import PoolState
 from tests.core.course import Course, gold, people, project, work
 from tests.core.histories import Turn, Writer
 from tests.core.least_room import with_least_room

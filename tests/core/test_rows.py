@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stream.core import rows
-from stream.core.pools import PoolState
-from stream.core.rows import ANNOTATOR_HEAD, CREDIT, TAKEN, annotator_rows
+from stream.core.saved import rows
+from stream.core.saved.rows import ANNOTATOR_HEAD, CREDIT, TAKEN, annotator_rows
+from stream.core.state.pools import PoolState
 
 
 def crowded(projects: int, people: int, seed: int = 1) -> PoolState:

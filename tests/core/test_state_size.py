@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernels import skill
-from stream.core.pools import PoolState
+from stream.core.state.pools import PoolState
 from tests.core.course import POOL, Course, gold, people, project, truth, work
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")

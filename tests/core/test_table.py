@@ -7,9 +7,9 @@ import pytest
 
 from kernels.lifecycle import PAIR, blank
 from kernels.schema import Column, declared
-from stream.core.pools import PoolState
-from stream.core.table import Kind, Table
-from stream.core.tables import IN_SKILLS, KINDS, Columns
+from stream.core.state.pools import PoolState
+from stream.core.state.table import Kind, Table
+from stream.core.state.tables import IN_SKILLS, KINDS, Columns
 
 
 class Things(NamedTuple):

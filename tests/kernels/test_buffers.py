@@ -12,11 +12,11 @@ from kernels.candidates import Look, Rows, recall_kernel
 from kernels.jit import entry
 from kernels.lifecycle import EMISSION, PAIR, blank
 from kernels.lifecycle.codes import NONE, ZERO
-from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED, Emissions, Pairs
 from kernels.lifecycle.pairs import emit, open_pair
-from kernels.rows import scatter_kernel
+from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED, Emissions, Pairs
+from kernels.packing import scatter_kernel
 from kernels.rules.predicate import Fit
-from stream.core.pools import PoolState
+from stream.core.state.pools import PoolState
 
 GUARD = 99
 

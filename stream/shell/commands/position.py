@@ -17,8 +17,8 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from stream.core.restore import read_position
-from stream.core.rows import POSITION, Position, RowError, position_row
+from stream.core.saved.restore import read_position
+from stream.core.saved.rows import POSITION, Position, RowError, position_row
 from stream.settings import Settings, SettingsError, load
 from stream.shell.kafka import clients
 from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable

@@ -12,10 +12,10 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from stream.core.partitioning import partition_of
-from stream.core.rows import RowError
+from stream.core.intake.partitioning import partition_of
+from stream.core.saved.rows import RowError
 from stream.core.shard import Shard
-from stream.core.skills import SkillReport, reports
+from stream.core.state.skills import SkillReport, reports
 from stream.settings import Settings, SettingsError, load
 from stream.shell.kafka import clients
 from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable

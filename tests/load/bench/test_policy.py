@@ -17,9 +17,10 @@ from load.replay.session import Setting, market_of
 from load.world.crowd import Rule, read
 from load.world.dry_run import POOL, Rehearsal, rehearse
 from load.world.usual import UsualPractice
-from stream.core import matching, shard
-from stream.core.pools import PoolState
-from stream.core.proof import Proof
+from stream.core import shard
+from stream.core.market import matching
+from stream.core.market.proof import Proof
+from stream.core.state.pools import PoolState
 from tests.load.bench.in_memory import InMemory
 
 SETTING = Setting()
