@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import io
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -271,5 +273,9 @@ def test_changed_code_is_compiled_anew_and_only_that(tmp_path: Path) -> None:
     assert play(*NO_CHANGES["comments"]) == ["16.0", "1", "0"]
     assert play(*NO_CHANGES["docstrings"]) == ["16.0", "1", "0"]
     assert play(*CHANGES["an array"]) == ["16.0", "0", "1"]
+    for index in (tmp_path / "cache").rglob("*.nbi"):  # of code whose types live in modules that have moved since
+        head = io.BytesIO(index.read_bytes())
+        index.write_bytes(pickle.dumps(pickle.load(head)) + b"cmodule.that.has.moved\nName\n.")
+    assert play() == ["16.0", "0", "1"]
     assert play(*CHANGES["a kernel two calls away"]) == ["20.0", "0", "1"]
     assert play(*CHANGES["a kernel two calls away"], NUMBA_BOUNDSCHECK="1") == ["20.0", "0", "1"]
