@@ -21,7 +21,7 @@ class Slots(NamedTuple):
     """A list of slots."""
 
     slots: np.ndarray  # i4
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
 
 
 class Openings(NamedTuple):
@@ -30,7 +30,7 @@ class Openings(NamedTuple):
     work: np.ndarray  # i4
     golds: np.ndarray  # i4
     free: np.ndarray  # i4
-    count: np.ndarray  # i8[6]: of the three at OF_WORK, OF_GOLDS, OF_FREE
+    count: np.ndarray  # type: ignore[assignment] # i8[6]: of the three at OF_WORK, OF_GOLDS, OF_FREE
 
 
 OF_WORK, OF_GOLDS, OF_FREE = 0, 2, 4
@@ -41,7 +41,7 @@ class Arcs(NamedTuple):
 
     indices: np.ndarray  # i4
     values: np.ndarray  # f8
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
 
 
 class Offers(NamedTuple):
@@ -50,7 +50,7 @@ class Offers(NamedTuple):
     tasks: np.ndarray  # i4
     annotators: np.ndarray  # i4
     terms: np.ndarray  # f8[:, terms]
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
 
 
 class Bench(NamedTuple):
@@ -74,8 +74,8 @@ def slots(guess: int) -> Slots:
 
 def openings(work: int, golds: int, free: int) -> Openings:
     """Three empty lists with so much room."""
-    lists = (np.empty(room, np.int32) for room in (work, golds, free))
-    return Openings(*lists, np.zeros(3 * COUNTS, np.int64))
+    for_work, for_golds, for_free = (np.empty(room, np.int32) for room in (work, golds, free))
+    return Openings(for_work, for_golds, for_free, np.zeros(3 * COUNTS, np.int64))
 
 
 def offers(guess: int) -> Offers:

@@ -28,7 +28,7 @@ kernel allocates it, in the kernel's own file. Records that are taken and given 
 takes one refuses in the same way and counts it in ``Pool.counters[REFUSED]``.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,10 @@ MOST_AT_FIRST, GROWTH = 1 << 62, 2
 USED, WANTED = 0, 1
 COUNTS = 2
 _NONE = np.int64(-1)
+
+
+#: a counted buffer of some kind
+Buffer = TypeVar("Buffer", bound=tuple[Any, ...])
 
 
 class Overrun(RuntimeError):
@@ -79,13 +83,15 @@ def is_short(buffer: Any) -> bool:
     return bool(count[WANTED] > count[USED])
 
 
-def entries(buffer: Any) -> Any:
+def entries(buffer: Buffer) -> Buffer:
     """The buffer cut to the entries that are there."""
     used = int(buffer[-1][USED])
-    return type(buffer)(*(array[:used] for array in buffer[:-1]), buffer[-1])
+    kind: Any = type(buffer)
+    cut: Buffer = kind(*(array[:used] for array in buffer[:-1]), buffer[-1])
+    return cut
 
 
-def enlarged(buffer: Any) -> Any:
+def enlarged(buffer: Buffer) -> Buffer:
     """A buffer with room for all that was wanted, and at least one entry more, that holds what this one holds."""
     count = buffer[-1]
     used, room = int(count[USED]), len(buffer[0])
@@ -96,4 +102,6 @@ def enlarged(buffer: Any) -> Any:
         longer[:used] = array[:used]
         arrays.append(longer)
     count[WANTED] = used
-    return type(buffer)(*arrays, count)
+    kind: Any = type(buffer)
+    larger: Buffer = kind(*arrays, count)
+    return larger

@@ -17,18 +17,21 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import config
 
 INTERPRETED = bool(config.DISABLE_JIT)
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 
 class Row:
     """A row of a column of records, read and written in place."""
 
     __slots__ = ("_void",)
+    _void: np.void
 
     def __init__(self, void: np.void) -> None:
         object.__setattr__(self, "_void", void)
@@ -65,14 +68,14 @@ def _as_columns(given: Any) -> Any:
     return given
 
 
-def interpreted(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def interpreted(kernel: Function) -> Function:
     """The kernel as it is, to be called from Python or from another one."""
 
     @functools.wraps(kernel)
     def enter(*given: Any) -> Any:
         return kernel(*map(_as_columns, given))
 
-    return enter
+    return cast(Function, enter)
 
 
 #: Around an interpreted kernel whose unsigned numbers wrap round.

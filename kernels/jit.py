@@ -35,37 +35,37 @@ class Decorator(Protocol):
     def __call__(self, kernel: Function, /) -> Function: ...
 
 
-class _Part(JITCodeLibrary):
+class _Part(JITCodeLibrary):  # type: ignore[misc]
     """Code that is linked into the kernels that call it, and never runs by itself."""
 
     #: an environment belongs to code that can run
     codegen = SimpleNamespace(set_env=lambda name, environment: None)
 
-    def _optimize_final_module(self):
+    def _optimize_final_module(self) -> None:
         pass
 
-    def _finalize_final_module(self):
+    def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._verify_declare_only_symbols()
         self._finalized = True
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
-class _LowerToPart(FunctionPass):
+class _LowerToPart(FunctionPass):  # type: ignore[misc]
     _name = "lower_to_part"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
 
-    def run_pass(self, state):
+    def run_pass(self, state: Any) -> Any:
         state.library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)
         return False
 
 
-class PartCompiler(CompilerBase):
+class PartCompiler(CompilerBase):  # type: ignore[misc]
     """Compiles code that is only ever part of its callers."""
 
-    def define_pipelines(self):
+    def define_pipelines(self) -> Any:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         at = [kind for kind, _ in passes.passes].index(IRLegalization)
         passes.passes.insert(at, (_LowerToPart, "part of its callers"))
@@ -73,23 +73,23 @@ class PartCompiler(CompilerBase):
         return [passes]
 
 
-class Kernel(CPUDispatcher):
+class Kernel(CPUDispatcher):  # type: ignore[misc]
     """A compiled function, in one version for integers of any width: what is narrower comes as int64.
 
     Numba compiles a function anew for every combination of argument types it meets, and a field of four bytes, or a
     literal number, is another type than an index.
     """
 
-    def compile(self, given):
+    def compile(self, given: Any) -> Any:
         """Compile for these argument types, or load what is kept; numba comes here from Python and from kernels."""
         return super().compile(tuple(map(_widened, given)))
 
-    def enable_caching(self):
+    def enable_caching(self) -> None:
         """Keep compiled code on disk."""
         self._cache = KernelCache(self.py_func)
 
 
-def _widened(given):
+def _widened(given: Any) -> Any:
     given = types.unliteral(given)
     return types.int64 if isinstance(given, types.Integer) and given.bitwidth < types.int64.bitwidth else given
 
@@ -104,8 +104,8 @@ def _compiled(compiler: type[CompilerBase] = Compiler, **options: Any) -> Decora
     return decorate
 
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-PART = {**OPTIONS, "no_cpython_wrapper": True}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+PART: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True}
 
 
 def _as_it_is(kernel: Function) -> Function:

@@ -7,6 +7,7 @@ copies one part of every row (all records, say) to its place in a column. Neithe
 that finds no room is counted (`kernels.buffers`), a part that lies outside is refused.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +18,15 @@ from kernels.lifecycle.codes import NONE
 from kernels.lifecycle.pool_columns import PAIR
 
 #: bytes of the links between pairs, which stand side by side
-LINKS, LINKS_END = PAIR.fields["next"][1], PAIR.fields["live_previous"][1] + 4
+_fields: Mapping[str, Any] = PAIR.fields or {}
+LINKS, LINKS_END = _fields["next"][1], _fields["live_previous"][1] + 4
 
 
 class Octets(NamedTuple):
     """Bytes of many rows."""
 
     data: np.ndarray  # u1
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
 
 
 @inner

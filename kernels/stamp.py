@@ -84,7 +84,8 @@ def _digest(parts: Iterator[str] | list[str]) -> str:
 def _parts(value: Any) -> Iterator[str]:
     yield type(value).__qualname__
     if isinstance(value, Dispatcher):
-        yield f"{sorted(value.targetoptions.items())} {value._compiler.pipeline_class.__qualname__}"
+        pipeline = value._compiler.pipeline_class  # type: ignore[attr-defined]
+        yield f"{sorted(value.targetoptions.items())} {pipeline.__qualname__}"
         yield of(value.py_func)
     elif isinstance(value, _Intrinsic):
         yield of(value._defn)

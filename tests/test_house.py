@@ -41,6 +41,8 @@ LONG_FUNCTIONS = {
     "stream/shell/worker/rehearsal.py:_script": "a script: one list of events after the other",
 }
 
+#: what makes a kernel of a function
+KERNELS = {"entry", "inner", "inlined", "allocating", "kernel", "merged", "wrapping if INTERPRETED else entry"}
 #: kernels of more arguments than these take tuples of them
 MOST_ARGUMENTS = 8
 MANY_ARGUMENTS: set[str] = set()
@@ -153,15 +155,39 @@ def test_functions_are_short() -> None:
     assert LONG_FUNCTIONS.keys() - long == set(), "no longer long: strike it out"
 
 
+def is_kernel(node: ast.FunctionDef) -> bool:
+    return not KERNELS.isdisjoint(ast.unparse(one) for one in node.decorator_list)
+
+
+def untyped(tree: ast.Module) -> list[str]:
+    """Functions without the types of their arguments or results, but for kernels: mypy checks all the others."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and not is_kernel(node)]
+    methods = {id(node) for kind in ast.walk(tree) if isinstance(kind, ast.ClassDef) for node in kind.body}
+    found = []
+    for node in functions:
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+        given = given[1:] if id(node) in methods else given
+        if node.returns is None or any(one and one.annotation is None for one in given):
+            found.append(node.name)
+    return found
+
+
+def test_what_is_no_kernel_states_its_types() -> None:
+    """mypy has no such rule: it takes functions without types, or none, and kernels have none."""
+    kernels = {path: tree for path, tree in TREES.items() if path.is_relative_to("kernels")}
+    functions = [node for tree in kernels.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert sum(map(is_kernel, functions)) > 300
+    assert {f"{path}:{name}" for path, tree in kernels.items() for name in untyped(tree)} == set()
+    assert untyped(ast.parse("@entry\ndef a(x): ...\ndef b(x: int): ...\ndef c(x, y: int) -> int: ...")) == ["b", "c"]
+
+
 def test_kernels_take_few_arguments() -> None:
     many = {
         f"{path}:{node.name}"
         for path, tree in TREES.items()
         if path.is_relative_to("kernels")
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-        and {ast.unparse(one) for one in node.decorator_list} & {"entry", "inner", "inlined", "allocating", "kernel"}
-        and len(node.args.args) > MOST_ARGUMENTS
+        if isinstance(node, ast.FunctionDef) and is_kernel(node) and len(node.args.args) > MOST_ARGUMENTS
     }
     assert many - MANY_ARGUMENTS == set()
     assert MANY_ARGUMENTS - many == set(), "no longer many: strike it out"

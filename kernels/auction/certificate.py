@@ -145,8 +145,8 @@ def dual_bound(
     >>> dual_bound(*market, np.ones(2), group=np.array([0, 0]), budget=np.array([1]))
     10.0
     """
-    if group is None:
-        return slots_and_rows(indptr, indices, values, demand, capacity, price)
+    if group is None or budget is None:
+        return float(slots_and_rows(indptr, indices, values, demand, capacity, price))
     longest = np.clip(np.minimum(demand, np.diff(indptr)), 0, None)
     start = np.concatenate(([0], np.cumsum(longest)))
     kept = np.zeros(int(start[-1]))
@@ -164,7 +164,7 @@ def beyond(kept: np.ndarray, owner: np.ndarray, short: np.ndarray, budget: np.nd
     order = np.lexsort((-kept, owner))
     owner, kept = owner[order], kept[order]
     place = np.arange(owner.size) - np.searchsorted(owner, owner)
-    return kept[place >= np.maximum(budget, 0)[owner]].sum()
+    return float(kept[place >= np.maximum(budget, 0)[owner]].sum())
 
 
 def certificate(

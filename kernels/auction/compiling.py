@@ -1,5 +1,7 @@
 """What compiling the auction needs beside the decorators of all kernels."""
 
+from typing import Any
+
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -12,8 +14,8 @@ merged = njit(inline="always", _nrt=False, error_model="numpy")
 """For large kernels with a single caller: compiled as part of it, not twice."""
 
 
-def _write_prefetch(typing_context, array, index):
-    def generate(context, builder, signature, args):
+def _write_prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, args[0])
         byte, word = ir.IntType(8), ir.IntType(32)
         line = builder.bitcast(builder.gep(view.data, [args[1]]), ir.PointerType(byte))
@@ -26,5 +28,5 @@ def _write_prefetch(typing_context, array, index):
 
 
 @instructions(_write_prefetch)
-def prefetch(array, index):
+def prefetch(array: Any, index: Any) -> None:
     """Ask for the cache line of ``array[index]``; no effect on results, and no fault for a wrong index."""

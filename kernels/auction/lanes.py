@@ -15,6 +15,8 @@ turns them into what the processor has.  For tests they are compared with a sort
 
 Arcs come as two arrays (rows of `Edges`) or as records `ARC` and `ARC32` (`columns`)."""
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -30,17 +32,17 @@ _BIT, _WORD, _LONG, _SINGLE, _DOUBLE = ir.IntType(1), ir.IntType(32), ir.IntType
 _SURPLUSES, _PLACES = ir.VectorType(_DOUBLE, WIDTH), ir.VectorType(_LONG, WIDTH)
 
 
-def _vector(kind, numbers):
+def _vector(kind: Any, numbers: Any) -> Any:
     return ir.Constant(ir.VectorType(kind, len(numbers)), list(numbers))
 
 
-def _same(builder, number, width=WIDTH):
+def _same(builder: Any, number: Any, width: Any = WIDTH) -> Any:
     """A vector with `number` in every lane."""
     one = builder.insert_element(ir.Constant(ir.VectorType(number.type, width), ir.Undefined), number, _WORD(0))
     return builder.shuffle_vector(one, one, _vector(_WORD, [0] * width))
 
 
-def _load(builder, array, first, kind, left=None):
+def _load(builder: Any, array: Any, first: Any, kind: Any, left: Any = None) -> Any:
     """Vector of `kind` from item `first` of `array`; with `left`, zeros from its `left`-th element on."""
     at = builder.bitcast(builder.gep(array, [first]), ir.PointerType(kind))
     if left is None:
@@ -54,13 +56,13 @@ def _load(builder, array, first, kind, left=None):
     return builder.call(masked, [at, _WORD(4), inside, ir.Constant(kind, None)])
 
 
-def _pairs(builder, arrays, floats, first, left):
+def _pairs(builder: Any, arrays: Any, floats: Any, first: Any, left: Any) -> Any:
     """Values and indices of eight arcs that are stored in two arrays."""
     values = _load(builder, arrays[0], first, ir.VectorType(floats, WIDTH), left)
     return values, _load(builder, arrays[1], first, ir.VectorType(_WORD, WIDTH), left)
 
 
-def _records(builder, arrays, floats, first, left):
+def _records(builder: Any, arrays: Any, floats: Any, first: Any, left: Any) -> Any:
     """Values and rows of eight records: 32-bit words value (1 or 2), arc, row."""
     words = 3 if floats is _SINGLE else 4
     left = builder.mul(left, _LONG(words)) if left is not None else None
@@ -72,7 +74,7 @@ def _records(builder, arrays, floats, first, left):
     return builder.bitcast(value, ir.VectorType(floats, WIDTH)), row
 
 
-def _gather(builder, dual, indices):
+def _gather(builder: Any, dual: Any, indices: Any) -> Any:
     """``dual[indices]``."""
     found = ir.Constant(_SURPLUSES, ir.Undefined)
     for lane in range(WIDTH):
@@ -81,7 +83,7 @@ def _gather(builder, dual, indices):
     return found
 
 
-def _insert(builder, keys, places, surplus, place):
+def _insert(builder: Any, keys: Any, places: Any, surplus: Any, place: Any) -> None:
     """Insert eight surpluses into the sorted lists of their lanes, each behind its equals."""
     old = [(builder.load(key), builder.load(where)) for key, where in zip(keys, places, strict=True)]
     better = [builder.fcmp_ordered(">", surplus, key) for key, _ in old]
@@ -94,7 +96,7 @@ def _insert(builder, keys, places, surplus, place):
         builder.store(where, places[d])
 
 
-def _best_head(builder, key, place):
+def _best_head(builder: Any, key: Any, place: Any) -> Any:
     """The largest of eight surpluses, among equals the one of the lowest place, and its place."""
     width = WIDTH
     while width > 1:
@@ -108,10 +110,10 @@ def _best_head(builder, key, place):
     return builder.extract_element(key, _WORD(0)), builder.extract_element(place, _WORD(0))
 
 
-def _top(depth, load, count):
+def _top(depth: Any, load: Any, count: Any) -> Any:
     """A function for the `depth` best of arcs that `load` reads from `count` arrays."""
 
-    def generate(context, builder, signature, args):
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = [context.make_array(kind)(context, builder, arg).data
                   for kind, arg in zip(signature.args, args, strict=True) if isinstance(kind, types.Array)]  # fmt: skip
         source, (dual, pick, pick_key) = arrays[:count], arrays[count:]
@@ -124,7 +126,7 @@ def _top(depth, load, count):
         size = builder.sub(stop, start)
         whole = builder.and_(size, _LONG(-WIDTH))
 
-        def read(c, left=None):
+        def read(c: Any, left: Any = None) -> None:
             values, indices = load(builder, source, floats, builder.add(start, c), left)
             values = builder.fpext(values, _SURPLUSES) if floats is _SINGLE else values
             surplus = builder.fsub(values, _gather(builder, dual, indices))
@@ -152,7 +154,7 @@ def _top(depth, load, count):
     return generate
 
 
-def _sort(values, dual, depth, pick, pick_key):
+def _sort(values: Any, dual: Any, depth: Any, pick: Any, pick_key: Any) -> None:
     """What the instructions do, by a sort."""
     surplus = values.astype(np.float64) - dual
     found = np.flatnonzero(surplus > 0.0)
@@ -161,24 +163,26 @@ def _sort(values, dual, depth, pick, pick_key):
     pick[: found.size], pick_key[: found.size] = found, surplus[found]
 
 
-def _of_rows(depth):
-    def write(typing_context, values, indices, dual, start, stop, pick, pick_key):
+def _of_rows(depth: Any) -> Any:
+    def write(
+        typing_context: Any, values: Any, indices: Any, dual: Any, start: Any, stop: Any, pick: Any, pick_key: Any
+    ) -> Any:  # fmt: skip
         return types.void(values, indices, dual, types.int64, types.int64, pick, pick_key), _top(depth, _pairs, 2)
 
     @instructions(write)
-    def top(values, indices, dual, start, stop, pick, pick_key):
+    def top(values: Any, indices: Any, dual: Any, start: Any, stop: Any, pick: Any, pick_key: Any) -> None:
         """Places (from `start`) and surpluses of the best arcs of ``start:stop``, 0.0 where there are no more."""
         _sort(values[start:stop], dual[indices[start:stop]], depth, pick, pick_key)
 
     return top
 
 
-def _of_columns(depth):
-    def write(typing_context, arcs, dual, start, stop, pick, pick_key):
+def _of_columns(depth: Any) -> Any:
+    def write(typing_context: Any, arcs: Any, dual: Any, start: Any, stop: Any, pick: Any, pick_key: Any) -> Any:
         return types.void(arcs, dual, types.int64, types.int64, pick, pick_key), _top(depth, _records, 1)
 
     @instructions(write)
-    def top(arcs, dual, start, stop, pick, pick_key):
+    def top(arcs: Any, dual: Any, start: Any, stop: Any, pick: Any, pick_key: Any) -> None:
         """Likewise, of records."""
         _sort(arcs["value"][start:stop], dual[arcs["row"][start:stop]], depth, pick, pick_key)
 

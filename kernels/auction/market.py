@@ -37,6 +37,10 @@ RESCALE = 8.0
 """A new value this many times above all before makes the next round start from a coarse ε again."""
 
 
+Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""A market in arrays, as `solve` takes it: indptr, indices, values, demand, capacity."""
+
+
 class Round(NamedTuple):
     """What a round proved; the assignment and the duals are read from the market."""
 
@@ -275,7 +279,7 @@ class Market:
         held[self.book.row_arc[first + np.arange(count.sum())]] = 1
         return held
 
-    def snapshot(self) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    def snapshot(self) -> tuple[Case, np.ndarray]:
         """The market as it is now, for `solve` and `certificate`: only arcs worth taking.
 
         Returns

@@ -5,7 +5,7 @@ pages, worth a fifth of the time of a market of a million tasks.  `measure` says
 whether it is there, `carve` cuts it out.  A market whose rows or annotators lie outside of its arrays has no sizes."""
 
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -178,7 +178,8 @@ class Workspace(threading.local):
         """Give each of the named buffers at least that size."""
         too_small = {name: size for name, size in sizes.items() if getattr(self.buffers, name).size < size}
         if too_small:
-            fresh = {name: np.empty(size, getattr(self.buffers, name).dtype) for name, size in too_small.items()}
+            kinds = {name: getattr(self.buffers, name).dtype for name in too_small}
+            fresh: dict[str, Any] = {name: np.empty(size, kinds[name]) for name, size in too_small.items()}
             self.buffers = self.buffers._replace(**fresh)
 
     def reserve(self, m: int, n: int, nnz: int, sizes: tuple[int, int, int, int]) -> None:

@@ -224,9 +224,9 @@ def blank(dtype: np.dtype, n: int) -> np.ndarray:
     for name in (
         "head", "live_head", "profile", "next", "live_next", "live_previous", "limited", "taught", "cap", "index",
     ):  # fmt: skip
-        if name in dtype.names:
+        if name in (dtype.names or ()):
             rows[name] = NONE
     for name in ("expires", "gone_at", "due", "deadline"):
-        if name in dtype.names:
+        if name in (dtype.names or ()):
             rows[name] = np.inf
     return rows

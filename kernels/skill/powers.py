@@ -7,6 +7,8 @@ the update. Written out, the same bits come out on every machine, whatever its m
     2^y:     y = n + f, n whole, f in [-1/2, 1/2],  2^f = sum of (f log 2)^i / i! to i = 6
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,22 +27,22 @@ LEAST = -1000.0
 """2^LEAST is the smallest power given: results stay normal numbers."""
 
 
-def _write_bits(typing, x):
+def _write_bits(typing: Any, x: Any) -> Any:
     return types.int64(types.float64), lambda context, builder, sig, args: builder.bitcast(args[0], ir.IntType(64))
 
 
-def _write_float(typing, i):
+def _write_float(typing: Any, i: Any) -> Any:
     return types.float64(types.int64), lambda context, builder, sig, args: builder.bitcast(args[0], ir.DoubleType())
 
 
 @instructions(_write_bits)
-def _bits(x):
+def _bits(x: Any) -> Any:
     """The 64 bits of a float64, as an integer."""
     return np.float64(x).view(np.int64)
 
 
 @instructions(_write_float)
-def _float(i):
+def _float(i: Any) -> Any:
     """The float64 that has these 64 bits."""
     return np.int64(i).view(np.float64)
 

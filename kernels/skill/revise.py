@@ -132,7 +132,7 @@ def learn(
     belief: np.ndarray, reported: np.ndarray, at: float,
 ) -> float:  # fmt: skip
     """Count the last `fresh` judgments: `revise` from Python, with the parts of a `Judged` one by one."""
-    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), fresh, -1, -1)
+    return float(revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), fresh, -1, -1))
 
 
 def refresh(
@@ -140,7 +140,7 @@ def refresh(
     belief: np.ndarray, reported: np.ndarray, at: float,
 ) -> float:  # fmt: skip
     """Revisit a task with what has been learned since; also applies a truth set or lifted."""
-    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, -1, -1)
+    return float(revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, -1, -1))
 
 
 def forget(
@@ -148,7 +148,7 @@ def forget(
     belief: np.ndarray, reported: np.ndarray, at: float,
 ) -> float:  # fmt: skip
     """Retract judgment number `gone`, and recompute the task from the others."""
-    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, gone, -1)
+    return float(revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, gone, -1))
 
 
 def correct(
@@ -156,4 +156,4 @@ def correct(
     truth: int, belief: np.ndarray, reported: np.ndarray, at: float,
 ) -> float:  # fmt: skip
     """Replace the label of judgment `which`, and recompute the task."""
-    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, which, label)
+    return float(revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, which, label))

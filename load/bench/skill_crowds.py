@@ -202,14 +202,14 @@ def newcomer(seed: int, accuracy: float = 0.95, bar: float = QUALIFIED) -> int:
     return LONGEST
 
 
-def _pool(people: int) -> tuple[skill.Skills, np.int64]:
+def _pool(people: int) -> tuple[skill.Skills, int]:
     room = skill.model_width(2) + people * skill.evidence_width(2)
     skills = skill.empty(1, people, people, room, 2)
-    return skills, skill.open_model(skills, 2)
+    return skills, int(skill.open_model(skills, 2))
 
 
 def _count(
-    skills: skill.Skills, m: np.int64, asked: NDArray[np.int64], given: NDArray[np.int64], truth: int
+    skills: skill.Skills, m: int, asked: NDArray[np.int64], given: NDArray[np.int64], truth: int
 ) -> Iterator[int]:
     """Count the judgments of one task of two classes, one after the other; yield after each."""
     seats = np.array([skill.seat(skills, m, w) for w in asked], np.int32)

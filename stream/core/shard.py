@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import stream
-from kernels.candidates import mix
+from kernels.hashing import mix
 from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream import topics

@@ -3,11 +3,15 @@
 The tuple (`Columns.pool`) is another one after any growth: whoever has called `reserve` takes it anew.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import Pool
 from kernels.lifecycle import pool_columns as layout
+from kernels.rules.listed import Lists
+from kernels.rules.share import Limited
 from stream.core.state.table import Kind, Table
 
 #: The tables and how they begin. Those of marked rows are saved row by row.
@@ -19,8 +23,8 @@ KINDS = {
     "models": Kind(layout.Models, 4, is_marked=True),
     "seats": Kind(layout.Seats, 32, is_marked=True),
     "evidence": Kind(layout.Evidence, 1024),
-    "lists": Kind(layout.Lists, 16),
-    "limited": Kind(layout.Limited, 1),
+    "lists": Kind(Lists, 16),
+    "limited": Kind(Limited, 1),
     "taught": Kind(layout.Taught, 1),
     "emissions": Kind(layout.Emissions, 64),
 }
@@ -45,7 +49,7 @@ class Columns:
         clock[layout.EARLIEST] = np.inf
         scratch = (np.zeros(layout.JUDGMENTS, np.int32) for _ in layout.Gathered._fields)
         nothing = skill.empty(0, 0, 0, 0)
-        self._fixed = {"counters": counters, "clock": clock, "gathered": layout.Gathered(*scratch)}
+        self._fixed: dict[str, Any] = {"counters": counters, "clock": clock, "gathered": layout.Gathered(*scratch)}
         self._skills = {"used": nothing.used, "work": nothing.work}
         self.pool = self._together()
 
@@ -53,7 +57,7 @@ class Columns:
         return self.tables[name]
 
     def _together(self) -> Pool:
-        tables = {name: KINDS[name].schema(**table.arrays) for name, table in self.tables.items()}
+        tables: dict[str, Any] = {name: KINDS[name].schema(**table.arrays) for name, table in self.tables.items()}
         in_skills = [self.tables[name].arrays for name in IN_SKILLS]
         skills = skill.Skills(**self._skills, **{name: found for arrays in in_skills for name, found in arrays.items()})
         dirty = layout.Dirty(**{name: table.marks for name, table in self.tables.items() if table.marks is not None})
