@@ -6,6 +6,7 @@ With `--quick` only what is quick, and no excuses: see `Quick`.
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -88,7 +89,7 @@ def broker_factory(tmp_path: Path) -> Iterator[BrokerFactory]:
     """Start brokers that a test may stop, kill and restart: `broker_factory(**options_of_LocalKafka)`."""
     brokers: list[LocalKafka] = []
 
-    def start(**options: object) -> LocalKafka:
+    def start(**options: Any) -> LocalKafka:
         broker = LocalKafka(tmp_path / f"kafka-{len(brokers)}", **options)
         brokers.append(broker)
         broker.start()

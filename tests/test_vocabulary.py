@@ -123,7 +123,7 @@ def collections(path: Path) -> Iterator[tuple[int, set[str]]]:
     """Lines and texts of the dicts (their keys), tuples, lists and sets in a source."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", None)
-        if items:
+        if items and isinstance(node, ast.expr):
             values = (one.value for one in items if isinstance(one, ast.Constant))
             yield node.lineno, {value for value in values if isinstance(value, str)}
 

@@ -38,11 +38,11 @@ def audit(log: list[Record]) -> list[str]:
     return [str(violation) for violation in auditor.finish()]
 
 
-def test_a_correct_history_passes():
+def test_a_correct_history_passes() -> None:
     assert audit(list(records(correct()))) == []
 
 
-def test_every_round_and_record_is_followed():
+def test_every_round_and_record_is_followed() -> None:
     log = list(records(correct()))
     auditor = Audit(partition=0, partitions=1)
     auditor.feed(log)
@@ -50,7 +50,7 @@ def test_every_round_and_record_is_followed():
     assert (auditor.rounds, auditor.records) == (6, len(log))
 
 
-def test_a_mark_that_a_letter_was_replayed_is_no_letter():
+def test_a_mark_that_a_letter_was_replayed_is_no_letter() -> None:
     log = list(records(correct()))
     letter = next(record for record in log if record.topic in INPUTS_DLT)
     mark = letter._replace(offset=letter.offset + 1000, value=None, headers=[(topics.REPLAYED, b"0")])
@@ -58,7 +58,7 @@ def test_a_mark_that_a_letter_was_replayed_is_no_letter():
     assert audit([*log, mark._replace(headers=[])]) != []
 
 
-def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one():
+def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one() -> None:
     """The late one did not reach the confidence; the offer ends when the truth settles the task, later in the round."""
     people = topics.ANNOTATORS
     task = event("task_created", 999, task="t", project="j", skill="s", classes=2, max_overlap=4, confidence=0.9)
@@ -90,7 +90,7 @@ def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one():
     assert audit(list(records(steps))) == []
 
 
-def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away():
+def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away() -> None:
     """64 KiB: the first two fit together, the third doesn't, and a small one still does."""
     events = [
         event("task_cancelled", 999, task="nowhere", note="n" * size) for size in (30_000, 30_000, 30_000, 1_000)
@@ -108,7 +108,7 @@ def test_only_what_is_too_much_to_wait_for_one_task_may_be_turned_away():
     assert any("(too_many_waiting) about no unusable record" in words for words in history(turned_away, too_early))
 
 
-def test_what_no_longer_waits_makes_room_for_others():
+def test_what_no_longer_waits_makes_room_for_others() -> None:
     """After an erasure, after a time-out, after a creation."""
 
     def large(**fields: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def test_what_no_longer_waits_makes_room_for_others():
     assert audit(list(records(steps))) == []
 
 
-def test_an_event_that_waits_costs_the_auditor_the_same_however_many_do(monkeypatch: pytest.MonkeyPatch):
+def test_an_event_that_waits_costs_the_auditor_the_same_however_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
     sized = 0
 
     def counted(record: Record) -> int:
@@ -150,13 +150,13 @@ def test_an_event_that_waits_costs_the_auditor_the_same_however_many_do(monkeypa
 
 
 @pytest.mark.parametrize("topic", [topics.ASSIGNMENTS, topics.ROUNDS])
-def test_an_output_nested_too_deeply_is_a_violation_and_no_crash(topic: str):
+def test_an_output_nested_too_deeply_is_a_violation_and_no_crash(topic: str) -> None:
     deep = b'{"type":"task_blocked","round":1,"x":' + b"[" * 100_000
     assert audit([*records(correct()), Record(topic, 0, 10_000, b"p", deep)]) != []
 
 
 @given(st.randoms(use_true_random=False))
-def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random):
+def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random) -> None:
     streams = {topic: [record for record in records(correct()) if record.topic == topic] for topic in TOPICS}
     auditor = Audit(partition=0, partitions=1)
     found = []
@@ -169,7 +169,7 @@ def test_chunks_and_the_pace_of_topics_do_not_matter(rng: random.Random):
     assert found + auditor.finish() == []
 
 
-def test_rounds_are_checked_as_soon_as_they_are_complete():
+def test_rounds_are_checked_as_soon_as_they_are_complete() -> None:
     auditor = Audit(partition=0, partitions=1)
     log = list(records(correct()))
     auditor.feed(record for record in log if record.topic != topics.CONSENSUS)
@@ -184,14 +184,14 @@ def test_rounds_are_checked_as_soon_as_they_are_complete():
     assert auditor.rounds == 6
 
 
-def test_open_work_and_unread_input_at_the_end_are_fine():
+def test_open_work_and_unread_input_at_the_end_are_fine() -> None:
     steps = correct()[:2]
     log = list(records(steps))
     unread = Record(topics.TASKS, 0, 6, b"p", b"{}")
     assert audit([*log, unread]) == []
 
 
-def test_memory_is_given_back_when_books_close():
+def test_memory_is_given_back_when_books_close() -> None:
     auditor = Audit(partition=0, partitions=1)
     first, *rest = correct()
     first.record["policies"] = [policy(settled_retention_s=100.0)]
@@ -203,14 +203,14 @@ def test_memory_is_given_back_when_books_close():
     assert auditor.waiting == 0
 
 
-def test_a_log_without_its_beginning_is_refused():
+def test_a_log_without_its_beginning_is_refused() -> None:
     steps = correct()
     steps[0].record["round"] = 7
     with pytest.raises(IncompleteLog, match="round 7"):
         audit(list(records(steps)))
 
 
-def test_a_market_of_many_partitions_checks_its_own():
+def test_a_market_of_many_partitions_checks_its_own() -> None:
     auditor = Audit(partition=3, partitions=16)
     auditor.feed([])
     assert auditor.finish() == []
@@ -240,11 +240,11 @@ def test_the_auditor_imports_nothing_else_of_this_project() -> None:
         (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
     ],
 )  # fmt: skip
-def test_partitions_are_those_of_kafka(key: bytes, hashed: int):
+def test_partitions_are_those_of_kafka(key: bytes, hashed: int) -> None:
     assert partition_of(key, 1 << 20) == (hashed & 0x7FFFFFFF) % (1 << 20)
 
 
-def test_an_offer_that_waits_in_an_unfinished_input_is_not_overdue():
+def test_an_offer_that_waits_in_an_unfinished_input_is_not_overdue() -> None:
     """Between accept_by and the horizon answers may still wait in the log."""
     start = Step(
         1000.0,

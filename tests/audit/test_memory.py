@@ -6,9 +6,10 @@ import msgspec
 
 from stream import topics
 from stream.audit import Audit, Record
+from stream.core.intake.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
-from tests.core.histories import PARTITION, PARTITIONS, POOLS, Range
+from tests.core.histories import PARTITION, PARTITIONS, POOLS
 from tests.core.histories import Record as Sent
 from tests.core.test_oracle import offered
 

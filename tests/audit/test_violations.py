@@ -372,7 +372,7 @@ def an_output_that_is_none(steps: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PLANTS))
-def test_found_and_named(name: str):
+def test_found_and_named(name: str) -> None:
     promise, words, plant = PLANTS[name]
     steps = correct()
     plant(steps)
@@ -435,7 +435,7 @@ def test_a_damaged_log_never_ends_the_auditor(seed: int) -> None:
             audit(renumbered(log))
 
 
-def test_a_withdrawn_need_is_followed():
+def test_a_withdrawn_need_is_followed() -> None:
     """Lowering the overlap withdraws unaccepted offers; keeping them is a violation."""
     steps = correct()[:1]
     lower = event("task_updated", 1001, task="t1", overlap=1)
@@ -446,7 +446,7 @@ def test_a_withdrawn_need_is_followed():
     assert "does not end" in violation.what
 
 
-def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted():
+def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -> None:
     """The posterior within a round is not published: what follows from it is."""
     steps = correct()[:1]
     steps[0].annotators[5]["capacity"] = 2

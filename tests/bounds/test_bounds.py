@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_the_check_looks_through_casts_to_unsigned() -> None:
     from kernels.skill.inlining import index  # noqa: PLC0415
 
     @entry
-    def read(numbers, i):  # type: ignore[no-untyped-def]
+    def read(numbers: Any, i: Any) -> Any:
         return numbers[index(i)]
 
     with pytest.raises(IndexError):

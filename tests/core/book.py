@@ -269,12 +269,14 @@ class Evidence:
         pairs += [] if last is None else [last]
         for i, pair in enumerate(pairs):
             self.seats[i] = skill.seat(self.columns, task.model, pair.annotator.slot)
+            assert pair.label is not None
             self.labels[i], self.stamps[i] = pair.label, pair.stamp
         return len(pairs)
 
     def alone(self, task: Task, pair: Pair) -> None:
         """Copy one judgment."""
         self.seats[0] = skill.seat(self.columns, task.model, pair.annotator.slot)
+        assert pair.label is not None
         self.labels[0], self.stamps[0] = pair.label, pair.stamp
 
     def call(self, kernel: Any, task: Task, n: int, *rest: Any, at: float) -> float:

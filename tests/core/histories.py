@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from stream.core.intake.batch import Range
 from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
 
@@ -25,12 +26,7 @@ class Record(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-class Range(NamedTuple):
-    start: int
-    end: int
-    records: list[Record]
+    headers: tuple[tuple[str, Any], ...] = ()
 
 
 class Turn(NamedTuple):
@@ -43,13 +39,9 @@ class Turn(NamedTuple):
     caught_up: bool
 
 
-POOLS = [
-    name for name in map("pool{}".format, range(50)) if partition_of(name.encode(), PARTITIONS) == PARTITION
-][:2]
+POOLS = [name for name in map("pool{}".format, range(50)) if partition_of(name.encode(), PARTITIONS) == PARTITION][:2]
 NUL = next(n for n in map("pool{}\0".format, range(50)) if partition_of(n.encode(), PARTITIONS) == PARTITION)
-ELSEWHERE = next(
-    n for n in map("pool{}".format, range(50)) if partition_of(n.encode(), PARTITIONS) != PARTITION
-)
+ELSEWHERE = next(n for n in map("pool{}".format, range(50)) if partition_of(n.encode(), PARTITIONS) != PARTITION)
 
 
 #: how often each kind of event comes, and what fills it in
@@ -79,9 +71,7 @@ class Writer:
         rng = self.rng
         behind = 0.0
         for _ in range(n):
-            self.now += rng.choice(
-                [0.0, 0.5, 3.0, 3.0, 10.0, 10.0, 30.0, rng.choice([0.0, 30.0, 70.0, 400.0])]
-            )
+            self.now += rng.choice([0.0, 0.5, 3.0, 3.0, 10.0, 10.0, 30.0, rng.choice([0.0, 30.0, 70.0, 400.0])])
             behind = rng.choice([0.0, 0.0, 0.0, behind, 15.0, 100.0])
             ranges = {name: self.range(name) for name in self.ends}
             yield Turn(ranges["tasks"], ranges["annotators"], self.now, self.now - behind, behind == 0.0)
@@ -224,9 +214,7 @@ class Writer:
         event["max_per_annotator"] = rng.choice([None, None, 2, 6])
         event["deadline"] = rng.choice([None, None, None, self.now + 300])
         event["weight"] = rng.choice([0.5, 1.0, 2.0])
-        event["defaults"] = rng.choice(
-            [{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}]
-        )
+        event["defaults"] = rng.choice([{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}])
 
     def profile(self, event: dict[str, Any]) -> None:
         rng = self.rng

@@ -65,8 +65,8 @@ class Ledger:
         said = self.tasks or self.waiting or self.gone or self.paused or self.changed_at or self.law.since
         if said or self.evidence.columns.used[1]:
             return False
-        entities = (*self.projects.values(), *self.annotators.values())
-        return all(one.is_unheard_of if isinstance(one, Project) else one.is_unknown for one in entities)
+        known = any(not one.is_unheard_of for one in self.projects.values())
+        return not known and all(one.is_unknown for one in self.annotators.values())
 
     def forget(self) -> None:
         """What annotators have in a closed project is over when none of its tasks is left."""
@@ -83,8 +83,11 @@ class Ledger:
     def check_judgment(self, task: Task | None, event: Any) -> None:
         """Refuse a judgment or a score that can't be meant; before anybody is known by it or a sign of life is seen."""
         self.check(event.annotator)
-        labelled = task is not None and isinstance(event, (wire.JudgmentSubmitted, wire.JudgmentCorrected))
-        if labelled and ((event.label is None) != (not task.classes) or (event.label or 0) >= max(task.classes, 1)):
+        labelled = isinstance(event, (wire.JudgmentSubmitted, wire.JudgmentCorrected))
+        classes = None if task is None else task.classes
+        if classes is not None and labelled and (event.label is None) != (not classes):
+            raise Rejection("invalid")
+        if classes is not None and labelled and (event.label or 0) >= max(classes, 1):
             raise Rejection("invalid")
         if task is not None and isinstance(event, wire.JudgmentScored):
             pair = task.pairs.get(event.annotator)

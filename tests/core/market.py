@@ -31,7 +31,7 @@ class Book(Offering):
         confidence, most = pick("confidence", None), pick("max_overlap", None)
         most = overlap if most is None or confidence is None else most
         is_known = event.purpose != "work" and classes
-        if (event.label is not None) != bool(is_known) or (is_known and event.label >= classes):
+        if (event.label is not None) != bool(is_known) or (is_known and (event.label or 0) >= classes):
             raise Rejection("invalid")
         if event.purpose != "work":
             overlap, most, confidence = EVERYONE, EVERYONE, None
@@ -66,7 +66,8 @@ class Book(Offering):
     def updated(self, task: Task, event: wire.TaskUpdated) -> None:
         if event.at < task.updated:
             return
-        overlap, confidence, most = task.overlap, task.confidence, task.most
+        overlap, confidence = task.overlap, task.confidence
+        most: int | None = task.most
         if task.is_work:
             overlap = overlap if event.overlap is UNSET else event.overlap
             confidence = confidence if event.confidence is UNSET else event.confidence

@@ -32,7 +32,7 @@ class Offering(Ledger):
         annotator.live.append((task, pair))
         annotator.asked -= annotator.asked > 0
         task.project.live += 1
-        return self.out(  # type: ignore[no-any-return]
+        return self.out(
             wire.AssignmentOffered, assignment=assignment, task=name, project=task.project.name,
             skill=task.skill, annotator=to, at=self.now, accept_by=pair.due, lease_s=task.lease_s,
         )  # fmt: skip

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from stream import contract, events, topics
+from stream.core.intake.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
 from tests.core.course import Course, people, project, work
-from tests.core.histories import Range, Record
+from tests.core.histories import Record
 
 SAMPLES = contract.read_samples()
 START = msgspec.json.decode(SAMPLES["project_set"])["at"]

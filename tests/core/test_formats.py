@@ -51,8 +51,8 @@ def records(value: bytes, at: int, dtype: np.dtype, n: int = 1) -> np.ndarray:
 def old(found: np.ndarray, dtype: np.dtype) -> bytes:
     """The records as version 1 laid them out."""
     written = np.zeros(len(found), dtype)
-    for name in dtype.names:
-        if name in found.dtype.names:
+    for name in dtype.names or ():
+        if name in (found.dtype.names or ()):
             written[name] = found[name]
     return written.tobytes()
 
@@ -60,8 +60,8 @@ def old(found: np.ndarray, dtype: np.dtype) -> bytes:
 def known(found: np.ndarray, dtype: np.dtype) -> bytes:
     """The records with only what version 1 knew of them."""
     kept = found.copy()
-    for name in kept.dtype.names:
-        if name not in dtype.names:
+    for name in kept.dtype.names or ():
+        if name not in (dtype.names or ()):
             kept[name] = -1 if name == "taught" else 0
     return kept.tobytes()
 
@@ -130,7 +130,7 @@ def written(request: pytest.FixtureRequest) -> dict[bytes, bytes]:
 def bodies(shard: Shard) -> dict[bytes, bytes]:
     """Rows without their checksums."""
     tables = ("tasks", "annotators", "skills")
-    return {key: value[:-CHECK_BYTES] for table in tables for key, value in shard.rows(table)}
+    return {key: (value or b"")[:-CHECK_BYTES] for table in tables for key, value in shard.rows(table)}
 
 
 def restore(shard: Shard, key: bytes, body: bytes) -> None:

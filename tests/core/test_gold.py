@@ -93,7 +93,7 @@ def test_when_the_next_gold_comes_cannot_be_counted(course_of_ten: list[list[wir
     for offers in course_of_ten:
         for offer in offers:
             per[offer.annotator].append(is_gold(offer.task))
-    gaps = Counter()
+    gaps: Counter[int] = Counter()
     for given in per.values():
         places = [place for place, known in enumerate(given) if known and place > 100]
         gaps.update(np.diff(places).tolist())
@@ -150,7 +150,7 @@ def test_an_annotator_without_the_skill_that_work_asks_for_proves_it_on_gold() -
     right = {"good": 0.95, "guess": 0.5}
     course.told(project(), *work(200, min_skill=0.8), *gold(100), *people(list(right)))
     given: Counter[str] = Counter()
-    qualified = {}
+    qualified: dict[str, int] = {}
     for _ in range(60):
         for offer in course.offers:
             if is_gold(offer.task):

@@ -70,12 +70,13 @@ def test_where_memory_is_not_promised_beyond_need_a_column_doubles(monkeypatch: 
 )
 def test_a_view_that_is_not_the_first_rows_of_its_base_is_copied(foreign: Callable[[], np.ndarray]) -> None:
     column = foreign()
+    assert column.base is not None
     before, base = column.copy(), column.base.copy()
     grown = longer(column, 8)
     assert moved(column, grown)
     assert grown.dtype == column.dtype
     assert (grown[:5] == before).all() and (grown[5:] == 0).all()
-    assert (column.base == base).all()
+    assert np.array_equal(column.base, base)
 
 
 def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at_powers_of_two() -> None:

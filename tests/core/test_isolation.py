@@ -85,7 +85,7 @@ class Rows:
         return shard
 
 
-def state(shard: Shard) -> dict[bytes, bytes]:
+def state(shard: Shard) -> dict[bytes, bytes | None]:
     return {key: value for table in topics.TABLES for key, value in shard.rows(table) if key != POSITION}
 
 
@@ -195,7 +195,7 @@ def fresh() -> Shard:
 def test_a_culprit_that_waited_for_its_task_is_found_behind_the_task(fragile: None) -> None:
     shard = fresh()
     rows = Rows(shard)
-    submitted = {"task": "t", "label": 1}
+    submitted: dict[str, Any] = {"task": "t", "label": 1}
     waiting = [
         record(0, "judgment_submitted", annotator="a", **submitted),
         record(1, "judgment_submitted", "waiter", annotator="b", **submitted),

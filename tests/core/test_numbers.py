@@ -7,6 +7,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,10 @@ def inner(kind: inspect.Type) -> inspect.Type:
     return inner(kind.type) if isinstance(kind, inspect.Metadata) else kind
 
 
+def field_of(cls: type, name: str, value: Any) -> tuple[Any, ...]:
+    return (getattr(value, name),) if type(value) is cls else ()
+
+
 def part(name: str, kind: inspect.Type, take: Callable[[Any], Iterable[Any]]) -> Part:
     return Part(name, take, isinstance(inner(kind), inspect.FloatType), parts(kind))
 
@@ -49,7 +54,7 @@ def parts(kind: inspect.Type) -> list[Part]:
             found = [
                 part(
                     f"{cls.__name__}.{field.name}", field.type,
-                    lambda value, name=field.name, cls=cls: (getattr(value, name),) if type(value) is cls else (),
+                    partial(field_of, cls, field.name),
                 )
                 for field in fields
             ]  # fmt: skip
@@ -109,15 +114,19 @@ def bounds_of(kind: inspect.Type) -> Iterator[float]:
     match inner(kind):
         case inspect.FloatType(gt=above, ge=low, le=high):
             assert high is not None and (above is not None or low is not None), "a number without bounds comes in"
-            yield from (math.nextafter(above, high) if above is not None else low, high)
+            if above is not None:
+                low = math.nextafter(above, high)
+            assert low is not None
+            yield from (low, high)
         case inspect.UnionType(types=types):
             for one in types:
                 yield from bounds_of(one)
 
 
+INPUTS: Any = inspect.type_info(wire.Input)
 BOUNDS: dict[Any, dict[str, list[float]]] = {
     kind.tag: {field.encode_name: bounds for field in kind.fields if (bounds := list(bounds_of(field.type)))}
-    for kind in inspect.type_info(wire.Input).types
+    for kind in INPUTS.types
 }
 
 
@@ -189,7 +198,8 @@ def test_a_matching_of_what_is_no_number_is_not_published(
         matched = matching.match(*given)
         assert matched is not None
         if field in PROVEN:
-            return matched._replace(proof=matched.proof._replace(**{field: number}))
+            changed: dict[str, Any] = {field: number}
+            return matched._replace(proof=matched.proof._replace(**changed))
         return matched._replace(**{field: np.full_like(getattr(matched, field), number)})
 
     course = Course()

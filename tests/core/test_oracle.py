@@ -246,8 +246,8 @@ def test_histories_reach_every_outcome() -> None:
             for topic in (topics.ASSIGNMENTS, topics.JUDGMENTS, topics.CONSENSUS):
                 for _, value in result.outputs[topic]:
                     event = wire.decode_result(value)
-                    reached.add(event.__struct_config__.tag)
-                    reached.add(getattr(event, "cause", None) or getattr(event, "outcome", None))
+                    reached.add(str(event.__struct_config__.tag))
+                    reached.add(getattr(event, "cause", None) or getattr(event, "outcome", None) or "")
     assert reached >= {
         "wrong_partition", "malformed", "wrong_key", "clock", "not_supported_yet", "invalid", "unknown_task",
         "too_old", "erased", "too_many_waiting",

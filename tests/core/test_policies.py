@@ -49,7 +49,7 @@ def successor(course: Course, results: list[RoundResult], **market: Any) -> Cour
     return other
 
 
-def state(shard: Shard) -> dict[bytes, bytes]:
+def state(shard: Shard) -> dict[bytes, bytes | None]:
     return {key: value for table in topics.TABLES for key, value in shard.rows(table) if key != POSITION}
 
 

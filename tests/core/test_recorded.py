@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from stream.core.intake.batch import Range
 from stream.core.saved.rows import CHECK_BYTES, POSITION, VERSION
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
 from stream.shell.snapshots.snapshot import Writer, read
 from stream.topics import TABLES
-from tests.core.histories import PARTITION, PARTITIONS, Range, Record, Turn
+from tests.core.histories import PARTITION, PARTITIONS, Record, Turn
 
 FOLDER = Path(__file__).parent / "recorded"
 RECORDED = sorted(FOLDER.glob("rows-3.*.msgpack.gz"))
@@ -35,7 +36,7 @@ def turns(found: Recorded) -> list[Turn]:
     def given(part: Any) -> Range | None:
         return None if part is None else Range(part[0], part[1], [Record(*record) for record in part[2]])
 
-    return [Turn(given(tasks), given(annotators), *rest) for tasks, annotators, *rest in found.turns]
+    return [Turn(given(turn[0]), given(turn[1]), *turn[2:]) for turn in found.turns]
 
 
 def restored(*rows: Any, market: Market = MARKET) -> Shard:
@@ -48,7 +49,8 @@ def restored(*rows: Any, market: Market = MARKET) -> Shard:
 
 def bodies(shard: Shard) -> dict[bytes, bytes]:
     """What rows say, whatever their version."""
-    return {key: value[1:-CHECK_BYTES] for table in TABLES for key, value in shard.rows(table) if key != POSITION}
+    rows = (row for table in TABLES for row in shard.rows(table))
+    return {key: (value or b"")[1:-CHECK_BYTES] for key, value in rows if key != POSITION}
 
 
 def flat(result: RoundResult) -> list[tuple[bytes, bytes | None]]:

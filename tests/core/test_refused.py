@@ -73,7 +73,7 @@ def letters(result: RoundResult) -> list[str]:
     return [dict(letter.headers)["reason"].decode() for letter in result.dead_letters]
 
 
-def state(shard: Shard) -> dict[bytes, bytes]:
+def state(shard: Shard) -> dict[bytes, bytes | None]:
     return {key: value for table in topics.TABLES for key, value in shard.rows(table) if key != POSITION}
 
 

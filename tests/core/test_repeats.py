@@ -85,7 +85,8 @@ def test_markets_of_lists_with_repeats_are_sane(full_pairs: int, monkeypatch: py
 @pytest.mark.parametrize("kind", ["only", "exclude"])
 def test_a_repeat_leaves_a_tasks_list_where_it_comes_in(kind: str) -> None:
     course = Course()
-    course.told(project(), *work(2, **{kind: ["b", "a", "b", "a", "c"]}))
+    listed: dict[str, Any] = {kind: ["b", "a", "b", "a", "c"]}
+    course.told(project(), *work(2, **listed))
     course.told({"type": "task_updated", "task": "w1", kind: ["c", "c", "a"]})
     for task, names in (("w0", ["b", "a", "c"]), ("w1", ["c", "a"])):
         pool = course.shard.pools[POOL]
@@ -110,6 +111,8 @@ def test_a_repeat_in_a_profile_changes_nothing_that_is_stored(field: str) -> Non
 
 
 def test_a_repeat_in_what_a_task_requires_changes_nothing_that_is_stored() -> None:
+    once: dict[str, Any]
+    twice: dict[str, Any]
     once, twice = {"requires": ["x", "y"]}, {"requires": ["x", "y", "x"]}
     assert same_rows(work(1, **twice), work(1, **once))
     assert same_rows([project(defaults=twice)], [project(defaults=once)])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels import buffers, completion, teaching
 from kernels.buffers import Overrun
 from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
 from kernels.packing import scatter
@@ -18,7 +19,6 @@ from stream.core.intake import turn as turning
 from stream.core.market import matching
 from stream.core.saved.rows import dirty_rows
 from stream.core.shard import RoundResult
-from stream.core.state import pools
 from stream.core.state.pools import PoolState
 from tests.core.course import Course, gold, people, project, work
 from tests.core.histories import Turn, Writer
@@ -78,30 +78,33 @@ def test_least_room_makes_kernels_stop_and_go_on(monkeypatch: pytest.MonkeyPatch
     """Else the test above would say nothing."""
     stops: list[str] = []
 
-    def counted(name: str, kernel: Any, whole: Any) -> Any:
+    def watch(place: Any, name: str, whole: Any) -> None:
+        kernel = getattr(place, name)
+
         def call(*arguments: Any) -> int:
             result = int(kernel(*arguments))
             if result != whole(arguments):
                 stops.append(name)
             return result
 
-        return call
+        monkeypatch.setattr(place, name, call)
 
     with_least_room(monkeypatch)
     monkeypatch.setattr(matching, "FULL_PAIRS", 0)
     monkeypatch.setattr(matching, "SAMPLE", 1)
-    monkeypatch.setattr(turning, "apply", counted("apply", turning.apply, lambda given: len(given[1])))
-    monkeypatch.setattr(intake, "advance", counted("advance", intake.advance, lambda given: 0))
-    monkeypatch.setattr(matching, "offer", counted("offer", matching.offer, lambda given: len(given[1].tasks)))
-    complete = matching.completion.complete
-    monkeypatch.setattr(
-        matching.completion, "complete", counted("complete", complete, lambda given: len(given[2]))
-    )
-    teach = matching.teaching.teach
-    monkeypatch.setattr(matching.teaching, "teach", counted("teach", teach, lambda given: len(given[2])))
+    watch(turning, "apply", lambda given: len(given[1]))
+    watch(intake, "advance", lambda given: 0)
+    watch(matching, "offer", lambda given: len(given[1].tasks))
+    watch(completion, "complete", lambda given: len(given[2]))
+    watch(teaching, "teach", lambda given: len(given[2]))
     grown = []
-    enlarged = pools.buffers.enlarged
-    monkeypatch.setattr(pools.buffers, "enlarged", lambda *given: grown.append(given) or enlarged(*given))
+    enlarged = buffers.enlarged
+
+    def grow(buffer: Any) -> Any:
+        grown.append(buffer)
+        return enlarged(buffer)
+
+    monkeypatch.setattr(buffers, "enlarged", grow)
     for seed in SEEDS:
         history(seed)
     course = Course()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ class Database(HTTPServer):
 
     vulnerable: dict[str, str]
     garbage: bytes | None
-    asked: list[dict[str, object]]
+    asked: list[dict[str, Any]]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -67,9 +68,9 @@ def test_every_locked_version_is_asked_about(database: Database) -> None:
     done = audit(*at(database))
     assert done.returncode == 0, done.stderr
     assert "0 advisories to act on" in done.stdout
-    asked = {query["package"]["name"]: query["version"] for query in database.asked}  # type: ignore[index]
+    asked = {query["package"]["name"]: query["version"] for query in database.asked}
     assert {"aiohttp", "aiokafka", "numba", "pytest"} <= set(asked)
-    assert all(query["package"]["ecosystem"] == "PyPI" for query in database.asked)  # type: ignore[index]
+    assert all(query["package"]["ecosystem"] == "PyPI" for query in database.asked)
     assert asked["aiokafka"] == "0.14.0"
 
 

@@ -8,6 +8,7 @@ A tree that has this file is driven by its own, so what it says of itself must s
 import hashlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,7 +51,7 @@ class Driven:
 
     def __init__(self, play: Play) -> None:
         known = {name: value for name, value in play.market.items() if name in Market.__struct_fields__}
-        self._fresh = lambda: Shard(play.partition, Market(**known), play.partitions)
+        self._fresh = partial(Shard, play.partition, Market(**known), play.partitions)
         self.takeover, self.rounds = play.takeover, 0
         self.rows: dict[tuple[str, bytes], bytes] = {}
         self.parts: dict[str, list[Any]] = {}
@@ -66,17 +67,17 @@ class Driven:
                 self.shard.restore(table, key, value)
             self.shard.restored()
         self.rounds += 1
-        ranges = [
+        tasks, annotators = (
             None if given is None else Range(given[0], given[1], [Given(*record) for record in given[2]])
             for given in turn[:2]
-        ]
-        result = self.shard.round(*ranges, *turn[2:])
+        )
+        result = self.shard.round(tasks, annotators, *turn[2:])
         for table, changed in result.rows.items():
-            for key, value in changed:
-                if value is None:
+            for key, row in changed:
+                if row is None:
                     self.rows.pop((table, key), None)
                 else:
-                    self.rows[table, key] = value
+                    self.rows[table, key] = row
         self.parts = {
             **{f"output {topic}": found for topic, found in result.outputs.items()},
             **{f"rows {table}": found for table, found in result.rows.items()},

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tests.core.histories import KINDS, Kinds, Range, Record, Turn, Writer
+from stream.core.intake.batch import Range
+from tests.core.histories import KINDS, Kinds, Record, Turn, Writer
 
 
 def _with(**weights: float) -> Kinds:

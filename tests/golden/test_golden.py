@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.golden.__main__ import difference, history
+from tests.golden.__main__ import Other, difference, history
 from tests.golden.driven import Digests, Play, played
 from tests.golden.plays import KIND_OF, of
 
 
-class Here:
+class Here(Other):
     """Stands for the other tree: this one, under a rule that may be another."""
 
     def __init__(self, **market: Any) -> None:

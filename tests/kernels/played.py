@@ -38,9 +38,11 @@ def one_shot(seed: int) -> Iterator[Any]:
     for _ in range(MARKETS):
         case = market(rng)
         price, held = hostile_start(rng, case)
-        for start in ({}, {"price": price, "held": held}):
-            for target in ({"gap_tol": 1e-2}, {"gap_tol": 0.0, "abs_tol": 0.5}):
-                found = solve(*case, **start, **target)
+        starts: list[dict[str, Any]] = [{}, {"price": price, "held": held}]
+        targets: list[dict[str, Any]] = [{"gap_tol": 1e-2}, {"gap_tol": 0.0, "abs_tol": 0.5}]
+        for start in starts:
+            for target in targets:
+                found = solve(*case, **(start | target))
                 yield found
                 yield certificate(*case, found.held, found.price)
                 yield explain(*case, found.held, found.price)

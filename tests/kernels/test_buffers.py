@@ -23,11 +23,11 @@ GUARD = 99
 
 class List(NamedTuple):
     numbers: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
 
 
 @entry
-def count_to(n, out):
+def count_to(n: Any, out: Any) -> None:
     """A repeatable kernel."""
     out.count[USED] = 0
     out.count[WANTED] = 0
@@ -38,7 +38,7 @@ def count_to(n, out):
 
 
 @entry
-def go_on(state, out):
+def go_on(state: Any, out: Any) -> Any:
     """A resumable kernel: moves ``state`` to 10."""
     while state[0] < 10:
         if not has_room(out.count, 0, out.numbers.shape[0], 1):
@@ -49,13 +49,13 @@ def go_on(state, out):
 
 
 @entry
-def emit_many(pool, n):
+def emit_many(pool: Any, n: Any) -> None:
     for i in range(n):
         emit(pool, ZERO, ZERO, ZERO, NONE, i, NONE, 0.0)
 
 
 @entry
-def open_pairs(pool, n, out):
+def open_pairs(pool: Any, n: Any, out: Any) -> None:
     for a in range(n):
         out[a] = open_pair(pool, 0, a)
 
@@ -133,7 +133,11 @@ def test_seats_and_models_beyond_their_room_are_refused() -> None:
     m = skill.open_model(few, 2)
     assert [skill.seat(few, m, a) for a in (0, 1)] == [0, -1]
     assert skill.open_model(few, 3) == -1
-    for save, load, columns in ((skill.save_seat, skill.load_seat, (m, 1)), (skill.save_model, skill.load_model, ())):
+    kinds: list[tuple[Any, Any, tuple[int, ...]]] = [
+        (skill.save_seat, skill.load_seat, (m, 1)),
+        (skill.save_model, skill.load_model, ()),
+    ]
+    for save, load, columns in kinds:
         with pytest.raises(buffers.Overrun):
             load(few, *columns, save(few, 0))
 

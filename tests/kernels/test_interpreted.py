@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_compiled_code_and_the_interpreter_give_the_same_bytes() -> None:
 def test_a_row_is_read_and_written_in_place_by_its_fields_whatever_methods_arrays_have() -> None:
     pairs = blank(PAIR, 3)
 
-    def kernel(pairs, source):
+    def kernel(pairs: Any, source: Any) -> Any:
         pair = pairs[1]
         pair.round = 7  # numpy's rows have a method of this name
         pair.index = pair.round + 1
@@ -43,7 +44,7 @@ def test_a_row_is_read_and_written_in_place_by_its_fields_whatever_methods_array
 
 
 def test_numbers_are_reckoned_with_in_full_width_as_in_compiled_code() -> None:
-    def kernel(narrow, small):
+    def kernel(narrow: Any, small: Any) -> Any:
         return narrow[0] * 0.1, small[0] * 300
 
     assert interpreted(kernel)(np.ones(1, np.float32), np.full(1, 200, np.int16)) == (0.1, 60_000)

@@ -3,6 +3,8 @@
 import ast
 import inspect
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,11 @@ from kernels.rules import predicate
 FOLDERS = {package: Path(inspect.getfile(package)).parent for package in (rules, terms)}
 
 
-def modules(package: object) -> set[str]:
-    return {path.stem for path in FOLDERS[package].glob("*.py")} - {"__init__"}  # type: ignore[index]
+def modules(package: ModuleType) -> set[str]:
+    return {path.stem for path in FOLDERS[package].glob("*.py")} - {"__init__"}
 
 
-def called(function: object) -> set[str]:
+def called(function: Any) -> set[str]:
     """What `module.function` a kernel calls."""
     tree = ast.parse(inspect.getsource(getattr(function, "py_func", function)))
     return {

@@ -195,7 +195,9 @@ def rounds(bootstrap: str) -> dict[int, list[RoundCompleted]]:
     """Records of all rounds, per partition, in order."""
     found: dict[int, list[RoundCompleted]] = defaultdict(list)
     for record in read(bootstrap, ROUNDS):
-        found[record.partition].append(decode_result(record.value))
+        completed = decode_result(record.value)
+        assert isinstance(completed, RoundCompleted)
+        found[record.partition].append(completed)
     return found
 
 

@@ -1,14 +1,16 @@
 """The yardsticks against a plain loop."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from stream.study import practice
 
 
-def plain(task, label, truth, classes, order, rule):
+def plain(task: Any, label: Any, truth: Any, classes: Any, order: Any, rule: Any) -> Any:
     """Accuracy and judgments per task of `rule`, which says how many of a task's labels to take."""
-    given = {}
+    given: dict[Any, list[int]] = {}
     for i in order:
         given.setdefault(task[i], []).append(label[i])
     right, taken = [], 0
@@ -22,7 +24,7 @@ def plain(task, label, truth, classes, order, rule):
 
 
 @pytest.fixture(params=range(5))
-def recording(request):
+def recording(request: pytest.FixtureRequest) -> Any:
     random = np.random.default_rng(request.param)
     classes = int(random.integers(2, 5))
     task = random.integers(30, size=120).astype(np.int32)
@@ -32,13 +34,13 @@ def recording(request):
 
 
 @pytest.mark.parametrize("overlap", [1, 3, 5])
-def test_fixed_overlap_votes_over_the_first_judgments(recording, overlap):
+def test_fixed_overlap_votes_over_the_first_judgments(recording: Any, overlap: Any) -> None:
     task, label, truth, classes, order = recording
     outcome = practice.fixed_overlap(task, label, truth, classes, overlap, order)
     assert outcome == pytest.approx(plain(task, label, truth, classes, order, lambda labels: overlap))
 
 
-def test_a_third_judgment_is_taken_only_where_two_differ(recording):
+def test_a_third_judgment_is_taken_only_where_two_differ(recording: Any) -> None:
     task, label, truth, classes, order = recording
     outcome = practice.two_plus_one(task, label, truth, classes, order)
     expected = plain(
@@ -47,6 +49,6 @@ def test_a_third_judgment_is_taken_only_where_two_differ(recording):
     assert outcome == pytest.approx(expected)
 
 
-def test_ties_share_credit():
+def test_ties_share_credit() -> None:
     score = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
     np.testing.assert_allclose(practice.credit(score, np.array([1, 2, 1, -1], np.int32)), [0.5, 1 / 3, 0])

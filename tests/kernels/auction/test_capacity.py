@@ -1,13 +1,15 @@
 """Annotators with hundreds of slots: the heap of holders must decide as the plain scan does."""
 
+
 import numpy as np
 import pytest
 
 from kernels.auction import certificate, solve
+from kernels.auction.market import Case
 from load.checks.auction_random import optimum
 
 
-def wide_market(rng):
+def wide_market(rng: np.random.Generator) -> Case:
     """Several hundred tasks, few annotators, capacities around and above the heap's threshold."""
     m, n = int(rng.integers(150, 500)), int(rng.integers(2, 8))
     length = rng.integers(1, n + 1, m)
@@ -24,7 +26,7 @@ def wide_market(rng):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_large_capacities_are_solved_to_the_proven_optimum(seed):
+def test_large_capacities_are_solved_to_the_proven_optimum(seed: int) -> None:
     rng = np.random.default_rng(seed)
     case = wide_market(rng)
     s = solve(*case, gap_tol=0.0, abs_tol=0.5)

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import linprog
 
 from kernels.auction import certificate, dual_bound, solve
+from kernels.auction.market import Case as Arrays
 
 SEEDS = range(40)
 
@@ -24,7 +25,7 @@ class Case:
         self.prices = [np.zeros(n), *(rng.uniform(0.0, 4.0, n) * rng.integers(0, 2, n) for _ in range(6))]
 
     @property
-    def market(self) -> tuple[np.ndarray, ...]:
+    def market(self) -> Arrays:
         return self.indptr, self.indices, self.values, self.demand, self.capacity
 
     def bound(self, price: np.ndarray) -> float:

@@ -1,13 +1,18 @@
 """Explanations hold when they are put to the test: change a value as told, solve again."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kernels.auction import explain, flip, solve
+from kernels.auction.market import Case
+from kernels.auction.solver import Solution
 from load.checks.auction_random import market, optimum
 
 
-def changed(case, arc, by):
+def changed(case: Any, arc: Any, by: Any) -> Any:
     """The market with the value of one arc changed."""
     indptr, indices, values, demand, capacity = case
     values = values.copy()
@@ -15,7 +20,7 @@ def changed(case, arc, by):
     return indptr, indices, values, demand, capacity
 
 
-def cases(seed, count):
+def cases(seed: int, count: Any) -> Iterator[tuple[np.random.Generator, Case, Solution]]:
     """Solved integer markets with at least one candidate."""
     rng = np.random.default_rng(seed)
     while count:
@@ -25,7 +30,7 @@ def cases(seed, count):
             count -= 1
 
 
-def test_within_its_margin_a_value_does_not_change_what_is_optimal():
+def test_within_its_margin_a_value_does_not_change_what_is_optimal() -> None:
     for rng, case, s in cases(1, 150):
         told = explain(*case, s.held, s.price)
         arc = int(rng.integers(case[1].size))
@@ -35,7 +40,7 @@ def test_within_its_margin_a_value_does_not_change_what_is_optimal():
             assert optimum(*changed(case, arc, by)) == pytest.approx(s.primal + by * s.held[arc])
 
 
-def test_a_pair_flips_at_the_value_told_and_not_before():
+def test_a_pair_flips_at_the_value_told_and_not_before() -> None:
     for rng, case, s in cases(2, 150):
         arc = int(rng.integers(case[1].size))
         far = flip(*case, s, arc, abs_tol=0.5)
@@ -51,7 +56,7 @@ def test_a_pair_flips_at_the_value_told_and_not_before():
                 assert optimum(*after) > kept_value or case[2][arc] - far <= 0
 
 
-def test_the_margin_never_exceeds_the_distance_to_the_flip():
+def test_the_margin_never_exceeds_the_distance_to_the_flip() -> None:
     for rng, case, s in cases(3, 150):
         told = explain(*case, s.held, s.price)
         arc = int(rng.integers(case[1].size))
@@ -60,7 +65,7 @@ def test_the_margin_never_exceeds_the_distance_to_the_flip():
             assert told.margin[arc] <= far + (s.bound - s.primal) + 1e-9
 
 
-def test_the_runner_up_is_whom_the_task_takes_when_the_pair_is_forbidden_and_prices_stay():
+def test_the_runner_up_is_whom_the_task_takes_when_the_pair_is_forbidden_and_prices_stay() -> None:
     for _, case, s in cases(4, 100):
         indptr, indices, values, demand, capacity = case
         told = explain(*case, s.held, s.price)
@@ -75,7 +80,7 @@ def test_the_runner_up_is_whom_the_task_takes_when_the_pair_is_forbidden_and_pri
                     assert told.runner_up[k] == -1
 
 
-def test_the_price_of_a_full_annotator_is_between_what_one_slot_more_earns_and_one_less_costs():
+def test_the_price_of_a_full_annotator_is_between_what_one_slot_more_earns_and_one_less_costs() -> None:
     for _, case, s in cases(5, 60):
         indptr, indices, values, demand, capacity = case
         slack = s.bound - s.primal + 1e-9

@@ -1,5 +1,8 @@
 """The best few arcs, eight at a time, are those that a sort finds."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ DEPTHS = (1, 2, 3, 4)
 
 
 @entry
-def of_row(values, indices, dual, start, stop, pick, key, depth):
+def of_row(values: Any, indices: Any, dual: Any, start: Any, stop: Any, pick: Any, key: Any, depth: Any) -> None:
     if depth == 1:
         lanes.row_top_1(values, indices, dual, start, stop, pick, key)
     elif depth == 2:
@@ -23,7 +26,7 @@ def of_row(values, indices, dual, start, stop, pick, key, depth):
 
 
 @entry
-def of_column(arcs, dual, start, stop, pick, key, depth):
+def of_column(arcs: Any, dual: Any, start: Any, stop: Any, pick: Any, key: Any, depth: Any) -> None:
     if depth == 2:
         lanes.column_top_2(arcs, dual, start, stop, pick, key)
     elif depth == 3:
@@ -32,7 +35,7 @@ def of_column(arcs, dual, start, stop, pick, key, depth):
         lanes.column_top_4(arcs, dual, start, stop, pick, key)
 
 
-def by_sort(values, indices, dual, depth):
+def by_sort(values: Any, indices: Any, dual: Any, depth: Any) -> Any:
     """Places and surpluses of the best positive ones, the lowest place first among equals."""
     surplus = values.astype(np.float64) - dual[indices]
     surplus = np.where(surplus > 0, surplus, 0.0)
@@ -40,7 +43,7 @@ def by_sort(values, indices, dual, depth):
     return [(int(c), float(surplus[c])) for c in order if surplus[c] > 0]
 
 
-def cases(dtype, seed):
+def cases(dtype: Any, seed: int) -> Iterator[Any]:
     """Rows of 0 to 40 arcs at any alignment: continuous or full of ties, with NaN and infinite duals."""
     rng = np.random.default_rng(seed)
     for turn in range(400):
@@ -57,7 +60,7 @@ def cases(dtype, seed):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_the_best_arcs_are_those_that_a_sort_finds(dtype):
+def test_the_best_arcs_are_those_that_a_sort_finds(dtype: Any) -> None:
     pick, key = np.zeros(8, np.int64), np.zeros(8)
     for values, indices, dual, start in cases(dtype, seed=3):
         arcs = np.zeros(values.size, ARC if dtype == np.float64 else ARC32)

@@ -1,15 +1,18 @@
 """`Market`: whatever changes, every round is as good as solving from nothing, and its proof is fresh."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kernels.auction import Market, certificate
+from kernels.auction.market import Case
 from kernels.auction.warm import EPS, PAUSE, SHARE
 from load.bench.auction_families import family
 from load.checks.auction_random import changes, optimum
 
 
-def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
+def empty_market(rng: Any, dtype: Any = np.float64, m_max: Any = 30, n_max: Any = 14) -> Any:
     m, n = int(rng.integers(1, m_max)), int(rng.integers(2, n_max))
     room = int(rng.integers(1, min(n, 9) + 1))
     indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
@@ -18,7 +21,7 @@ def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):
     return Market(indptr, indices, np.zeros(m * room, dtype), np.zeros(m, np.int64), capacity, max_capacity=6), room
 
 
-def churn(rng, market, room, most=5):
+def churn(rng: Any, market: Any, room: Any, most: Any = 5) -> None:
     """Replace some tasks and some capacities."""
     m, n = market.demand.size, market.capacity.size
     tasks = rng.choice(m, int(rng.integers(0, min(m, most) + 1)), replace=False)
@@ -28,14 +31,14 @@ def churn(rng, market, room, most=5):
     market.set_capacities(annotators, rng.integers(-1, 5, annotators.size))
 
 
-def state(market):
+def state(market: Market) -> tuple[Case, np.ndarray, np.ndarray]:
     """The market as a one-shot case, its assignment and its prices."""
     case, held = market.snapshot()
     return case, held, market.price.copy()
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_round_finds_and_proves_the_optimum_of_the_changed_market(seed):
+def test_every_round_finds_and_proves_the_optimum_of_the_changed_market(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(8):
         market, room = empty_market(rng)
@@ -50,7 +53,7 @@ def test_every_round_finds_and_proves_the_optimum_of_the_changed_market(seed):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rounds_with_a_gap_are_certified_and_feasible(dtype):
+def test_rounds_with_a_gap_are_certified_and_feasible(dtype: Any) -> None:
     rng = np.random.default_rng(77)
     for _ in range(6):
         market, room = empty_market(rng, dtype, m_max=200, n_max=60)
@@ -63,7 +66,7 @@ def test_rounds_with_a_gap_are_certified_and_feasible(dtype):
             assert (primal, bound) == (pytest.approx(r.primal), pytest.approx(r.bound))
 
 
-def test_the_incremental_bound_equals_the_full_pass_bit_for_bit():
+def test_the_incremental_bound_equals_the_full_pass_bit_for_bit() -> None:
     rng = np.random.default_rng(5)
     market, room = empty_market(rng, m_max=200, n_max=60)
     compared = 0
@@ -77,7 +80,7 @@ def test_the_incremental_bound_equals_the_full_pass_bit_for_bit():
     assert compared > 20
 
 
-def test_a_round_cut_short_by_its_work_limit_is_feasible_and_the_next_ones_finish_the_work():
+def test_a_round_cut_short_by_its_work_limit_is_feasible_and_the_next_ones_finish_the_work() -> None:
     rng = np.random.default_rng(6)
     for _ in range(20):
         market, room = empty_market(rng)
@@ -91,7 +94,7 @@ def test_a_round_cut_short_by_its_work_limit_is_feasible_and_the_next_ones_finis
         assert primal == optimum(*case)
 
 
-def test_a_round_cut_short_while_annotators_return_does_not_claim_more_than_it_proves():
+def test_a_round_cut_short_while_annotators_return_does_not_claim_more_than_it_proves() -> None:
     rng = np.random.default_rng(16)
     for _ in range(60):
         market, room = empty_market(rng)
@@ -107,7 +110,7 @@ def test_a_round_cut_short_while_annotators_return_does_not_claim_more_than_it_p
             assert r.status == 1 or primal == pytest.approx(optimum(*case))
 
 
-def test_a_round_that_would_become_a_price_war_goes_on_from_a_coarse_epsilon():
+def test_a_round_that_would_become_a_price_war_goes_on_from_a_coarse_epsilon() -> None:
     """Identical annotators, one too few, and an ε far too small for what the tasks are worth."""
     m, n = 21, 10
     indices = np.tile(np.arange(n, dtype=np.int32), m)
@@ -123,7 +126,7 @@ def test_a_round_that_would_become_a_price_war_goes_on_from_a_coarse_epsilon():
     assert certificate(*case, held, price)[0] == optimum(*case)
 
 
-def test_a_round_without_changes_keeps_every_pair():
+def test_a_round_without_changes_keeps_every_pair() -> None:
     rng = np.random.default_rng(8)
     market, room = empty_market(rng, m_max=200, n_max=60)
     churn(rng, market, room, most=200)
@@ -134,7 +137,7 @@ def test_a_round_without_changes_keeps_every_pair():
     assert (r.bids, r.reverse_bids, r.audits) == (0, 0, 0)
 
 
-def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_of_bids():
+def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_of_bids() -> None:
     rng = np.random.default_rng(3)
     f = family("balanced", 4000, 16, seed=1)
     indptr, indices, values, demand = f.tasks(rng, f.m)
@@ -151,7 +154,7 @@ def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_o
             assert r.audits == 0
 
 
-def test_what_a_round_leaves_unsettled_is_settled_later():
+def test_what_a_round_leaves_unsettled_is_settled_later() -> None:
     rng = np.random.default_rng(4)
     f = family("balanced", 4000, 16, seed=1)
     indptr, indices, values, demand = f.tasks(rng, f.m)
@@ -170,7 +173,7 @@ def test_what_a_round_leaves_unsettled_is_settled_later():
     assert (primal, bound) == (pytest.approx(exact.primal), pytest.approx(exact.bound))
 
 
-def test_two_markets_with_one_history_are_equal_in_every_bit():
+def test_two_markets_with_one_history_are_equal_in_every_bit() -> None:
     a, b = (np.random.default_rng(9) for _ in range(2))
     (x, room), (y, _) = empty_market(a), empty_market(b)
     for _ in range(30):
@@ -181,7 +184,7 @@ def test_two_markets_with_one_history_are_equal_in_every_bit():
         assert x.held.tobytes() == y.held.tobytes()
 
 
-def test_columns_that_overflow_are_laid_out_afresh():
+def test_columns_that_overflow_are_laid_out_afresh() -> None:
     """All tasks crowd the first annotators, then the last ones."""
     m, n, room = 60, 40, 3
     indptr = np.arange(0, m * room + 1, room, dtype=np.int64)
@@ -202,7 +205,7 @@ def test_columns_that_overflow_are_laid_out_afresh():
         assert certificate(*case, held, price)[0] == r.primal
 
 
-def test_values_far_above_all_before_do_not_start_a_price_war():
+def test_values_far_above_all_before_do_not_start_a_price_war() -> None:
     rng = np.random.default_rng(10)
     market, room = empty_market(rng, m_max=200, n_max=60)
     churn(rng, market, room, most=200)
@@ -225,7 +228,7 @@ def test_values_far_above_all_before_do_not_start_a_price_war():
          "indptr: task 0 has 2 places, got 3 arcs"),
     ],
 )  # fmt: skip
-def test_malformed_changes_are_named_and_change_nothing(change, words):
+def test_malformed_changes_are_named_and_change_nothing(change: Any, words: Any) -> None:
     market = Market(
         np.array([0, 2, 4]),
         np.array([0, 1, 0, 1], np.int32),

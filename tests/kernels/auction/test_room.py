@@ -1,5 +1,7 @@
 """A market that does not fit is refused before anything is written, checked or not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from kernels.auction import solve
 from kernels.auction.solver import _workspace
 from kernels.buffers import Overrun
 
-GOOD = dict(
+GOOD: dict[str, Any] = dict(
     indptr=np.array([0, 2, 4]), indices=np.array([0, 1, 0, 1], np.int32), values=np.array([9.0, 5.0, 7.0, 6.0]),
     demand=np.array([1, 1]), capacity=np.array([1, 1]),
 )  # fmt: skip
@@ -25,13 +27,13 @@ GOOD = dict(
         {"values": np.array([9.0, 5.0, 7.0])},
     ],
 )
-def test_rows_and_annotators_outside_of_the_arrays_are_refused(wrong: dict[str, np.ndarray]) -> None:
+def test_rows_and_annotators_outside_of_the_arrays_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Overrun, match="4 arcs of 2 annotators"):
         solve(**GOOD | wrong, check=False)
 
 
 @pytest.mark.parametrize("wrong", [{"price": np.zeros(1)}, {"held": np.zeros(3, np.uint8)}])
-def test_a_start_that_is_too_short_is_refused(wrong: dict[str, np.ndarray]) -> None:
+def test_a_start_that_is_too_short_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Overrun):
         solve(**GOOD, **wrong, check=False)
 

@@ -1,5 +1,7 @@
 """`solve` against OR-tools and against its own certificate."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from kernels.auction.forward import SCOUT_FROM
 from load.checks.auction_random import hostile_start, market, optimum
 
 
-def check_exact(case, scale=1.0, **start):
+def check_exact(case: Any, scale: Any = 1.0, **start: Any) -> None:
     """The optimum is found and proven; value, prices and profits agree with the independent certificate."""
     indptr, indices, values, demand, capacity = case
     scaled = (indptr, indices, values * scale, demand, capacity)
@@ -25,14 +27,14 @@ def check_exact(case, scale=1.0, **start):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_integer_markets_are_solved_to_the_proven_optimum(seed):
+def test_integer_markets_are_solved_to_the_proven_optimum(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(100):
         check_exact(market(rng), scale=float(rng.choice([1.0, 1.0, 2.0**-40, 2.0**40])))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_hostile_starts_do_not_change_the_optimum(seed):
+def test_hostile_starts_do_not_change_the_optimum(seed: int) -> None:
     rng = np.random.default_rng(100 + seed)
     for _ in range(100):
         case = market(rng)
@@ -41,13 +43,13 @@ def test_hostile_starts_do_not_change_the_optimum(seed):
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e290])
-def test_scale_of_values_does_not_matter(scale):
+def test_scale_of_values_does_not_matter(scale: Any) -> None:
     rng = np.random.default_rng(5)
     for _ in range(50):
         check_exact(market(rng), scale=scale)
 
 
-def test_float_markets_meet_the_requested_gap():
+def test_float_markets_meet_the_requested_gap() -> None:
     rng = np.random.default_rng(6)
     for gap in (1e-1, 1e-2, 1e-3, 1e-6):
         for _ in range(50):
@@ -59,7 +61,7 @@ def test_float_markets_meet_the_requested_gap():
             assert proven <= gap * (1 + 1e-9)
 
 
-def test_float32_values_are_solved_exactly_as_their_float64_copies():
+def test_float32_values_are_solved_exactly_as_their_float64_copies() -> None:
     rng = np.random.default_rng(7)
     for _ in range(50):
         indptr, indices, values, demand, capacity = market(rng)
@@ -70,7 +72,7 @@ def test_float32_values_are_solved_exactly_as_their_float64_copies():
         assert a.price.tobytes() == b.price.tobytes()
 
 
-def test_worthless_arcs_are_never_taken():
+def test_worthless_arcs_are_never_taken() -> None:
     values = np.array([np.nan, -np.inf, 0.0, -1.0, 2.0])
     s = solve(np.array([0, 5]), np.arange(5, dtype=np.int32), values, np.array([5]), np.ones(5, np.int64))
     assert s.held.tolist() == [0, 0, 0, 0, 1]
@@ -81,7 +83,7 @@ def test_worthless_arcs_are_never_taken():
     ("m", "n"),
     [(0, 0), (0, 3), (3, 0), (2, 2)],
 )
-def test_markets_without_arcs_are_worth_nothing(m, n):
+def test_markets_without_arcs_are_worth_nothing(m: Any, n: Any) -> None:
     s = solve(
         np.zeros(m + 1, np.int64),
         np.empty(0, np.int32),
@@ -94,7 +96,7 @@ def test_markets_without_arcs_are_worth_nothing(m, n):
     assert s.profit.shape == (m,)
 
 
-def test_work_limit_still_gives_a_feasible_and_certified_answer():
+def test_work_limit_still_gives_a_feasible_and_certified_answer() -> None:
     rng = np.random.default_rng(8)
     for limit in (0, 1, 10, 100, 1000):
         for _ in range(40):
@@ -110,7 +112,7 @@ def test_work_limit_still_gives_a_feasible_and_certified_answer():
                 assert s.status == 1 or s.primal == pytest.approx(optimum(*case))
 
 
-def test_a_market_larger_than_caches_in_which_bids_are_foreseen_is_certified_too():
+def test_a_market_larger_than_caches_in_which_bids_are_foreseen_is_certified_too() -> None:
     rng = np.random.default_rng(12)
     m, n, k = 1 << 16, 1 << 14, 64
     assert m * k >= SCOUT_FROM
@@ -124,7 +126,7 @@ def test_a_market_larger_than_caches_in_which_bids_are_foreseen_is_certified_too
     assert gap <= 1e-2
 
 
-def test_same_input_gives_the_same_bits():
+def test_same_input_gives_the_same_bits() -> None:
     rng = np.random.default_rng(9)
     for _ in range(50):
         case = market(rng)
@@ -133,7 +135,7 @@ def test_same_input_gives_the_same_bits():
             assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
 
 
-def test_exact_solution_is_a_fixed_point_of_a_warm_start():
+def test_exact_solution_is_a_fixed_point_of_a_warm_start() -> None:
     rng = np.random.default_rng(10)
     for _ in range(100):
         case = market(rng)
@@ -143,7 +145,7 @@ def test_exact_solution_is_a_fixed_point_of_a_warm_start():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_values_of_many_magnitudes_are_solved_to_the_proven_optimum(seed):
+def test_values_of_many_magnitudes_are_solved_to_the_proven_optimum(seed: int) -> None:
     rng = np.random.default_rng(200 + seed)
     m, n, k = 400, 100, 12
     indices = np.sort(np.argsort(rng.random((m, n)), axis=1)[:, :k], axis=1).astype(np.int32)
@@ -158,7 +160,7 @@ def test_values_of_many_magnitudes_are_solved_to_the_proven_optimum(seed):
 
 @pytest.mark.parametrize("grid", [1.0, 100.0, 1e6])
 @pytest.mark.parametrize("kind", ["independent", "rank one", "identical", "balanced"])
-def test_large_integer_markets_end_with_bound_and_value_equal(kind, grid):
+def test_large_integer_markets_end_with_bound_and_value_equal(kind: Any, grid: Any) -> None:
     rng = np.random.default_rng(21)
     m, n, k = 600, 150, 16
     demand, capacity = rng.integers(1, 4, m), rng.integers(1, 5, n)

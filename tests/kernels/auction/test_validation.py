@@ -1,11 +1,13 @@
 """Bad input is rejected by kind, in words that say what was expected and where."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kernels.auction import certificate, solve
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "indptr": np.array([0, 2, 3]),
     "indices": np.array([0, 1, 1], np.int32),
     "values": np.array([1.0, 2.0, 3.0]),
@@ -41,7 +43,7 @@ GOOD = {
         ({"capacity": np.array([1, 1], np.int32)}, TypeError, "capacity: expected dtype int64"),
     ],
 )
-def test_malformed_market_is_named(change, error, words):
+def test_malformed_market_is_named(change: Any, error: Any, words: Any) -> None:
     with pytest.raises(error, match=words):
         solve(**(GOOD | change))
     with pytest.raises(error, match=words):
@@ -62,7 +64,7 @@ def test_malformed_market_is_named(change, error, words):
         ({"max_work": -1}, ValueError, "max_work: expected >= 0"),
     ],
 )
-def test_malformed_option_is_named(option, error, words):
+def test_malformed_option_is_named(option: Any, error: Any, words: Any) -> None:
     with pytest.raises(error, match=words):
         solve(**GOOD, **option)
 
@@ -74,12 +76,12 @@ def test_malformed_option_is_named(option, error, words):
         ([0, 1, 1], "annotator 1 has more tasks than the capacity 1"),
     ],
 )
-def test_certificate_rejects_an_infeasible_assignment(held, words):
+def test_certificate_rejects_an_infeasible_assignment(held: Any, words: Any) -> None:
     with pytest.raises(ValueError, match=words):
         certificate(**GOOD, held=np.array(held, np.uint8), price=np.zeros(2))
 
 
-def test_certificate_rejects_a_worthless_arc():
+def test_certificate_rejects_a_worthless_arc() -> None:
     market = GOOD | {"values": np.array([-1.0, 2.0, 3.0])}
     with pytest.raises(ValueError, match=r"held\[0\]: expected arcs of positive value, got -1.0"):
         certificate(**market, held=np.array([1, 0, 1], np.uint8), price=np.zeros(2))

@@ -1,5 +1,7 @@
 """Simulated annotators, sent through the kernels in one pass."""
 
+from typing import Any
+
 import numpy as np
 
 from kernels import skill
@@ -20,7 +22,17 @@ class Crowd:
         The first tasks, whose truth is told.
     """
 
-    def __init__(self, classes, confusion, tasks, overlap, seed, gold=0, truth=None, copies=None):
+    def __init__(
+        self,
+        classes: Any,
+        confusion: Any,
+        tasks: Any,
+        overlap: Any,
+        seed: int,
+        gold: Any = 0,
+        truth: Any = None,
+        copies: Any = None,
+    ) -> None:
         random = np.random.default_rng(seed)
         people = len(confusion)
         self.truth = random.integers(classes, size=tasks).astype(np.int32) if truth is None else truth
@@ -51,36 +63,36 @@ class Crowd:
         self.votes = np.zeros((tasks, classes))
         np.add.at(self.votes, (task, label), 1)
 
-    def seat(self, annotator):
+    def seat(self, annotator: Any) -> Any:
         return np.int64(self.skills.seat_of[self.m, annotator])
 
-    def mean(self, annotator):
+    def mean(self, annotator: Any) -> Any:
         return skill.mean(self.skills, self.m, self.seat(annotator))
 
-    def ability(self, annotator):
+    def ability(self, annotator: Any) -> Any:
         return skill.ability(self.skills, self.m, self.seat(annotator))
 
-    def accuracy(self):
+    def accuracy(self) -> Any:
         """Share of tasks not told that are labelled right; ties share."""
         return self._right(self.reported)
 
-    def vote(self):
+    def vote(self) -> Any:
         """The same of a majority vote."""
         return self._right(self.votes)
 
-    def _right(self, scores):
+    def _right(self, scores: Any) -> Any:
         best = scores == scores.max(axis=1, keepdims=True)
         return float((best[np.arange(len(best)), self.truth] / best.sum(axis=1))[self.told < 0].mean())
 
 
-def coin(classes, accuracy):
+def coin(classes: Any, accuracy: Any) -> Any:
     """The confusion matrix of an annotator equally good at everything."""
     matrix = np.full((classes, classes), (1 - accuracy) / (classes - 1))
     np.fill_diagonal(matrix, accuracy)
     return matrix
 
 
-def constant(classes, label):
+def constant(classes: Any, label: Any) -> Any:
     """The confusion matrix of an annotator who always answers `label`."""
     matrix = np.zeros((classes, classes))
     matrix[:, label] = 1

@@ -1,5 +1,7 @@
 """Of whom nothing is known is believed as a newcomer is; what is equal stays equal when it is rounded."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,13 +15,13 @@ from tests.kernels.skill.test_update import Market
 
 
 @kernel
-def rounded_evenly(q):
+def rounded_evenly(q: Any) -> None:
     evenly(q, len(q))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=20), st.floats(1e-6, 1.0))
-def test_rounding_keeps_what_is_equal_equal_and_the_largest_largest(parts, scale):
+def test_rounding_keeps_what_is_equal_equal_and_the_largest_largest(parts: Any, scale: Any) -> None:
     q = np.array(parts, float) ** 3 * scale
     rounded = q.copy()
     rounded_evenly(rounded)
@@ -32,7 +34,7 @@ def test_rounding_keeps_what_is_equal_equal_and_the_largest_largest(parts, scale
         assert rounded.sum() == 1.0
 
 
-def test_answers_are_alone_until_there_is_another_and_again_when_it_is_gone():
+def test_answers_are_alone_until_there_is_another_and_again_when_it_is_gone() -> None:
     market = Market(2, 3)
     market.judge("t", 0, 1)
     alone = market.skills.seats[layout.ALONE]
@@ -53,7 +55,7 @@ def test_answers_are_alone_until_there_is_another_and_again_when_it_is_gone():
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
-def test_what_nobody_has_checked_teaches_nothing_of_people_in_general(classes):
+def test_what_nobody_has_checked_teaches_nothing_of_people_in_general(classes: Any) -> None:
     market = Market(classes, 60)
     for annotator in range(60):
         market.judge(annotator, annotator, 0)
@@ -63,7 +65,7 @@ def test_what_nobody_has_checked_teaches_nothing_of_people_in_general(classes):
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
-def test_labels_named_equally_often_by_people_nobody_knows_tie_above_all_others(classes):
+def test_labels_named_equally_often_by_people_nobody_knows_tie_above_all_others(classes: Any) -> None:
     market = Market(classes, 8)
     for annotator, label in enumerate([1, 0, 0, 1]):
         market.judge("t", annotator, label)
@@ -74,7 +76,7 @@ def test_labels_named_equally_often_by_people_nobody_knows_tie_above_all_others(
     assert reported[0] == reported[1]
 
 
-def test_more_who_agree_are_believed_more_but_less_than_if_they_did_not_know_the_same_things():
+def test_more_who_agree_are_believed_more_but_less_than_if_they_did_not_know_the_same_things() -> None:
     market = Market(2, 8)
     said = []
     for annotator in range(5):

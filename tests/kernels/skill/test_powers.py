@@ -1,5 +1,7 @@
 """Logarithm and power against the library's, over all that a posterior can be."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,25 +10,25 @@ from kernels.skill.powers import exp2, log2
 
 
 @kernel
-def raised(x, power, out):
+def raised(x: Any, power: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = exp2(power[i] * log2(x[i]))
 
 
 @pytest.fixture(scope="module")
-def drawn():
+def drawn() -> Any:
     random = np.random.default_rng(0)
     return 10.0 ** (-300.0 * random.random(20_000)), random.random(20_000)
 
 
-def test_powers_agree_with_the_library_to_1e_5(drawn):
+def test_powers_agree_with_the_library_to_1e_5(drawn: Any) -> None:
     x, power = drawn
     out = np.zeros_like(x)
     raised(x, power, out)
     np.testing.assert_allclose(out, x**power, rtol=1e-5)
 
 
-def test_one_stays_exactly_one_and_order_is_kept(drawn):
+def test_one_stays_exactly_one_and_order_is_kept(drawn: Any) -> None:
     _, power = drawn
     out = np.zeros_like(power)
     raised(np.ones_like(power), power, out)
@@ -36,7 +38,7 @@ def test_one_stays_exactly_one_and_order_is_kept(drawn):
     assert (np.diff(out[: len(x)]) >= -1e-5 * out[1 : len(x)]).all()
 
 
-def test_what_is_too_small_stays_above_zero():
+def test_what_is_too_small_stays_above_zero() -> None:
     out = np.zeros(2)
     raised(np.array([1e-300, 2.3e-308]), np.array([1.0, 1.0]), out)
     assert (out > 0).all()

@@ -1,5 +1,7 @@
 """The statistics are exact sums over (judgments, posteriors), whatever happened on the way."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,14 +14,14 @@ from kernels.skill import skill_columns as layout
 class Market:
     """A small pool kept the way the core keeps it; rebuilds every statistic by plain summation."""
 
-    def __init__(self, classes, annotators):
+    def __init__(self, classes: Any, annotators: Any) -> None:
         width = skill.evidence_width(classes)
         self.skills = skill.empty(1, annotators, annotators, skill.model_width(classes) + annotators * width)
         self.classes = classes
         self.m = skill.open_model(self.skills, classes)
-        self.tasks = {}
+        self.tasks: dict[Any, Any] = {}
 
-    def task(self, name):
+    def task(self, name: Any) -> Any:
         if name not in self.tasks:
             self.tasks[name] = {
                 "judgments": {},
@@ -30,7 +32,7 @@ class Market:
             }
         return self.tasks[name]
 
-    def _call(self, kernel, name, fresh, *arguments):
+    def _call(self, kernel: Any, name: Any, fresh: Any, *arguments: Any) -> None:
         task = self.task(name)
         judged = [*task["judgments"].items(), *fresh]
         seats = np.array([skill.seat(self.skills, self.m, a) for a, _ in judged] + [0], np.int32)
@@ -44,28 +46,28 @@ class Market:
         if fresh:
             task["stamps"][fresh[0][0]] = stamps[len(judged) - 1]
 
-    def judge(self, name, annotator, label):
+    def judge(self, name: Any, annotator: Any, label: Any) -> None:
         self._call(skill.learn, name, [(annotator, label)], 1)
         self.task(name)["judgments"][annotator] = label
 
-    def refresh(self, name):
+    def refresh(self, name: Any) -> None:
         self._call(skill.refresh, name, [])
 
-    def set_truth(self, name, truth):
+    def set_truth(self, name: Any, truth: Any) -> None:
         self.task(name)["truth"] = truth
         self.refresh(name)
 
-    def retract(self, name, annotator):
+    def retract(self, name: Any, annotator: Any) -> None:
         at = list(self.task(name)["judgments"]).index(annotator)
         self._call(skill.forget, name, [], at)
         del self.task(name)["judgments"][annotator]
 
-    def correct(self, name, annotator, label):
+    def correct(self, name: Any, annotator: Any, label: Any) -> None:
         at = list(self.task(name)["judgments"]).index(annotator)
         self._call(skill.correct, name, [], at, label)
         self.task(name)["judgments"][annotator] = label
 
-    def rebuilt(self, seed):
+    def rebuilt(self, seed: int) -> Any:
         """Evidence summed anew from (judgments, posteriors), in an order drawn from `seed`."""
         k = self.classes
         width = k * k + k + 1
@@ -111,7 +113,7 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps, st.sampled_from([2, 3, 5, 20]))
-def test_counts_equal_the_sum_over_judgments_and_posteriors_bit_for_bit(steps, classes):
+def test_counts_equal_the_sum_over_judgments_and_posteriors_bit_for_bit(steps: Any, classes: Any) -> None:
     market = Market(classes, 6)
     for what, name, annotator, drawn in steps:
         given_labels = market.task(name)["judgments"]
@@ -134,7 +136,7 @@ def test_counts_equal_the_sum_over_judgments_and_posteriors_bit_for_bit(steps, c
 
 
 @pytest.mark.parametrize("classes", [2, 5])
-def test_a_retracted_judgment_leaves_the_posteriors_of_the_others(classes):
+def test_a_retracted_judgment_leaves_the_posteriors_of_the_others(classes: Any) -> None:
     market = Market(classes, 6)
     rng = np.random.default_rng(1)
     for name in range(8):
@@ -156,7 +158,7 @@ def test_a_retracted_judgment_leaves_the_posteriors_of_the_others(classes):
     np.testing.assert_array_equal(market.skills.evidence, evidence)
 
 
-def test_a_row_put_into_another_slot_is_the_same_seat():
+def test_a_row_put_into_another_slot_is_the_same_seat() -> None:
     market = Market(3, 4)
     for name in range(5):
         for annotator in range(4):

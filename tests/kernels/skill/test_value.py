@@ -1,5 +1,7 @@
 """Values against brute force and independent implementations."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -12,16 +14,16 @@ from tests.kernels.skill.crowd import Crowd, coin
 
 
 @pytest.fixture(scope="module", params=[2, 5])
-def crowd(request):
+def crowd(request: pytest.FixtureRequest) -> Any:
     k = request.param
     return Crowd(k, [coin(k, a) for a in (0.9, 0.8, 0.6, 0.4)], tasks=150, overlap=3, seed=k)
 
 
-def entropy(p):
+def entropy(p: Any) -> Any:
     return float(special.entr(p).sum())
 
 
-def test_gain_equals_the_expectation_over_every_answer(crowd):
+def test_gain_equals_the_expectation_over_every_answer(crowd: Any) -> None:
     k = crowd.classes
     theta = np.zeros(value.THETA_WIDTH)
     random = np.random.default_rng(0)
@@ -40,7 +42,7 @@ def test_gain_equals_the_expectation_over_every_answer(crowd):
             np.testing.assert_allclose(got, (information, accuracy), atol=1e-9)
 
 
-def test_ability_is_the_information_on_an_open_question_as_a_share(crowd):
+def test_ability_is_the_information_on_an_open_question_as_a_share(crowd: Any) -> None:
     k = crowd.classes
     uniform = np.full(k, 1 / k)
     for s in (np.int64(-1), crowd.seat(0), crowd.seat(3)):
@@ -48,7 +50,7 @@ def test_ability_is_the_information_on_an_open_question_as_a_share(crowd):
         assert skill.ability(crowd.skills, crowd.m, s) == pytest.approx(information / np.log(k), abs=1e-9)
 
 
-def test_interval_and_bar_agree_with_scipy(crowd):
+def test_interval_and_bar_agree_with_scipy(crowd: Any) -> None:
     for s in (np.int64(-1), *(crowd.seat(w) for w in range(4))):
         alpha, beta = value.beta_shape(crowd.skills, crowd.m, s)
         law = stats.beta(alpha, beta)
@@ -59,7 +61,7 @@ def test_interval_and_bar_agree_with_scipy(crowd):
             assert skill.at_least(crowd.skills, crowd.m, s, bar) == pytest.approx(law.sf(bar), abs=1e-9)
 
 
-def test_the_low_quantile_reaches_a_bar_exactly_when_the_probability_does(crowd):
+def test_the_low_quantile_reaches_a_bar_exactly_when_the_probability_does(crowd: Any) -> None:
     for annotator in range(4):
         s = crowd.seat(annotator)
         for bar in np.linspace(0.05, 0.95, 19):
@@ -67,12 +69,12 @@ def test_the_low_quantile_reaches_a_bar_exactly_when_the_probability_does(crowd)
             assert low == (skill.at_least(crowd.skills, crowd.m, s, bar) >= 0.8)
 
 
-def test_a_lesson_teaches_a_newcomer_more_than_anybody_known(crowd):
+def test_a_lesson_teaches_a_newcomer_more_than_anybody_known(crowd: Any) -> None:
     new = skill.lesson(crowd.skills, crowd.m, np.int64(-1))
     assert all(0 < skill.lesson(crowd.skills, crowd.m, crowd.seat(w)) < new for w in range(4))
 
 
-def test_a_lesson_is_the_information_of_one_observation_of_a_beta():
+def test_a_lesson_is_the_information_of_one_observation_of_a_beta() -> None:
     random = np.random.default_rng(1)
     skills = skill.empty(1, 1, 1, 1)
     m = skill.open_model(skills, 0)
@@ -90,7 +92,7 @@ def test_a_lesson_is_the_information_of_one_observation_of_a_beta():
 
 @pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("classes", [2, 7])
-def test_posteriors_are_those_of_the_equations(classes, alike):
+def test_posteriors_are_those_of_the_equations(classes: Any, alike: Any) -> None:
     """One task recomputed in plain numpy from the statistics without it, for each engine."""
     crowd = Crowd(classes, [coin(classes, a) for a in (0.9, 0.7, 0.5)], 80, 3, seed=1)
     skills, m, k = crowd.skills, crowd.m, classes
@@ -134,7 +136,7 @@ def test_posteriors_are_those_of_the_equations(classes, alike):
     np.testing.assert_allclose(reported, mixture(model, learned, labels, power), atol=0.01)
 
 
-def mixture(model, learned, labels, power):
+def mixture(model: Any, learned: Any, labels: Any, power: Any) -> Any:
     """What the engines' posteriors `learned` [engine, class] are reported as."""
     k = learned.shape[1]
     scores = np.array([model[f"score{e}"] for e in range(3)])
@@ -149,7 +151,7 @@ def mixture(model, learned, labels, power):
 
 
 @pytest.mark.parametrize("classes", [2, 5])
-def test_the_report_is_a_mixture_of_all_engines(classes):
+def test_the_report_is_a_mixture_of_all_engines(classes: Any) -> None:
     """Even the engine that forecasts best doesn't decide alone: a lead of 60 nats counts as one."""
     crowd = Crowd(classes, [coin(classes, a) for a in (0.9, 0.7, 0.6)], 60, 3, seed=4)
     skills, m = crowd.skills, crowd.m
@@ -171,7 +173,7 @@ def test_the_report_is_a_mixture_of_all_engines(classes):
 
 
 @pytest.mark.parametrize("classes", [2, 5])
-def test_people_are_compared_by_what_either_strength_forecasts(classes):
+def test_people_are_compared_by_what_either_strength_forecasts(classes: Any) -> None:
     k = classes
     crowd = Crowd(k, [coin(k, a) for a in (0.9, 0.7, 0.5)], 80, 3, seed=1)
     skills, m, model = crowd.skills, crowd.m, crowd.skills.models[crowd.m]
@@ -191,7 +193,7 @@ def test_people_are_compared_by_what_either_strength_forecasts(classes):
     q = reported.astype(float)
     skill.learn(skills, m, *task, 2, 1, -1, belief, reported, 0.0)
 
-    def forecast(local, weight):
+    def forecast(local: Any, weight: Any) -> Any:
         mean = (0.7 * local + hit) / (local + total)
         r = np.full(k, (1 - mean) / (k - 1))
         r[1] = mean
@@ -201,8 +203,8 @@ def test_people_are_compared_by_what_either_strength_forecasts(classes):
     assert skills.evidence[score_at] == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_known_truth_makes_rho_fall_when_confidence_is_deserved_and_rise_when_not():
-    def rho(accuracy):
+def test_a_known_truth_makes_rho_fall_when_confidence_is_deserved_and_rise_when_not() -> None:
+    def rho(accuracy: Any) -> Any:
         k = 2
         crowd = Crowd(k, [coin(k, accuracy)] * 5, tasks=300, overlap=5, seed=7, gold=150)
         return crowd.skills.models[crowd.m]["rho"]

@@ -34,12 +34,8 @@ class InMemory:
         )
         self.rounds.append(result.completed)
         self.dead_letters += result.dead_letters
-        return [
-            decode_result(value)
-            for topic in topics.OUTPUTS
-            if topic != topics.ROUNDS
-            for _, value in result.outputs.get(topic, ())
-        ]
+        said = (decode_result(value) for topic in topics.OUTPUTS for _, value in result.outputs.get(topic, ()))
+        return [event for event in said if isinstance(event, Output)]
 
     def _range(self, topic: str, events: Sequence[Event]) -> Range:
         start = self.shard.position[topic]

@@ -1,5 +1,7 @@
 """The benchmark holds every figure against its bar and lets none pass unmeasured."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,11 +28,11 @@ ALIKE = dict.fromkeys(FAMILIES, Beside(0.9, 0.9, 0.8))
 KNOWN = bench.People(8, 25, 8, 20)
 
 
-def below(sets, clock=CLOCK, families=ALIKE, known=KNOWN):
+def below(sets: Any, clock: Any = CLOCK, families: Any = ALIKE, known: Any = KNOWN) -> Any:
     return {bar.name for bar in bench.bars(sets, clock, families, known) if not bar.ok}
 
 
-def test_good_figures_pass_every_bar():
+def test_good_figures_pass_every_bar() -> None:
     assert below(dict.fromkeys(bench.ACCURACY, GOOD)) == set()
 
 
@@ -48,16 +50,16 @@ def test_good_figures_pass_every_bar():
         ({"in_flight": 0.02}, "loss with 20 answers under way"),
     ],
 )
-def test_a_figure_beyond_its_bar_is_named(change, name):
+def test_a_figure_beyond_its_bar_is_named(change: Any, name: Any) -> None:
     assert below(dict.fromkeys(bench.ACCURACY, GOOD._replace(**change))) == {name}
 
 
-def test_one_bad_set_is_named_even_when_the_mean_is_good():
+def test_one_bad_set_is_named_even_when_the_mean_is_good() -> None:
     sets = dict.fromkeys(bench.ACCURACY, GOOD) | {"CF_amt": GOOD._replace(fewer_than_five=0.4)}
     assert below(sets) == {"fewer than fixed 5, each"}
 
 
-def test_one_family_far_below_its_peer_is_named_and_none_passes_unmeasured():
+def test_one_family_far_below_its_peer_is_named_and_none_passes_unmeasured() -> None:
     good = dict.fromkeys(bench.ACCURACY, GOOD)
     one = {"simulated, worst against Dawid-Skene"}
     assert below(good, families=ALIKE | {"20 classes": Beside(0.87, 0.9, 0.8)}) == one
@@ -65,7 +67,7 @@ def test_one_family_far_below_its_peer_is_named_and_none_passes_unmeasured():
     assert below(good, families={}) == one
 
 
-def test_people_known_late_are_named():
+def test_people_known_late_are_named() -> None:
     late = below(dict.fromkeys(bench.ACCURACY, GOOD), known=bench.People(31, 60, 20, 26))
     assert late == {
         "judgments until a spammer is contained, nine in ten",
@@ -73,7 +75,7 @@ def test_people_known_late_are_named():
     }
 
 
-def test_a_drawn_crowd_is_what_its_family_says():
+def test_a_drawn_crowd_is_what_its_family_says() -> None:
     for name in ("2 classes, 93 and 7 %", "5 classes, one judgment each", "20 classes, sparse"):
         family = FAMILIES[name]
         labels = draw(family, 1)
@@ -86,26 +88,26 @@ def test_a_drawn_crowd_is_what_its_family_says():
         assert (same.label == labels.label).all()
 
 
-def test_guessing_people_are_contained_and_good_ones_qualify():
+def test_guessing_people_are_contained_and_good_ones_qualify() -> None:
     assert np.quantile([spammer(seed) for seed in range(20)], 0.9) <= 30
     assert np.median([newcomer(seed) for seed in range(20)]) <= 25
     assert newcomer(1, accuracy=0.5) > 50
 
 
-def test_slow_updates_are_named():
+def test_slow_updates_are_named() -> None:
     assert below(dict.fromkeys(bench.ACCURACY, GOOD), {2: (0.6, 1.0), 5: (1.1, 1.0)}) == {
         "microseconds per judgment, K = 2",
         "microseconds per judgment, K = 5",
     }
 
 
-def test_a_set_that_was_not_measured_fails_its_bars():
+def test_a_set_that_was_not_measured_fails_its_bars() -> None:
     failed = below({name: GOOD for name in bench.ACCURACY if name != bench.EXTRA})
     assert f"accuracy {bench.EXTRA}" in failed
     assert "accuracy mean" in failed
 
 
-def test_the_clock_measures_something():
+def test_the_clock_measures_something() -> None:
     us, passes = bench.update_us(2, tasks=200, people=20, repeats=1)
     assert us > 0
     assert passes > 0

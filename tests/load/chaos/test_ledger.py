@@ -64,14 +64,14 @@ RIGHT = (
 )
 
 
-def test_what_is_right_is_acquitted():
+def test_what_is_right_is_acquitted() -> None:
     verdict = judge(books(), *RIGHT)
     assert (verdict.problems, verdict.words) == (0, [])
     assert (verdict.records, verdict.judgments, verdict.settled) == (4, 2, 1)
     assert verdict.dead_letters == {"malformed": 1, "unknown_task": 1}
 
 
-def test_a_record_that_lies_in_the_log_twice_must_settle_twice():
+def test_a_record_that_lies_in_the_log_twice_must_settle_twice() -> None:
     inputs, judgments, letters = RIGHT
     twice = [*inputs, given(1, offset=9)]
     assert judge(books(), twice, judgments, letters).problems == 1
@@ -95,26 +95,26 @@ def test_a_record_that_lies_in_the_log_twice_must_settle_twice():
         ([*RIGHT[0], given(17)], RIGHT[1], RIGHT[2], "none of the generator's"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_convicted(inputs: list[Rec], judgments: list[Rec], letters: list[Rec], words: str):
+def test_what_is_wrong_is_convicted(inputs: list[Rec], judgments: list[Rec], letters: list[Rec], words: str) -> None:
     verdict = judge(books(), inputs, judgments, letters)
     assert verdict.problems
     assert any(words in said for said in verdict.words), verdict.words
 
 
-def test_what_was_aborted_may_not_be_seen():
+def test_what_was_aborted_may_not_be_seen() -> None:
     ledger = Ledger()
     ledger.enter(ABORTED)
     assert judge(ledger, [], [], []).problems == 0
     assert judge(ledger, [given(0)], [], []).problems
 
 
-def test_after_compaction_records_may_be_missing_and_no_more_than_that():
+def test_after_compaction_records_may_be_missing_and_no_more_than_that() -> None:
     inputs, _, letters = RIGHT
     assert judge(books(), inputs[1:], [settled(1)], letters, is_whole=False).problems == 0
     assert judge(books(), inputs[1:], [], letters, is_whole=False).problems == 1
 
 
-def test_unacknowledged_entries_are_counted_but_not_what_was_aborted():
+def test_unacknowledged_entries_are_counted_but_not_what_was_aborted() -> None:
     ledger = books()
     ledger.enter(EVENT)
     ledger.enter(ABORTED)

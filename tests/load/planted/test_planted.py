@@ -38,7 +38,8 @@ def played() -> tuple[Shard, RoundResult]:
         records = [Rec(offset, p.key, p.value) for offset, p in enumerate(p for p in sent if p.topic == topic)]
         ranges.append(Range(0, len(records), records))
     shard = Shard(0, Market(), 1)
-    return shard, shard.round(*ranges, NOW, NOW, True)
+    tasks, annotators = ranges
+    return shard, shard.round(tasks, annotators, NOW, NOW, True)
 
 
 def offers() -> Counter[tuple[str, str]]:
@@ -47,15 +48,17 @@ def offers() -> Counter[tuple[str, str]]:
     return Counter((one.task, one.annotator) for one in found if isinstance(one, AssignmentOffered))
 
 
-def test_nobody_is_offered_anything_twice_by_itself():
+def test_nobody_is_offered_anything_twice_by_itself() -> None:
     assert set(offers().values()) == {1}
 
 
-def test_a_worker_that_is_planted_to_be_older_writes_older_rows_and_refuses_newer_ones(monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_is_planted_to_be_older_writes_older_rows_and_refuses_newer_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rows = [row for table in TABLES for row in played()[0].rows(table)]
     for place, name in ((Shard, "round"), (Shard, "portions"), (restore, "current"), (snapshot, "VERSION")):
         monkeypatch.setattr(place, name, getattr(place, name))  # put back what is planted
-    monkeypatch.setattr(writing, "VERSION", writing.VERSION)
+    monkeypatch.setattr(writing, "VERSION", vars(writing)["VERSION"])
     plant(Faults(older=1))
     older = played()[0]
     written = [row for portion in older.portions(100) for row in portion]
@@ -71,13 +74,13 @@ def test_a_worker_that_is_planted_to_be_older_writes_older_rows_and_refuses_newe
         refusing.restored()
 
 
-def test_a_planted_double_offer_publishes_one_offer_twice(monkeypatch: pytest.MonkeyPatch):
+def test_a_planted_double_offer_publishes_one_offer_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outbox, "offers_of", Outbox.offers_of)  # put back what is planted
     plant(Faults(double_offer=1))
     assert Counter(offers().values())[2] == 1
 
 
-def test_a_planted_event_makes_the_core_raise_behind_its_work():
+def test_a_planted_event_makes_the_core_raise_behind_its_work() -> None:
     def suffer(shard: Shard) -> None:
         event = AnnotatorOnline(pool="p", at=NOW, annotator="a", event_id="bad-1")
         shard.round(Range(0, 1, [Rec(0, b"p", encode(event))]), None, NOW, NOW, True)

@@ -1,6 +1,7 @@
 """Counting outputs, measuring latency, printing."""
 
 import io
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from stream.events import (
     AssignmentEnded,
     AssignmentOffered,
     ConsensusUpdated,
+    JudgmentOutcome,
     JudgmentSettled,
     RoundCompleted,
     Source,
@@ -30,10 +32,10 @@ CROWD = Crowd(
     answers={"a": {"p": 1, "q": 1, "r": 0}, "b": {"p": 0, "q": 1, "r": 0}},
     truth={"a": 1, "b": 0},
 )
-ROUND = {"pool": "pool", "partition": 0, "round": 1}
+ROUND: dict[str, Any] = {"pool": "pool", "partition": 0, "round": 1}
 
 
-def settled(task: str, annotator: str, outcome: str, count: int) -> JudgmentSettled:
+def settled(task: str, annotator: str, outcome: JudgmentOutcome, count: Literal[-1, 0, 1]) -> JudgmentSettled:
     return JudgmentSettled(
         **ROUND,
         task=task,
@@ -108,7 +110,7 @@ def test_accuracy_follows_the_newest_posterior_and_other_pools_are_skipped() -> 
     assert score.accuracy == pytest.approx(0.75)
     score.take([msgspec.structs.replace(consensus("a", [1.0, 0.0]), pool="another")])
     assert score.accuracy == pytest.approx(0.75)
-    end = {"task": "b", "project": "two", "outcome": "complete", "label": 0, "judgments": 2}
+    end: dict[str, Any] = {"task": "b", "project": "two", "outcome": "complete", "label": 0, "judgments": 2}
     score.take([TaskSettled(**ROUND, **end, posterior=[0.7, 0.3])])
     assert (score.accuracy, score.settled, score.outcomes["complete"]) == (1.0, 1, 1)
 
@@ -116,7 +118,7 @@ def test_accuracy_follows_the_newest_posterior_and_other_pools_are_skipped() -> 
 def test_the_spammers_offers_are_known_by_their_place() -> None:
     score = Score(CROWD, "pool")
     score.take([offered("p", 0), offered(SPAMMER, 1), offered("q", 2)])
-    end = {"assignment": "x", "task": "a", "annotator": "p", "at": 0.0}
+    end: dict[str, Any] = {"assignment": "x", "task": "a", "annotator": "p", "at": 0.0}
     score.take([AssignmentEnded(**ROUND, **end, outcome="withdrawn", cause="pause")])
     assert score.spammer_offers == [2]
     assert score.ends == {"withdrawn (pause)": 1}

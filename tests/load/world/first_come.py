@@ -5,6 +5,7 @@ A fake at the edge of the simulation; leases and offers expire, nothing is learn
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from stream.core.ties import leader
 from stream.events import (
@@ -16,6 +17,7 @@ from stream.events import (
     AssignmentEnded,
     AssignmentOffered,
     ConsensusUpdated,
+    End,
     Event,
     JudgmentSettled,
     JudgmentSubmitted,
@@ -23,6 +25,7 @@ from stream.events import (
     ProjectSet,
     Source,
     TaskCreated,
+    TaskOutcome,
     TaskSettled,
 )
 
@@ -34,7 +37,7 @@ class FirstCome:
         self.overlap = overlap
         self.received: list[Event] = []
         self._tasks: dict[str, TaskCreated] = {}
-        self._labels: dict[str, dict[str, int]] = {}
+        self._labels: dict[str, dict[str, int | None]] = {}
         self._used: set[tuple[str, str]] = set()
         self._live: dict[tuple[str, str], tuple[str, float]] = {}
         self._online: dict[str, float] = {}
@@ -53,12 +56,13 @@ class FirstCome:
         self._match(now)
         return self._out
 
-    def _fields(self, pool: str) -> dict[str, object]:
+    def _fields(self, pool: str) -> dict[str, Any]:
         return {"pool": pool, "partition": 0, "round": 0}
 
     def _apply(self, event: Event, now: float) -> None:
         match event:
             case ProjectSet():
+                assert isinstance(event.defaults.lease_s, float)
                 self._lease_s = event.defaults.lease_s
                 if event.deadline is not None:
                     for task in self._tasks.values():
@@ -70,11 +74,11 @@ class FirstCome:
                 self._online[event.annotator] = event.at + event.ttl_s
             case AnnotatorOffline() | AnnotatorPaused():
                 self._online.pop(event.annotator, None)
-                for (person, task), (state, _) in list(self._live.items()):
+                for (person, held), (state, _) in list(self._live.items()):
                     if person == event.annotator and state == "offered":
-                        self._end(person, task, "withdrawn", now)
+                        self._end(person, held, "withdrawn", now)
                     elif person == event.annotator and isinstance(event, AnnotatorOffline):
-                        self._end(person, task, "abandoned", now)
+                        self._end(person, held, "abandoned", now)
             case AssignmentAccepted():
                 if (event.annotator, event.task) in self._live:
                     self._live[event.annotator, event.task] = ("leased", now + self._lease_s)
@@ -100,7 +104,7 @@ class FirstCome:
                 annotator=event.annotator,
                 source=Source(topic="labeling.annotators.v1", partition=0, offset=0),
                 outcome="counted" if counts else "late",
-                count=int(counts),
+                count=1 if counts else 0,
                 duration_s=event.duration_s,
                 accepted_at=None,
             )
@@ -122,7 +126,7 @@ class FirstCome:
             if len(given) >= self.overlap:
                 self._settle(task, "complete")
 
-    def _settle(self, task: TaskCreated, outcome: str) -> None:
+    def _settle(self, task: TaskCreated, outcome: TaskOutcome) -> None:
         if task.task in self._settled:
             return
         self._settled.add(task.task)
@@ -138,7 +142,7 @@ class FirstCome:
             )
         )
 
-    def _end(self, person: str, task: str, outcome: str, now: float) -> None:
+    def _end(self, person: str, task: str, outcome: End, now: float) -> None:
         del self._live[person, task]
         if outcome == "abandoned":
             self._used.add((person, task))

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from kafka import KafkaProducer
@@ -29,7 +30,7 @@ class Operator:
         for name, value in variables.items():
             self.monkeypatch.setenv(f"ALLOCATOR_{name}", value)
 
-    def run(self, command: object, *arguments: str) -> Result:
+    def run(self, command: click.Command, *arguments: str) -> Result:
         result = CliRunner().invoke(command, arguments)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
         return result

@@ -63,8 +63,8 @@ def test_what_is_known_of_an_annotator_is_printed_with_its_interval(
     assert ben["mean"] == pytest.approx((4.2 + 17) / 40)
     assert ben["low"] < ben["mean"] < ben["high"]
 
-    table = CliRunner().invoke(skills, [POOL, "--annotator", "ana"])
-    assert table.exit_code == 0 and "19/20" in table.output and "ben" not in table.output
+    listed = CliRunner().invoke(skills, [POOL, "--annotator", "ana"])
+    assert listed.exit_code == 0 and "19/20" in listed.output and "ben" not in listed.output
     for wrong in (["nowhere"], [POOL, "--annotator", "nobody"]):
         refused = CliRunner().invoke(skills, wrong)
         assert refused.exit_code == 1 and "there is no" in refused.output

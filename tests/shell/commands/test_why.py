@@ -1,6 +1,6 @@
 """The explanation of an assignment, in words."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -9,7 +9,7 @@ from stream.events import AssignmentEnded, AssignmentOffered, Cause, ConsensusUp
 from stream.shell.commands.why import CAUSES, ENDS, Explanation, UnknownAssignment, explain, place
 from stream.shell.commands.why_label import Label
 
-WHERE = {"pool": "acme", "partition": 3, "round": 128}
+WHERE: dict[str, Any] = {"pool": "acme", "partition": 3, "round": 128}
 OFFERED = AssignmentOffered(
     **WHERE, assignment="3-128-0", task="t9", project="p", skill="s", annotator="ann", at=0.0,
     accept_by=60.0, lease_s=900.0,
@@ -23,8 +23,8 @@ POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=
                  covers="all", pairs=90, unproven_value=0.0, taught_value=0.0)  # fmt: skip
 
 
-def words(**changes: object) -> str:
-    base = {"offered": OFFERED, "decision": DECIDED, "leased": None, "ended": None, "pool": POOL}
+def words(**changes: Any) -> str:
+    base: dict[str, Any] = {"offered": OFFERED, "decision": DECIDED, "leased": None, "ended": None, "pool": POOL}
     return explain(Explanation(**base | changes))
 
 

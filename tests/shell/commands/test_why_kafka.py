@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from stream.events import (
     ConsensusUpdated,
     DecisionMade,
     JudgmentCorrected,
+    JudgmentOutcome,
     JudgmentRetracted,
     JudgmentSettled,
     JudgmentSubmitted,
@@ -38,7 +40,7 @@ PARTITION = 2
 
 def outputs(number: int, offsets: Iterator[int]) -> Iterator[tuple[str, bytes]]:
     """A round with one offer, and the end of the offer of two rounds before."""
-    where = {"pool": "acme", "partition": PARTITION, "round": number}
+    where: dict[str, Any] = {"pool": "acme", "partition": PARTITION, "round": number}
     name = f"{PARTITION}-{number}-0"
     offered = AssignmentOffered(
         **where, assignment=name, task=f"t{number}", project="p", skill="s", annotator="ann", at=1.0,
@@ -68,11 +70,11 @@ def outputs(number: int, offsets: Iterator[int]) -> Iterator[tuple[str, bytes]]:
 
 def answered(number: int, task: str, kind: int, offsets: Iterator[int]) -> Iterator[tuple[str, bytes]]:
     """A task is answered with 1; this is corrected (kind 1, 2) and retracted (kind 2). What is published of it."""
-    where = {"pool": "acme", "partition": PARTITION, "round": number}
-    about = {"task": task, "annotator": "ann"}
-    said = {"pool": "acme", "at": 1.0, **about}
+    where: dict[str, Any] = {"pool": "acme", "partition": PARTITION, "round": number}
+    about: dict[str, Any] = {"task": task, "annotator": "ann"}
+    said: dict[str, Any] = {"pool": "acme", "at": 1.0, **about}
     events = [JudgmentSubmitted(**said, label=1), JudgmentCorrected(**said, label=0), JudgmentRetracted(**said)]
-    became = [("counted", 1), ("corrected", 0), ("retracted", -1)]
+    became: list[tuple[JudgmentOutcome, Literal[-1, 0, 1]]] = [("counted", 1), ("corrected", 0), ("retracted", -1)]
     for event, (outcome, change) in list(zip(events, became, strict=True))[: kind + 1]:
         source = Source(topic=ANNOTATORS, partition=PARTITION, offset=next(offsets))
         yield ANNOTATORS, encode(event)

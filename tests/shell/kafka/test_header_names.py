@@ -1,5 +1,7 @@
 """A header whose name is no UTF-8 costs nothing but that name, in both clients."""
 
+from typing import Any
+
 import kafka.record
 import pytest
 from aiokafka import TopicPartition
@@ -35,7 +37,7 @@ def test_the_workers_client_reads_the_batch_with_a_mark_in_the_name(codec: int) 
         records = MemoryRecords(data)
         while records.has_next():
             list(records.next_batch())
-    args = ([], 0, None, None, True, fetcher.READ_COMMITTED)
+    args: tuple[Any, ...] = ([], 0, None, None, True, fetcher.READ_COMMITTED)
     found = BatchedRecords(TopicPartition("t", 0), KeptRecords(data), *args).drain()
     assert [(r.offset, r.key, r.value) for r in found] == [(n, b"k%d" % (n % 3), b"v%d" % (n % 3)) for n in range(9)]
     assert [r.timestamp for r in found[3:6]] == [1000, 1001, 1002]

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +30,7 @@ def admin(kafka: str) -> Iterator[KafkaAdminClient]:
 def topic() -> Callable[..., Topic]:
     """A wanted topic under a name that no other test uses."""
 
-    def make(**changes: object) -> Topic:
+    def make(**changes: Any) -> Topic:
         topic = Topic(
             name=f"admin-{uuid.uuid4().hex[:8]}",
             kind="input",

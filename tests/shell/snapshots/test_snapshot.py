@@ -83,7 +83,8 @@ def test_a_snapshot_of_these_topics_in_time_is_used() -> None:
     ],
 )
 def test_a_foreign_or_old_snapshot_is_refused(reason: str, changes: dict[str, Any]) -> None:
-    now = {"partition": 3, "identity": IDENTITY, "tombstones_s": 86400.0, "now": 1e9 + 10.0, "ranges": RANGES}
+    now: dict[str, Any] = {"partition": 3, "identity": IDENTITY, "ranges": RANGES}
+    now |= {"tombstones_s": 86400.0, "now": 1e9 + 10.0}
     with pytest.raises(Unusable) as refused:
         check(HEADER, **(now | changes))
     assert refused.value.reason == reason

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,7 +37,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         yield settings
 
 
-def tell(settings: Settings, topic: str, kind: str, **fields: object) -> None:
+def tell(settings: Settings, topic: str, kind: str, **fields: Any) -> None:
     event = {"type": kind, "pool": POOL, "at": time.time()} | fields
     value = msgspec.json.encode(event)
     send(settings.kafka_bootstrap, topic, partition_of(POOL.encode(), PARTITIONS), value, key=POOL.encode())

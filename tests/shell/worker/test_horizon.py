@@ -33,7 +33,8 @@ def test_idle_answers_move_time_on() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60))
 def test_it_never_claims_more_than_the_log_holds(steps: list[tuple[bool, int]]) -> None:
     """Records are appended at known times; claimed completeness is checked against the log itself."""
-    horizon, log, position, now = Horizon(), [], 0, 0.0
+    log: list[float] = []
+    horizon, position, now = Horizon(), 0, 0.0
     for is_fetch, count in steps:
         now += 1.0
         if is_fetch:

@@ -33,7 +33,7 @@ class Scene:
     def send(self, topic: str, *events: dict[str, Any]) -> None:
         for event in events:
             self.at += 1.0
-            stated = {"pool": POOL, "at": self.at} | event
+            stated: dict[str, Any] = {"pool": POOL, "at": self.at} | event
             pool = stated["pool"].encode()
             value = msgspec.json.encode(stated)
             wire.decode(value)

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -96,7 +97,7 @@ def file_of(settings: Settings, partition: int) -> Path:
     return Path(settings.data_dir) / "state" / f"{settings.app_id}-{partition}.snapshot"
 
 
-def rewritten(path: Path, **changes: object) -> None:
+def rewritten(path: Path, **changes: Any) -> None:
     """The same snapshot with another header."""
     header, rows = read(path)
     writer = Writer(path, msgspec.structs.replace(header, **changes))

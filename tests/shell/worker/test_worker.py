@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -81,14 +82,17 @@ def load(fleet: Fleet) -> Iterator[Load]:
         load.stop()
 
 
+def goes_on(load: Load, beyond: int) -> bool:
+    return load.sent > beyond
+
+
 def test_a_worker_killed_under_load_is_continued_exactly_by_its_successor(fleet: Fleet, load: Load) -> None:
     for _ in range(3):
         worker = fleet.start()
         if not load.is_alive():
             load.start()
         fleet.wait_until_all_run()
-        sent = load.sent
-        until(lambda sent=sent: load.sent > sent + 1500, 20, "load goes on")
+        until(partial(goes_on, load, load.sent + 1500), 20, "load goes on")
         worker.kill()
     fleet.start()
     load.stop()
