@@ -293,7 +293,7 @@ def sample(skills, m, n, truth, deep, pooled):
             total += pooled[k]
         skills.evidence[loss + r] *= KEEP
         skills.evidence[loss + r] += math.log(total) - math.log(max(pooled[truth], TINY))
-    fit(skills, m)
+    tune(skills, m)
 
 
 @kernel
@@ -334,7 +334,7 @@ def foresee(skills, m, s, labels, n, q, rest, theta):
 
 
 @kernel
-def fit(skills, m):
+def tune(skills, m):
     """Set rho: what foretells judgments best, and from there on what gold says."""
     loss = loss_at(skills, m)
     model = skills.models[m]

@@ -61,7 +61,7 @@ def loss_at(skills, m):
 
 
 @kernel
-def share(skills, m):
+def derive_shared(skills, m):
     """Derive `shape`, `lift` and `prior` of model `m` from P and the raw counts c."""
     evidence = skills.evidence
     classes = skills.models[m]["classes"]

@@ -38,11 +38,11 @@ import numpy as np
 
 from kernels.skill import binary
 from kernels.skill.alike import compare
-from kernels.skill.calibration import calibrate, choose, depths, fit, forecast, foresee, rounded, sample
+from kernels.skill.calibration import calibrate, choose, depths, forecast, foresee, rounded, sample, tune
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     UNRIPE,
-    share,
+    derive_shared,
     shared_at,
     strengths,
     weight_of,
@@ -288,9 +288,9 @@ def _meet(skills, task, fresh):
         model["judgments"] += 1
         model["fresh"] += 1
         if model["fresh"] % SHARE_EVERY == 0:
-            share(skills, m)
+            derive_shared(skills, m)
             choose(skills, m)
-            fit(skills, m)
+            tune(skills, m)
 
 
 @inner

@@ -81,7 +81,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
 
 
-def market(at: float) -> Iterator[Said]:
+def opening(at: float) -> Iterator[Said]:
     """Pools, people and as many tasks as there is room for offers."""
     for pool in pools():
         yield TASKS, ProjectSet(pool=pool, at=at, project="p")
@@ -204,7 +204,7 @@ class Bench:
 
     def _warm_up(self) -> list[AssignmentOffered]:
         reader = Reader(self._bootstrap, (ASSIGNMENTS,), PARTITIONS)
-        fill(self._bootstrap, PARTITIONS, market(time.time()))
+        fill(self._bootstrap, PARTITIONS, opening(time.time()))
         self._worker.start()
         self._worker.wait_until_ready(limit_s=300.0)
         offers: list[AssignmentOffered] = []

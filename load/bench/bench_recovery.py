@@ -75,7 +75,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
 
 
-def market(at: float, rows: int) -> Iterator[Said]:
+def opening(at: float, rows: int) -> Iterator[Said]:
     """A large partition of `rows` tasks and people, and a small one."""
     pools = [pool_in(0, PARTITIONS, nth) for nth in range(POOLS)]
     tasks = rows // POOLS - PEOPLE
@@ -198,7 +198,7 @@ class Bench:
         partition_of = {pool_in(0, PARTITIONS, nth): 0 for nth in range(POOLS)} | {pool_in(1, PARTITIONS): 1}
         said = (
             (topic, partition_of[event.pool], event.pool.encode(), encode(event))
-            for topic, event in market(time.time(), self._rows)
+            for topic, event in opening(time.time(), self._rows)
         )
         ends = asyncio.run(write(self._bootstrap, said))
         click.echo(f"{sum(ends.values())} events are written")

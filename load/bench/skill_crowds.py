@@ -170,7 +170,7 @@ def beside(family: Family, seeds: int, peer: Callable[[Labels], float | None]) -
 def spammer(seed: int, people: int = 13, overlap: int = 5) -> int:
     """Return the counted judgments of a spammer until it is contained for good."""
     random = np.random.default_rng([seed, 1])
-    skills, m = _pool(people)
+    skills, m = _columns(people)
     least = Market().least_ability
     given = last = 0
     while given < LONGEST:
@@ -191,7 +191,7 @@ def spammer(seed: int, people: int = 13, overlap: int = 5) -> int:
 def newcomer(seed: int, accuracy: float = 0.95, bar: float = QUALIFIED) -> int:
     """Return the gold judgments of a newcomer until it has reached `min_skill` `bar`."""
     random = np.random.default_rng([seed, 2])
-    skills, m = _pool(1)
+    skills, m = _columns(1)
     for given in range(1, LONGEST + 1):
         truth = int(random.integers(2))
         label = truth if random.random() < accuracy else 1 - truth
@@ -202,7 +202,7 @@ def newcomer(seed: int, accuracy: float = 0.95, bar: float = QUALIFIED) -> int:
     return LONGEST
 
 
-def _pool(people: int) -> tuple[skill.Skills, int]:
+def _columns(people: int) -> tuple[skill.Skills, int]:
     room = skill.model_width(2) + people * skill.evidence_width(2)
     skills = skill.empty(1, people, people, room, 2)
     return skills, int(skill.open_model(skills, 2))

@@ -115,7 +115,7 @@ class Contract:
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             return False
         fields = self.events.get(found["type"])
-        return fields is not None and _fits(fields, found)
+        return fields is not None and _admits(fields, found)
 
     def _claim(self, words: str) -> Claim:
         if words.startswith("`"):
@@ -148,7 +148,7 @@ class Contract:
             )
         if found := STRUCT.match(words):
             name = found[1]
-            return lambda value: isinstance(value, dict) and _fits(self._structs[name], value)
+            return lambda value: isinstance(value, dict) and _admits(self._structs[name], value)
         if found := INTERVAL.match(words):
             return _number(found[1], found["above"], found["low"], found["high"] or found["most"], found["below"])
         simple: dict[str, Claim] = {
@@ -160,7 +160,7 @@ class Contract:
         return simple[words]
 
 
-def _fits(fields: dict[str, Field], found: dict[str, Any]) -> bool:
+def _admits(fields: dict[str, Field], found: dict[str, Any]) -> bool:
     return all(
         field.claim(found[name]) if name in found else not field.is_required for name, field in fields.items()
     )

@@ -22,7 +22,7 @@ from load.replay.session import Setting
 from load.system.wire import Wire
 from load.world.crowd import DataError, read
 from load.world.habits import Habits
-from load.world.live_market import Market
+from load.world.live_market import LiveMarket
 from stream.settings import SettingsError, load
 from stream.topics import OUTPUTS
 
@@ -54,7 +54,7 @@ def replay(**options: object) -> None:
     default = Setting()
     begun = time.time()
     markets = [
-        Market(
+        LiveMarket(
             crowd,
             msgspec.structs.replace(default.rule, lease_s=default.lease_s / default.speed),
             SCENARIOS[chosen.scenario],

@@ -15,7 +15,7 @@ import msgspec
 
 from load.system.wire import Received, Wire
 from load.system.worker_process import Worker
-from load.world.live_market import Market, Moment
+from load.world.live_market import LiveMarket, Moment
 from stream.events import AssignmentOffered, DecisionMade, Event, Output, RoundCompleted
 
 WAIT_S = 0.01
@@ -55,7 +55,7 @@ class Course:
         self,
         wire: Wire,
         worker: Worker | None,
-        markets: Sequence[Market],
+        markets: Sequence[LiveMarket],
         plan: Plan,
         watch: Callable[[float, list[Moment], str], None],
     ) -> None:

@@ -21,9 +21,9 @@ from load.system.worker_process import Worker, WorkerFailed, command
 from load.world.crowd import Rule, read
 from load.world.figures import Rounds, RunFigures
 from load.world.habits import Habits
-from load.world.live_market import Market, Moment
+from load.world.live_market import LiveMarket, Moment
 from stream.local.broker import free_port
-from stream.settings import Market as Rules
+from stream.settings import Market
 from stream.topics import OUTPUTS
 
 PARTITIONS = 4
@@ -49,9 +49,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 Watch = Callable[[float, list[Moment], str], None]
 
 
-def market_of(setting: Setting) -> Rules:
+def market_of(setting: Setting) -> Market:
     """Return the market's rules with times as much shorter as people are faster."""
-    rules = Rules()
+    rules = Market()
     times = ("accept_s", "expected_s", "grace_s", "lease_s")
     fast = {name: getattr(rules, name) / setting.speed for name in times}
     return msgspec.structs.replace(rules, **fast)
@@ -59,7 +59,7 @@ def market_of(setting: Setting) -> Rules:
 
 def worker_environment(bootstrap: str, setting: Setting, app_id: str, folder: Path) -> dict[str, str]:
     """Return the `ALLOCATOR_…` variables of the run's worker."""
-    usual, rules = msgspec.structs.asdict(Rules()), msgspec.structs.asdict(market_of(setting))
+    usual, rules = msgspec.structs.asdict(Market()), msgspec.structs.asdict(market_of(setting))
     return {
         "ALLOCATOR_KAFKA_BOOTSTRAP": bootstrap,
         "ALLOCATOR_APP_ID": app_id,
@@ -75,13 +75,13 @@ def worker_environment(bootstrap: str, setting: Setting, app_id: str, folder: Pa
     }
 
 
-def markets_of(setting: Setting) -> list[Market]:
+def markets_of(setting: Setting) -> list[LiveMarket]:
     """Return the markets of a setting, one a label set, in pools of their own; people arrive from now on."""
     made = []
     for name in setting.data:
         crowd = read(name)
         made.append(
-            Market(
+            LiveMarket(
                 crowd.cut(setting.tasks) if setting.tasks else crowd,
                 msgspec.structs.replace(setting.rule, lease_s=setting.lease_s / setting.speed),
                 setting.habits,

@@ -24,7 +24,7 @@ class Moment(NamedTuple):
     usual: Lane
 
 
-class Market:
+class LiveMarket:
     """One label set in one pool, worked on by the same people twice.
 
     Parameters
@@ -155,7 +155,7 @@ def cheapest_vote(crowd: Crowd, target: float, seed: int) -> Vote | None:
     return None
 
 
-def totals(markets: Iterable[Market]) -> tuple[int, int]:
+def totals(markets: Iterable[LiveMarket]) -> tuple[int, int]:
     """Return how many tasks have settled and how many there are."""
     pairs = [(market.score.settled, len(market.crowd.answers)) for market in markets]
     return sum(settled for settled, _ in pairs), sum(tasks for _, tasks in pairs)

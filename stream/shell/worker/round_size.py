@@ -49,7 +49,7 @@ class Budget:
         self._t = keep * self._t + seconds
         self._nt = keep * self._nt + n * seconds
         self._is_known = True
-        self._fixed, self._slope = self._fit()
+        self._fixed, self._slope = self._line()
         if n < self.LEAST:
             return
         affordable = max(self._limit_s - self._fixed, self._fixed, self._limit_s / 2) / self._slope
@@ -57,7 +57,7 @@ class Budget:
         most = min(affordable, 2.0 * max(n, self.events / 2), self._most)
         self.events = int(max(most, min(self.LEAST, self._most)))
 
-    def _fit(self) -> tuple[float, float]:
+    def _line(self) -> tuple[float, float]:
         """Least squares (a, b); when all rounds are alike, the whole cost is laid on the events."""
         w, n, nn, t, nt = self._w, self._n, self._nn, self._t, self._nt
         if nn <= 0.0:

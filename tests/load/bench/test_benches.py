@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from load.bench.bench_latency import P50_BAR, P99_BAR, judge
-from load.bench.bench_pipeline import PARTITIONS, PEOPLE, POOLS, answers, market, pools
+from load.bench.bench_pipeline import PARTITIONS, PEOPLE, POOLS, answers, opening, pools
 from load.system.deployment import pool_in
 from stream.core.intake.partitioning import partition_of
 from stream.events import AnnotatorOnline, AssignmentAccepted, AssignmentOffered, JudgmentSubmitted, TaskCreated
@@ -47,7 +47,7 @@ def test_an_acceptance_comes_before_its_judgment() -> None:
 
 
 def test_there_is_room_for_the_outstanding_offers() -> None:
-    said = [event for _, event in market(0.0)]
+    said = [event for _, event in opening(0.0)]
     room = sum(event.capacity for event in said if isinstance(event, AnnotatorOnline))
     wanted = sum(2 for event in said if isinstance(event, TaskCreated))
     assert room >= 50_000

@@ -13,7 +13,7 @@ from load.system.wire import Sent
 from load.world.crowd import SPAMMER, Crowd, Rule
 from load.world.figures import Lane, Latency, Rounds, RunFigures, Vote
 from load.world.habits import Habits
-from load.world.live_market import Market, Moment, cheapest_vote, vote
+from load.world.live_market import LiveMarket, Moment, cheapest_vote, vote
 from load.world.score import Score
 from stream.events import (
     AssignmentEnded,
@@ -153,8 +153,8 @@ def test_the_cheapest_vote_is_the_first_that_reaches_the_target() -> None:
     assert vote(CROWD, 1, 1).accuracy < 1.0
 
 
-def market() -> Market:
-    return Market(CROWD, Rule(), Habits(), 1, pool="pool", start=0.0, speed=50.0, lease_s=120.0)
+def market() -> LiveMarket:
+    return LiveMarket(CROWD, Rule(), Habits(), 1, pool="pool", start=0.0, speed=50.0, lease_s=120.0)
 
 
 def test_accuracy_at_the_same_spend_is_taken_before_our_lane_exceeds_the_usual_one() -> None:
