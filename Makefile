@@ -10,7 +10,7 @@ INTERPRETED := tests/kernels tests/core/test_oracle.py tests/core/test_scores.py
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bounds quick python-kernels check compose-check bench bench-demo bench-pipeline \
         bench-fairness bench-latency bench-recovery bench-auction bench-auction-large bench-skill bench-compile \
-        check-auction check-golden chaos fuzz lock clean
+        figures check-auction check-golden chaos fuzz lock clean
 
 # list the targets
 help:
@@ -108,6 +108,10 @@ bench-skill: $(VENV)/bench.stamp setup
 # what compiling costs: all kernels, and what one changed line concerns (ARGS="--before COMMIT" compares)
 bench-compile: setup
 	@$(BIN)/python -m load.bench.bench_compile $(ARGS)
+
+# the documents' figures, from docs/figures; BENCH=bench-latency runs that bench first and keeps what it measured
+figures: $(if $(filter bench-auction bench-skill,$(BENCH)),$(VENV)/bench.stamp) setup
+	@$(BIN)/python -m load.bench.keep $(BENCH) $(ARGS)
 
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup
