@@ -174,7 +174,12 @@ class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
-    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once."""
+    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once.
+
+    When no heartbeat comes in time, unaccepted offers are withdrawn and accepted work keeps its ``submit_by``. Whoever
+    is away (has let ``missed_offers`` go by) stays so whatever their client sends, until an act of their own: an
+    answer, a request, a break or its end, or a new session behind an ``annotator_offline``.
+    """
 
     annotator: Id
     capacity: Positive = 1
@@ -184,7 +189,17 @@ class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorPaused(Event, frozen=True, gc=False, kw_only=True):
-    """No new work, unaccepted offers withdrawn; accepted work keeps its lease."""
+    """A break: no new work, unaccepted offers withdrawn; accepted work keeps its lease.
+
+    It ends ``until`` then, or by ``annotator_resumed``; no heartbeat ends it.
+    """
+
+    annotator: Id
+    until: Time | None = None
+
+
+class AnnotatorResumed(Event, frozen=True, gc=False, kw_only=True):
+    """The break is over; of this and ``annotator_paused`` the newest ``at`` wins, of equal ones the break."""
 
     annotator: Id
 
@@ -218,7 +233,7 @@ class AssignmentExtended(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
-    """The annotator returns the task; the pair never comes back."""
+    """The annotator returns the task, which never comes back to them; for a ``break`` it may, and the break begins."""
 
     annotator: Id
     task: Id
@@ -318,7 +333,7 @@ class PoolResumed(Event, frozen=True, gc=False, kw_only=True):
 
 Input = (
     ProjectSet | TaskCreated | TaskUpdated | TaskCancelled | TaskReopened | TruthSet | AnnotatorSet
-    | AnnotatorOnline | AnnotatorPaused | AnnotatorOffline | WorkRequested | AssignmentAccepted
+    | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested | AssignmentAccepted
     | AssignmentExtended | AssignmentDeclined | JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
     | JudgmentScored | SkillSeeded | AssignmentPinned | PairForbidden | PairReleased | SettingsChanged
     | AnnotatorErased | PoolPaused | PoolResumed

@@ -97,6 +97,12 @@ def _presence(kind: int) -> Handler:
     return handle
 
 
+def _paused(turn: Turn, event: wire.AnnotatorPaused) -> None:
+    until = INF if event.until is None else event.until
+    annotator = turn.pool.annotator(event.annotator)
+    turn.packed.append(pack_event(codes.PAUSED, 0, NONE, annotator, NONE, 0, 0, event.at, until, 0.0))
+
+
 def _online(turn: Turn, event: wire.AnnotatorOnline) -> None:
     pool = turn.pool
     annotator = pool.annotators.slots.get(event.annotator)
@@ -234,7 +240,8 @@ HANDLERS: dict[type, Handler] = {
     wire.AssignmentExtended: _response(int(codes.EXTENDED)),
     wire.AssignmentDeclined: _response(int(codes.DECLINED)),
     wire.AnnotatorOnline: _online,
-    wire.AnnotatorPaused: _presence(int(codes.PAUSED)),
+    wire.AnnotatorPaused: _paused,
+    wire.AnnotatorResumed: _presence(int(codes.RESUMED)),
     wire.AnnotatorOffline: _presence(int(codes.OFFLINE)),
     wire.WorkRequested: _requested,
     wire.TaskCreated: created,
