@@ -1,7 +1,7 @@
-"""`allocator evaluate DIR`: what the model would have made of labels a team already has.
+"""`allocator evaluate DIR|FILE`: what the model would have made of labels a team already has.
 
-Reads a folder (`labels`), runs `comparison` and prints; needs no Kafka, writes nothing but the picture asked
-for.
+Reads a folder or a file (`stream.files.recording`), runs `comparison` and prints; needs no Kafka, writes nothing but
+the picture asked for. What the reader assumed goes to standard error.
 """
 
 import sys
@@ -11,13 +11,18 @@ import click
 import msgspec
 
 from stream.core.comparison import Allocation, Report, compare, runs
-from stream.shell.labels import LabelFileError, Recording, read
+from stream.core.evaluation import Labels
+from stream.files.complaints import FileProblem, joined
+from stream.files.recording import Recording, read
+from stream.shell.commands.file_options import file_options, reading
 
 PEOPLE = 20
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("path", type=click.Path(path_type=Path), metavar="DIR|FILE")
+@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="A file with task and truth.")
 @click.option("--order", type=click.Choice(["random", "file"]), default="random", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Runs to average over.")
 @click.option(
@@ -36,8 +41,10 @@ PEOPLE = 20
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw reliability and the curve."
 )
+@file_options
 def evaluate(
-    folder: Path,
+    path: Path,
+    truth: Path | None,
     order: str,
     seeds: int,
     gold: int,
@@ -46,31 +53,46 @@ def evaluate(
     busy: int,
     as_json: bool,
     plot: Path | None,
+    header: tuple[str, ...] | None,
+    columns: tuple[tuple[str, str], ...],
+    ignore_extra: bool,
+    encoding: str | None,
 ) -> None:
     """Measure labels and people against known answers.
 
-    DIR holds labels.csv (task,worker,label[,timestamp][,duration_s]) and, optionally, truth.csv (task,truth).
+    DIR holds labels.csv (task,worker,label[,timestamp][,duration_s]) and, optionally, truth.csv (task,truth); FILE is
+    such a file of labels, or an export of Label Studio or CVAT. Labels are names or numbers, times ISO 8601, seconds or
+    milliseconds; separator, encoding and other names of the columns are found out, and said.
     """
     try:
-        recording = read(folder)
-        if allocate and not (recording.labels.truth >= 0).any():
-            raise LabelFileError(f"{folder / 'truth.csv'}: expected known answers to score --allocate with")
+        recording = read(path, truth, reading(header, columns, ignore_extra, encoding))
+        for note in recording.notes:
+            click.echo(f"note: {note}", err=True)
+        labels = labels_of(recording)
+        if allocate and not (labels.truth >= 0).any():
+            raise FileProblem(f"{path}: --allocate needs known answers: a truth.csv beside labels.csv, or --truth FILE")
         with click.progressbar(
             length=runs(seeds, allocate), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
             options = (seeds, gold, order, allocate, stop, busy)
-            report = compare(recording.labels, *options, step=lambda: bar.update(1))
-    except (LabelFileError, ValueError) as error:
+            report = compare(labels, *options, step=lambda: bar.update(1))
+    except (FileProblem, ValueError) as error:
         raise click.ClickException(str(error)) from None
     if plot:
         draw(report, plot)
     if as_json:
-        document = msgspec.to_builtins(report)
+        document = msgspec.to_builtins(report) | {"labels": recording.classes}
         for person in document["people"]:
             person["annotator"] = recording.annotators[person["annotator"]]
         click.echo(msgspec.json.encode(document))
     else:
         click.echo("\n".join(lines(report, recording)))
+
+
+def labels_of(recording: Recording) -> Labels:
+    """The arrays of a recording, as the model takes them."""
+    judged = recording.task, recording.annotator, recording.label, recording.at
+    return Labels(*judged, recording.truth, max(len(recording.classes), 2))
 
 
 def draw(report: Report, path: Path) -> None:
@@ -79,7 +101,7 @@ def draw(report: Report, path: Path) -> None:
         from stream.shell.evaluation_plot import plot  # noqa: PLC0415 matplotlib is an optional extra
     except ModuleNotFoundError:
         raise click.ClickException(
-            "--plot needs matplotlib: pip install 'streaming-allocator[bench]'"
+            f"--plot needs matplotlib: cd {ROOT} && sh requirements/install.sh .venv bench"
         ) from None
     if not report.reliability:
         raise click.ClickException("--plot needs truth.csv: without known answers there is nothing to draw")
@@ -93,9 +115,9 @@ def lines(report: Report, recording: Recording) -> list[str]:
     """Return the report as text."""
     text = [
         f"{report.tasks:,} tasks, {report.annotators:,} annotators, {report.judgments:,} judgments, "
-        f"{report.classes} classes; truth known for {report.known:,} tasks, {report.gold} of them told",
+        f"{report.classes} classes ({joined(recording.classes, 8)}); truth known for {report.known:,} tasks, "
+        f"{report.gold} of them told",
         f"one pass in {report.order} order, mean of {report.seeds} runs",
-        *([f"truth.csv has {recording.unjudged:,} tasks that nobody judged"] if recording.unjudged else []),
         "",
     ]
     if report.model is None:

@@ -1,0 +1,1 @@
+"""The commands of `allocator`, one file each, and what several of them share."""
