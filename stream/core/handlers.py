@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import UNSET
 
 from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
@@ -145,6 +146,10 @@ def _project(
     if event.at < record["at"][0]:
         return
     pool.defaults[j] = event.defaults
+    if event.labels:
+        pool.labels[j] = event.labels
+    elif event.labels is not UNSET:
+        pool.labels.pop(j, None)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     record["weight"], record["gold_rate"] = event.weight, event.gold_rate

@@ -66,6 +66,7 @@ class PoolState(Fits):
         self.projects = Names()
         self.skills = Names()
         self.defaults: list[TaskDefaults] = []
+        self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
         self.models: dict[tuple[int, int], int] = {}  # (skill, classes) -> model
         self.model_skills: list[int] = []  # model -> skill
         self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty

@@ -32,6 +32,7 @@ from stream.core.rows import (
     VERSION,
     NewerRow,
     Position,
+    ProjectNames,
     RowError,
     WaitingRow,
     is_whole,
@@ -163,6 +164,8 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     end = SLOT.size + PROJECT.itemsize
     pool.columns.projects[slot] = np.frombuffer(value[SLOT.size : end], PROJECT)[0]
     pool.defaults[slot] = msgspec.json.decode(value[end:], type=TaskDefaults)
+    if labels := msgspec.json.decode(value[end:], type=ProjectNames).labels:
+        pool.labels[slot] = labels
     row = int(pool.columns.projects[slot]["limited"])
     if row >= 0:
         pool.limited = max(pool.limited, row + 1)

@@ -14,7 +14,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream.events import AnnotatorSet, Event, JudgmentSubmitted, TaskCreated, TaskUpdated, TruthSet, decode, encode
+from stream.events import (
+    MOST_CLASSES,
+    AnnotatorSet,
+    Event,
+    JudgmentSubmitted,
+    TaskCreated,
+    TaskUpdated,
+    TruthSet,
+    decode,
+    encode,
+)
 from stream.files.classes import Classes, UnknownClass, ordered, spelled, warnings
 from stream.files.columns import Kind
 from stream.files.complaints import Complaint, Complaints, joined, plural
@@ -42,7 +52,6 @@ WHAT: dict[Kind, str] = {
     "truth": "the truth of a task",
 }
 FLAGS = {"pool": "team", "project": "animals", "skill": "animals"}
-MOST_CLASSES = 20
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
