@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
+.PHONY: help setup up down demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
         bench-recovery bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
 
 # list the targets
@@ -30,6 +30,14 @@ $(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
 $(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
 	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.rehearsal && wait $$kernels
 	@touch $@
+
+# start a whole deployment on this machine (Kafka, topics, a worker); Ctrl-C or `make down` stops it
+up: setup
+	@$(BIN)/allocator up $(ARGS)
+
+# stop it; its data stay
+down: setup
+	@$(BIN)/allocator down $(ARGS)
 
 # replay a labelling project through a real Kafka, kill a worker on the way, print the report
 demo: setup

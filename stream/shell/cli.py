@@ -3,11 +3,17 @@
 A command lives where its subject lives; this module knows only where that is.
 """
 
+import os
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 COMMANDS = {
+    "up": ("stream.shell.commands.up:up", "Start a whole deployment on this machine."),
+    "down": ("stream.shell.commands.up:down", "Stop it."),
+    "status": ("stream.shell.commands.up:status", "Say whether it runs and what is in it."),
     "worker": ("stream.shell.worker:worker", "Run a worker until SIGTERM."),
     "demo": ("load.demo:demo", "Replay a real labelling project through Kafka and report."),
     "kafka": ("stream.shell.admin:kafka", "Start or stop a local development broker."),
@@ -15,20 +21,28 @@ COMMANDS = {
     "doctor": ("stream.shell.admin:doctor", "Say what is wrong with broker, topics and settings."),
     "position": ("stream.shell.position:position", "Go on behind input that retention has removed."),
     "why": ("stream.shell.why:why", "Explain an assignment."),
-    "import": ("stream.shell.import_command:import_", "Send a CSV file of tasks, people or past judgments."),
+    "import": ("stream.shell.commands.import_:import_", "Send files of tasks, people or past judgments."),
+    "labels": ("stream.shell.commands.labels:labels", "Write the labels of a project."),
+    "judgments": ("stream.shell.commands.judgments:judgments", "Write judgments as they stand."),
+    "people": ("stream.shell.commands.people:people", "Write who is there, how good, how they stand."),
+    "pay": ("stream.shell.commands.pay:pay", "Write counted work and time per person and period."),
+    "agreement": ("stream.shell.commands.agreement:agreement", "Say how far people agree: kappa, alpha."),
     "skills": ("stream.shell.skills:skills", "Print what is known about people's skills."),
     "dlt": ("stream.shell.dlt:dlt", "List, show and replay records that could not be used."),
     "audit": ("stream.shell.audit:audit", "Check the promises from outside, by reading the topics."),
     "evaluate": ("stream.shell.evaluate:evaluate", "Measure labels and people against known answers."),
 }
 
+#: commands that start, stop or need no deployment, and so look for none
+ALONE = ("up", "down", "status", "demo", "kafka", "evaluate")
+
 EXAMPLES = """
 \b
 Examples:
-  allocator kafka start && allocator topics apply && allocator worker
+  allocator up
+  allocator import tasks.csv --pool team --project animals --skill animals --labels cat,dog
   allocator demo
   allocator why 3-128-0
-  allocator audit
 """
 
 
@@ -55,5 +69,20 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, epilog=EXAMPLES)
-def main() -> None:
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The deployment that `allocator up --folder` runs there; otherwise that of the environment, else of run/up.",
+)
+@click.pass_context
+def main(ctx: click.Context, folder: Path | None) -> None:
     """Allocates labelling tasks to annotators, in real time, from Kafka topics to Kafka topics."""
+    if ctx.invoked_subcommand in ALONE or "--help" in sys.argv:
+        return
+    from stream.local.folder import NoDeployment, apply  # noqa: PLC0415  not for --help
+
+    try:
+        apply(os.environ, folder)
+    except NoDeployment as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -99,8 +99,7 @@ async def knock(settings: Settings) -> None:
                     f"ALLOCATOR_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
                 )
     raise BrokerUnreachable(
-        f"no broker answers ({'; '.join(faults)}); start one with `allocator kafka start`"
-        f" or set ALLOCATOR_KAFKA_BOOTSTRAP{hint}"
+        f"no broker answers ({'; '.join(faults)}); start one with `allocator up` or set ALLOCATOR_KAFKA_BOOTSTRAP{hint}"
     )
 
 
@@ -229,17 +228,16 @@ def replayer(settings: Settings) -> dict[str, Any]:
     }
 
 
-def importer(settings: Settings) -> dict[str, Any]:
-    """Arguments of kafka-python's producer for many input events, in order and each once."""
-    return {
-        **_common(settings, "import"),
-        "acks": "all",
-        "enable_idempotence": True,
-        "linger_ms": 10,
-        "batch_size": 262_144,
-        "max_request_size": settings.input_bytes + OVERHEAD_BYTES,
-        "allow_auto_create_topics": False,
-    }
+def sender(settings: Settings) -> Producer:
+    """A producer of input events for commands: in order, each once."""
+    return AIOKafkaProducer(
+        **_common(settings, "send"),
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=262_144,
+        max_request_size=settings.input_bytes + OVERHEAD_BYTES,
+        request_timeout_ms=int(settings.commit_deadline_s * 1000),
+    )
 
 
 def admin(settings: Settings) -> dict[str, Any]:
