@@ -79,7 +79,7 @@ class Classes:
     def meant(self, text: str) -> str | None:
         """Which class was perhaps meant by an unknown label."""
         folds = {alike(known): known for known in self.names}
-        close = difflib.get_close_matches(alike(text), folds, 1, 0.8)
+        close = difflib.get_close_matches(alike(text), folds, 1, 0.6)
         return folds[close[0]] if close else None
 
 

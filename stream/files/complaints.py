@@ -4,6 +4,8 @@ A file with ten thousand rows that all write the time in the same wrong way has 
 one column with one expectation are one kind: the first is shown, the others are counted and the first few lines named.
 """
 
+import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import msgspec
 SHOWN_LINES = 3
 SHOWN_KINDS = 20
 SHOWN_VALUE = 60
+SAFE = re.compile(r"[\w@%+=:,./-]+")
 
 
 class FileProblem(Exception):
@@ -39,6 +42,11 @@ def shown(value: str) -> str:
     return text if len(text) <= SHOWN_VALUE else text[: SHOWN_VALUE - 1] + "…'"
 
 
+def as_word(text: str) -> str:
+    """A text as it is typed into a shell: in quotation marks where it must be."""
+    return text if SAFE.fullmatch(text) else shlex.quote(text)
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 row``, ``1,234 rows``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -57,12 +65,14 @@ class Complaints:
     def add(self, complaint: Complaint) -> None:
         """Take one; they come in the order of lines."""
         kind = complaint.column, complaint.expected
+        if not complaint.line and kind in self._counts:
+            return  # of the file, not of a line: said once
         self.count += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         _, lines = self._kinds.setdefault(kind, (complaint, []))
         if len(lines) <= SHOWN_LINES:
             lines.append(complaint.line)
-        if complaint.line != self._last:
+        if complaint.line not in (0, self._last):
             self._lines += 1
             self._last = complaint.line
 

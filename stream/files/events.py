@@ -27,8 +27,9 @@ from stream.events import (
 )
 from stream.files.classes import Classes, UnknownClass, ordered, spelled, warnings
 from stream.files.columns import Kind
-from stream.files.complaints import Complaint, Complaints, joined, plural
-from stream.files.fields import EXPECTED, Cells, Fault
+from stream.files.complaints import Complaint, Complaints, as_word, joined, plural
+from stream.files.fields import EXPECTED, NOTHING, Cells, Fault
+from stream.files.knowledge import Knowledge, compare
 from stream.files.repeats import Repeats
 from stream.files.sheet import Reading, Row, Sheet
 from stream.files.values import whole
@@ -82,14 +83,13 @@ class Record(NamedTuple):
 
 
 class Checked(msgspec.Struct, kw_only=True):
-    """What a look through the whole file has shown."""
+    """What a look through the whole file has shown; `known` counts tasks or people that are there already."""
 
     rows: int = 0
-    projects: dict[tuple[str, str], int] = {}
-    pools: set[str] = set()
-    without_skill: int = 0
-    labels: Counter[str] = Counter()
-    notes: list[str] = []
+    known: int = 0
+    projects: dict[tuple[str, str], int]
+    labels: Counter[str]
+    notes: list[str]
     complaints: Complaints
 
 
@@ -136,30 +136,46 @@ class EventFile:
                 )
         return said
 
-    def check(self, classes: Classes | None, sure: bool) -> Checked:
+    def check(
+        self, classes: Classes | None, knowledge: Knowledge | None = None, fresh: dict[int, int] | None = None
+    ) -> Checked:
         """Look at every row.
 
         Parameters
         ----------
         classes : Classes, optional
-            The classes of the project; None while they are unknown.
-        sure : bool
-            Whether unknown classes are a fault: nobody will be asked for them.
+            The classes of the project, if they are known.
+        knowledge : Knowledge, optional
+            What the deployment knows; without it nobody says whether the tasks of judgments exist.
+        fresh : dict, optional
+            Tasks that are sent before this file, hash of pool and id to the number of classes (-1: unknown); those of
+            this one are added.
         """
-        found = Checked(projects={}, pools=set(), labels=Counter(), notes=[], complaints=Complaints())
+        found = Checked(projects={}, labels=Counter(), notes=[], complaints=Complaints())
+        fresh = {} if fresh is None else fresh
         repeats = Repeats(WHAT[self.kind])
         for record, event, label in self._events(found.complaints, repeats, classes):
-            found.rows += 1
-            found.pools.add(record.pool)
+            if label is not None:
+                found.labels[label] += 1
             if isinstance(event, TaskCreated):
                 project = record.pool, event.project
                 found.projects[project] = found.projects.get(project, 0) + 1
-                found.without_skill += event.skill is msgspec.UNSET
-            if label is not None:
-                found.labels[label] += 1
+                states = isinstance(event.classes, int)
+                fresh[hash((record.pool, event.task))] = event.classes if states else -1  # type: ignore[assignment]
+            if knowledge is not None:
+                try:
+                    found.known += compare(event, label, knowledge, fresh)
+                except Fault as fault:
+                    # what no row says is one fault of the file
+                    line = record.line if fault.column in self.sheet.columns else 0
+                    found.complaints.add(
+                        Complaint(line=line, column=fault.column, expected=fault.expected, value=fault.value)
+                    )
+                    continue
+            found.rows += 1
         found.notes = [*self.sheet.notes, *self._said(found, repeats)]
-        if classes is None and sure and (complaint := self._unnamed(found.labels)):
-            found.complaints.add(complaint)
+        if classes is None and (complaint_ := self._unnamed(found.labels)):
+            found.complaints.add(complaint_)
         return found
 
     def _said(self, found: Checked, repeats: Repeats) -> Iterator[str]:
@@ -185,7 +201,8 @@ class EventFile:
         if len(names) > MOST_CLASSES:
             expected = f"expected at most {MOST_CLASSES} classes, as many as a project can have"
             return Complaint(line=0, column=column, expected=expected, value=joined(names, 6))
-        expected = f"the classes have names: say them in the order of their numbers: --labels {','.join(names)}"
+        said = as_word(",".join(names))
+        expected = f"the classes have names: say them in the order of their numbers: --labels {said}"
         return Complaint(line=0, column=column, expected=expected)
 
     def records(self, classes: Classes | None) -> Iterator[Record]:
@@ -213,13 +230,11 @@ class EventFile:
                 expected = f"expected a row of at most {self.given.most_bytes} bytes as an event"
                 complaints.add(Complaint(line=line, column="", expected=expected, value=f"{len(value)} bytes"))
                 continue
-            present = self.cells.value("present", row["present"]) if row.get("present", "-") != "-" else None
-            yield Record(line, event.pool, value, present, getattr(event, "annotator", "")), event, label
+            yield Record(line, event.pool, value, self._present(row), getattr(event, "annotator", "")), event, label
 
     def _event(self, row: Row, classes: Classes | None) -> tuple[Event, str | None]:
         given = self.cells.fields(row, self._skip)
-        if self._checks_presence(row):
-            self.cells.value("present", row["present"])
+        self._present(row)
         self._fill(given, classes)
         label = self._label(row, given, classes)
         try:
@@ -234,8 +249,13 @@ class EventFile:
         assert decode(encode(event)) == event
         return event, label
 
-    def _checks_presence(self, row: Row) -> bool:
-        return self.kind == "people" and row.get("present", "-") != "-"
+    def _present(self, row: Row) -> float | None:
+        """How long the row says that the person is there: 0 for not at all, None where it says nothing."""
+        text = row.get("present") if self.kind == "people" else None
+        if text is None:
+            return None
+        seconds: float = 0.0 if text == NOTHING else self.cells.value("present", text)
+        return seconds
 
     def _fill(self, given: dict[str, Any], classes: Classes | None) -> None:
         """Put in what holds for all rows, and see that nothing is missing."""
