@@ -7,7 +7,7 @@ KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/she
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
-        bench-recovery bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
+        bench-recovery bench-export bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
 
 # list the targets
 help:
@@ -61,7 +61,7 @@ compose-check: setup
 	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
 
 # every benchmark but the largest, one after the other
-bench: bench-demo bench-pipeline bench-latency bench-recovery bench-fairness bench-auction bench-skill
+bench: bench-demo bench-pipeline bench-latency bench-recovery bench-export bench-fairness bench-auction bench-skill
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
@@ -82,6 +82,10 @@ bench-latency: setup
 # recovery, restart and failover with a million rows, beside a plain Faust table
 bench-recovery: setup
 	@$(BIN)/python -m load.bench_recovery $(ARGS)
+
+# a million judgments taken out, beside reading their topic plainly
+bench-export: setup
+	@$(BIN)/python -m load.bench_export $(ARGS)
 
 # the auction beside pinned solvers, every family of markets
 bench-auction: $(VENV)/bench.stamp setup

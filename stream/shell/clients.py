@@ -170,7 +170,7 @@ def group_consumer(settings: Settings, assignor: object) -> Consumer:
     )
 
 
-def reader(settings: Settings) -> Consumer:
+def reader(settings: Settings, fetch_bytes: int = FETCH_BYTES) -> Consumer:
     """A consumer outside any group that reads what is committed, from positions it is given."""
     fetched.install()
     return AIOKafkaConsumer(
@@ -180,7 +180,7 @@ def reader(settings: Settings) -> Consumer:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         fetch_max_wait_ms=50,
-        max_partition_fetch_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
         request_timeout_ms=int(settings.commit_deadline_s * 1000),
         # it is told the topics one at a time, by an error each, and pauses so long after every one (default: 100)
         retry_backoff_ms=10,

@@ -2,18 +2,21 @@
 
 What became of a judgment is in `labeling.judgments.v1`, which class it gave in the input it names as its source. Both
 are read once in their order; inputs first, into a file (`Work.note_said`). Few judgments are ever corrected or taken
-back: a look through the judgments notes those first, so that each judgment can be told with its end when it is met.
+back, and the inputs say which may be: those are held until everything has been read, all others are told at once. Which
+pairs to hold is remembered as bits of a map of fixed size; one that is held in vain is told later, nothing else.
 
 Somebody who was erased has no name in what was settled before.
 """
 
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from stream.events import JudgmentSettled, decode_result
+from stream.events import JudgmentSettled
 from stream.letters import letter_of
 from stream.shell.commands.export_work import DEAD, JUDGMENT, SAID, Work
 from stream.shell.commands.fate import Named
@@ -22,15 +25,22 @@ from stream.shell.commands.topic_reader import Place, TopicReader
 from stream.topics import INPUTS, JUDGMENTS, dead_letters, is_mark
 
 LETTERS = tuple(map(dead_letters, INPUTS))
-CHANGES = (b'"corrected"', b'"retracted"')
+JUDGES, CREATES, ERASES = b'"judgment_', b'"task_created"', b'"annotator_erased"'
+GIVES = ("judgment_submitted", "judgment_corrected")
+TAKES = ("judgment_corrected", "judgment_retracted")
 STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS erased (pool TEXT, annotator TEXT, at REAL, PRIMARY KEY (pool, annotator))",
     "CREATE TABLE IF NOT EXISTS dead (topic TEXT, partition INT, offset INT, PRIMARY KEY (topic, partition, offset))",
-    "CREATE TABLE IF NOT EXISTS changed (pool TEXT, task TEXT, annotator TEXT, count INT, label INT,"
-    " PRIMARY KEY (pool, task, annotator)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS changing (bit INT PRIMARY KEY)",
+    "CREATE TABLE IF NOT EXISTS held (pool TEXT, project TEXT, task TEXT, annotator TEXT, label INT, counted INT,"
+    " outcome TEXT, at REAL, duration_s REAL, known_as TEXT, PRIMARY KEY (pool, task, known_as))",
 )
+COLUMNS = "pool, project, task, annotator, label, counted, outcome, at, duration_s"
 #: outcomes of the first judgment of a person and a task; others change it or repeat it
 FIRST = ("counted", "late", "surplus", "unsolicited")
+CHANGES = ("corrected", "retracted")
+BITS = 1 << 23
+BATCH = 1000
 
 
 class Input(msgspec.Struct):
@@ -61,6 +71,8 @@ class Judgment(NamedTuple):
 
 
 _decode = msgspec.json.Decoder(Input).decode
+#: the topic of judgments holds nothing else, and this is twice as quick as asking which output it is
+_settled = msgspec.json.Decoder(JudgmentSettled).decode
 Take = Callable[[Place, int, Input], None]
 
 
@@ -82,7 +94,7 @@ class Standing:
             work.books.execute(statement)
 
     async def prepare(self, outputs: tuple[str, ...] = (JUDGMENTS,)) -> None:
-        """Note where everything ends and read the inputs, the dead letters and what was changed later."""
+        """Note where everything ends, read the inputs and the dead letters."""
         if not self.work.cut:
             # inputs last: whatever an output names as its source lies before their ends
             cut: dict[Place, tuple[int, int]] = {}
@@ -93,7 +105,6 @@ class Standing:
             self.work.set_cut(cut)
         await self._phase("inputs", INPUTS, self._inputs)
         await self._phase("letters", LETTERS, self._letters)
-        await self._phase("changes", (JUDGMENTS,), self._changes)
 
     async def _phase(self, phase: str, topics: tuple[str, ...], take: Callable[[Place, Sequence[Any]], None]) -> None:
         left = self.work.left(phase, topics)
@@ -107,25 +118,33 @@ class Standing:
 
     def _inputs(self, place: Place, records: Sequence[Any]) -> None:
         first = records[0].offset
-        said = np.zeros(records[-1].offset - first + 1, SAID)
+        offsets, times, labels = [], [], []
         for record in records:
             value = record.value
             if value is None:
                 continue
-            if b'"judgment_' in value:
+            if JUDGES in value:
                 event = _seen(value)
-                if event is not None and event.type in ("judgment_submitted", "judgment_corrected"):
-                    label = -1 if event.label is None or not 0 <= event.label < 100 else event.label
-                    said[record.offset - first] = (event.at, label, JUDGMENT, 0)
-            elif b'"task_created"' in value and self._tasks is not None:
+                if event is None:
+                    continue
+                if event.type in GIVES:
+                    offsets.append(record.offset - first)
+                    times.append(event.at)
+                    labels.append(-1 if event.label is None or not 0 <= event.label < 100 else event.label)
+                if event.type in TAKES:
+                    bit = _bit(event.pool, event.task, event.annotator)
+                    self.work.books.execute("INSERT OR IGNORE INTO changing VALUES (?)", (bit,))
+            elif CREATES in value and self._tasks is not None:
                 event = _seen(value)
                 if event is not None and event.type == "task_created":
                     self._tasks(place, record.offset, event)
-            elif b'"annotator_erased"' in value:
+            elif ERASES in value:
                 event = _seen(value)
                 if event is not None and event.type == "annotator_erased":
                     row = event.pool, event.annotator, record.timestamp / 1000
                     self.work.books.execute("INSERT OR REPLACE INTO erased VALUES (?, ?, ?)", row)
+        said = np.zeros(records[-1].offset - first + 1, SAID)
+        said["at"][offsets], said["label"][offsets], said["kind"][offsets] = times, labels, JUDGMENT
         self.work.note_said(place, first, said)
 
     def _letters(self, place: Place, records: Sequence[Any]) -> None:
@@ -143,23 +162,6 @@ class Standing:
                     "INSERT OR REPLACE INTO dead VALUES (?, ?, ?)", (*source, letter.source_offset)
                 )
 
-    def _changes(self, place: Place, records: Sequence[Any]) -> None:
-        for record in records:
-            if not any(change in record.value for change in CHANGES):
-                continue
-            settled = decode_result(record.value)
-            if isinstance(settled, JudgmentSettled) and settled.outcome in ("corrected", "retracted"):
-                label = None
-                if settled.outcome == "corrected":
-                    source = settled.source
-                    offsets = np.array([source.offset], np.int64)
-                    label = int(self.work.said(Place(source.topic, source.partition), offsets)["label"][0])
-                self.work.books.execute(
-                    "INSERT INTO changed VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + "
-                    "excluded.count, label = coalesce(excluded.label, label)",
-                    (settled.pool, settled.task, settled.annotator, settled.count, label),
-                )
-
     async def judgments(
         self, phase: str, project: str | None = None, pool: str | None = None
     ) -> AsyncIterator[list[Judgment]]:
@@ -172,66 +174,99 @@ class Standing:
         project, pool : str, optional
             Only of these.
         """
-        erased = {(p, a): at for p, a, at in self.work.books.execute("SELECT * FROM erased")}
-        any_changed = self.work.books.execute("SELECT 1 FROM changed LIMIT 1").fetchone() is not None
+        books = self.work.books
+        erased = {(p, a): at for p, a, at in books.execute("SELECT * FROM erased")}
+        changing = np.zeros(BITS, np.bool_)
+        changing[[bit for (bit,) in books.execute("SELECT bit FROM changing")]] = True
+        course = _Course(self.work, project, pool, erased, changing if changing.any() else None)
         left = self.work.left(phase, (JUDGMENTS,))
         todo = sum(end - start for start, end in left.values())
         async for place, records in self.reader.read(left):
             todo -= len(records)
             self.tell(f"reading {place.topic}: {max(0, todo):,} records left")
             with self.work.step():
-                yield self._taken(records, project, pool, erased, any_changed)
+                yield course.take(records)
                 self.work.reach(phase, place, records[-1].offset + 1)
+        if self.work.meta(f"{phase} held") is None:
+            with self.work.step():
+                rows = books.execute(f"SELECT {COLUMNS} FROM held ORDER BY rowid")
+                while held := rows.fetchmany(BATCH):
+                    yield [Judgment(*row) for row in held]
+                self.work.set_meta(f"{phase} held", "told")
 
-    def _taken(
+
+class _Course:
+    """Makes judgments of what was settled; holds those that may still change."""
+
+    def __init__(
         self,
-        records: Sequence[Any],
+        work: Work,
         project: str | None,
         pool: str | None,
         erased: dict[tuple[str, str], float],
-        any_changed: bool,
-    ) -> list[Judgment]:
-        kept: list[tuple[Any, float]] = []
+        changing: NDArray[np.bool_] | None,
+    ) -> None:
+        self._work, self._project, self._pool = work, project, pool
+        self._erased, self._changing = erased, changing
+
+    def take(self, records: Sequence[Any]) -> list[Judgment]:
+        """The judgments of a fetch that can be told now."""
+        project, pool = self._project, self._pool
+        kept: list[JudgmentSettled] = []
+        settled_at: list[float] = []
         for record in records:
-            settled = decode_result(record.value)
-            if not isinstance(settled, JudgmentSettled) or settled.outcome not in FIRST:
-                continue
-            if (project is None or settled.project == project) and (pool is None or settled.pool == pool):
-                kept.append((settled, record.timestamp / 1000))
-        said = self._said([settled for settled, _ in kept])
+            one = _settled(record.value)
+            if (project is None or one.project == project) and (pool is None or one.pool == pool):
+                kept.append(one)
+                settled_at.append(record.timestamp / 1000)
+        said = self._said(kept)
+        known = said["kind"] == JUDGMENT
+        labels = np.where(known, said["label"], -1).tolist()
+        times = np.where(known, said["at"], settled_at).tolist()
         found = []
-        for (settled, when), word in zip(kept, said, strict=True):
-            label, counted = int(word["label"]) if word["kind"] else -1, settled.count
-            annotator = settled.annotator
-            if any_changed:
-                row = self.work.books.execute(
-                    "SELECT count, label FROM changed WHERE pool = ? AND task = ? AND annotator = ?",
-                    (settled.pool, settled.task, annotator),
-                ).fetchone()
-                if row is not None:
-                    counted += row[0]
-                    label = label if row[1] is None else row[1]
-            if erased and when <= erased.get((settled.pool, annotator), -1.0):
-                annotator = ""
-            at = float(word["at"]) if word["kind"] else when
-            found.append(
-                Judgment(
-                    settled.pool, settled.project, settled.task, annotator, label, counted, settled.outcome, at,
-                    settled.duration_s,
-                )
-            )  # fmt: skip
+        for one, label, at, when in zip(kept, labels, times, settled_at, strict=True):
+            if one.outcome not in FIRST:
+                if one.outcome in CHANGES:
+                    self._change(one, label)
+                continue
+            who = one.annotator
+            if self._erased and when <= self._erased.get((one.pool, who), -1.0):
+                who = ""
+            row = Judgment(one.pool, one.project, one.task, who, label, one.count, one.outcome, at, one.duration_s)
+            if self._changing is not None and self._changing[_bit(one.pool, one.task, one.annotator)]:
+                self._hold(row, one.annotator)
+            else:
+                found.append(row)
         return found
+
+    def _hold(self, row: Judgment, annotator: str) -> None:
+        # an erased person's row is known by its id here and told without: a later person of the same id is another one
+        places = ", ".join("?" * (len(row) + 1))
+        statement = f"INSERT OR REPLACE INTO held ({COLUMNS}, known_as) VALUES ({places})"
+        self._work.books.execute(statement, (*row, annotator))
+
+    def _change(self, one: JudgmentSettled, label: int) -> None:
+        new = label if one.outcome == "corrected" else None
+        self._work.books.execute(
+            "UPDATE held SET counted = counted + ?, label = coalesce(?, label) "
+            "WHERE pool = ? AND task = ? AND known_as = ?",
+            (one.count, new, one.pool, one.task, one.annotator),
+        )
 
     def _said(self, settled: list[JudgmentSettled]) -> Any:
         """What the sources of these said, in their order."""
         said = np.zeros(len(settled), SAID)
-        by_place: dict[Place, list[int]] = {}
-        for i, one in enumerate(settled):
-            by_place.setdefault(Place(one.source.topic, one.source.partition), []).append(i)
-        for place, rows in by_place.items():
-            offsets = np.array([settled[i].source.offset for i in rows], np.int64)
-            said[rows] = self.work.said(place, offsets)
+        sources = [one.source for one in settled]
+        offsets = np.array([source.offset for source in sources], np.int64)
+        wheres = [(source.topic, source.partition) for source in sources]
+        for where in set(wheres):
+            rows = np.array([w == where for w in wheres]) if len(set(wheres)) > 1 else np.ones(len(wheres), np.bool_)
+            said[rows] = self._work.said(Place(*where), offsets[rows])
         return said
+
+
+def _bit(pool: str, task: str, annotator: str) -> int:
+    return zlib.crc32(f"{pool}\0{task}\0{annotator}".encode()) % BITS
 
 
 def _seen(value: bytes) -> Input | None:

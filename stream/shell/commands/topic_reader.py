@@ -18,6 +18,7 @@ from stream.shell.commands.failures import PersonNeeded
 
 PATIENCE_S = 30.0
 POLL_MS = 200
+FETCH_BYTES = 1 << 20  # of a partition at once: records take several times as much once they are objects
 
 
 class Place(NamedTuple):
@@ -54,7 +55,7 @@ class TopicReader:
                 self._cluster = await client.fetch_all_metadata()
         finally:
             await client.close()
-        self._consumer = clients.reader(self.settings)
+        self._consumer = clients.reader(self.settings, FETCH_BYTES)
         await self._consumer.start()
         await asyncio.sleep(0)  # its tasks must have begun: else stopping it at once ends in their cancellation
         return self

@@ -1,12 +1,10 @@
 """Files on their way into a real market: pauses, kills, resuming; what became of each row; what is refused before."""
 
 import json
-import os
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +13,17 @@ from click.testing import CliRunner, Result
 
 from load.worker import Worker, allocator
 from stream.events import AnnotatorOnline, JudgmentSettled, ProjectSet, TaskSettled, decode, decode_result
-from stream.local import LocalKafka
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
-from stream.shell import topic_admin
 from stream.shell.commands.import_ import import_
 from stream.shell.commands.resume import place_of
 from stream.shell.commands.workers import Lag
-from stream.topics import ANNOTATORS, CONSENSUS, INPUTS, JUDGMENTS, TASKS, dead_letters, topics
-from tests.shell.harness import make_topics, read, settings_for, until
+from stream.topics import ANNOTATORS, CONSENSUS, INPUTS, JUDGMENTS, TASKS, dead_letters
+from tests.shell.harness import read, until
 
 MANY = 3000
 PER_TASK = 2
 POOLS = ("north", "south", "east")
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
-
-
-@pytest.fixture
-def settings(broker: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    settings = settings_for(broker.bootstrap, tmp_path)
-    make_topics(settings)
-    admin = topic_admin.connect(settings)
-    admin.wait_for_topics([topic.name for topic in topics(settings)])
-    admin.close()
-    for name in [name for name in os.environ if name.startswith(PREFIX) and "JAVA" not in name]:
-        monkeypatch.delenv(name)
-    for name in ("KAFKA_BOOTSTRAP", "PARTITIONS", "REPLICATION", "DATA_DIR", "SESSION_TIMEOUT_S", "LOG_FORMAT"):
-        monkeypatch.setenv(f"{PREFIX}{name}", str(getattr(settings, name.lower())))
-    monkeypatch.setenv(f"{PREFIX}MARKET_REFERENCE_WAIT_S", "3")
-    return settings
-
-
-@pytest.fixture
-def worker(settings: Settings, tmp_path: Path) -> Iterator[Worker]:
-    worker = Worker({}, free_port(), tmp_path / "worker.log")
-    worker.start()
-    try:
-        worker.wait_until_ready()
-        yield worker
-    finally:
-        worker.stop()
 
 
 def run(*words: str | Path) -> Result:
