@@ -12,7 +12,7 @@ RUN /opt/venv/bin/pip install --no-deps --no-build-isolation .
 # The kernels are compiled into the image, for any processor: a worker then starts warm.
 ENV NUMBA_CACHE_DIR=/opt/numba-cache NUMBA_CPU_NAME=generic
 WORKDIR /
-RUN /opt/venv/bin/python -m kernels && /opt/venv/bin/python -m stream.shell.rehearsal
+RUN /opt/venv/bin/python -m kernels && /opt/venv/bin/python -m stream.shell.worker.rehearsal
 
 FROM python:3.12-slim-bookworm
 RUN groupadd --gid 10001 allocator \

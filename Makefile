@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/rehearsal.py
+KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/worker/rehearsal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test check compose-check bench bench-demo bench-pipeline bench-fairness bench-latency \
-        bench-recovery bench-export bench-auction bench-auction-large bench-skill check-auction chaos fuzz lock clean
+.PHONY: help setup up down demo test bounds check compose-check bench bench-demo bench-pipeline bench-fairness \
+        bench-latency bench-recovery bench-export bench-auction bench-auction-large bench-skill check-auction \
+        check-golden chaos fuzz lock clean
 
 # list the targets
 help:
@@ -28,7 +29,7 @@ $(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
 	@touch $@
 
 $(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
-	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.rehearsal && wait $$kernels
+	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.worker.rehearsal && wait $$kernels
 	@touch $@
 
 # start a whole deployment on this machine (Kafka, topics, a worker); Ctrl-C or `make down` stops it
@@ -46,6 +47,12 @@ demo: setup
 # all tests, the integration tests on a real Kafka that they start themselves
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory bounds
+
+# histories with every index of the compiled kernels checked, with little room and in every regime of matching
+bounds: setup
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels \
+	  $(BIN)/python -m pytest tests/bounds tests/core/test_room.py tests/core/test_oracle.py tests/core/test_gold.py
 
 # ruff, mypy --strict, the layers' contracts, the image and the compose file, known vulnerabilities
 check: setup compose-check
@@ -65,43 +72,47 @@ bench: bench-demo bench-pipeline bench-latency bench-recovery bench-export bench
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
-	@$(BIN)/python -m load.bench_demo $(ARGS)
+	@$(BIN)/python -m load.bench.bench_demo $(ARGS)
 
 # events per second of one worker beside a plain Faust agent on the same broker
 bench-pipeline: setup
-	@$(BIN)/python -m load.bench_pipeline $(ARGS)
+	@$(BIN)/python -m load.bench.bench_pipeline $(ARGS)
 
 # what a flood in one pool costs the others, on the same and on another partition
 bench-fairness: setup
-	@$(BIN)/python -m load.bench_fairness $(ARGS)
+	@$(BIN)/python -m load.bench.bench_fairness $(ARGS)
 
 # time from an event to the reader of its assignments beside a one-record transaction
 bench-latency: setup
-	@$(BIN)/python -m load.bench_latency $(ARGS)
+	@$(BIN)/python -m load.bench.bench_latency $(ARGS)
 
 # recovery, restart and failover with a million rows, beside a plain Faust table
 bench-recovery: setup
-	@$(BIN)/python -m load.bench_recovery $(ARGS)
+	@$(BIN)/python -m load.bench.bench_recovery $(ARGS)
 
 # a million judgments taken out, beside reading their topic plainly
 bench-export: setup
-	@$(BIN)/python -m load.bench_export $(ARGS)
+	@$(BIN)/python -m load.bench.bench_export $(ARGS)
 
 # the auction beside pinned solvers, every family of markets
 bench-auction: $(VENV)/bench.stamp setup
-	@$(BIN)/python -m load.bench_auction $(ARGS)
+	@$(BIN)/python -m load.bench.bench_auction $(ARGS)
 
 # the auction at a million tasks, once
 bench-auction-large: $(VENV)/bench.stamp setup
-	@$(BIN)/python -m load.bench_auction --large $(ARGS)
+	@$(BIN)/python -m load.bench.bench_auction --large $(ARGS)
 
 # the skill model beside crowd-kit on recorded labels
 bench-skill: $(VENV)/bench.stamp setup
-	@$(BIN)/python -m load.bench_skill $(ARGS)
+	@$(BIN)/python -m load.bench.bench_skill $(ARGS)
 
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup
-	@$(BIN)/python -m load.check_auction $(ARGS)
+	@$(BIN)/python -m load.checks.check_auction $(ARGS)
+
+# the core against that of another commit (BASE=…), byte for byte on a thousand random histories
+check-golden: setup
+	@nice -n 10 $(BIN)/python -m tests.golden $(BASE) $(ARGS)
 
 # every fault we can produce against a real Kafka: nothing lost, nothing twice, nobody let in (up to 30 minutes)
 chaos: setup

@@ -5,58 +5,62 @@ value, at most ``limit`` of them. Half of those kept are the best; the other hal
 every task named the same best people, all but a few would be left without.
 
 Small markets are evaluated in full and the values kept, so that the bound can be proven over every pair; of larger
-ones each task draws a sample of the free annotators. ``complete`` is the final pass over everything: it offers
-whatever feasible work of positive value an annotator still has room for.
+ones each task draws a sample of the free annotators. What is left after the auction is for the final pass over
+everything (`kernels.completion`).
 
 Randomness is a hash of (seed, task, annotator): the same seed gives the same market whatever the order.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.bench import OF_FREE, OF_GOLDS, OF_WORK, Arcs, Bench, checked, is_wide, prepare_model
+from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, first_room, is_short
 from kernels.hashing import mix
 from kernels.jit import entry, inner
-from kernels.lifecycle.codes import LAPSED, NONE, ONE, WITHDRAWN, WORK, ZERO
+from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, WORK, ZERO
 from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED
-from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
-from kernels.skill import ability as ability_of
-from kernels.skill import at_least, prepare, quantile
-from kernels.valuation import COVERAGE_WEIGHT, gains, importance, standing_of, terms, trust
+from kernels.skill import at_least
+from kernels.valuation import COVERAGE_WEIGHT, gains, importance, terms, trust
 
 CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
+EVERYBODY = np.iinfo(np.int64).max  # a sample that leaves nobody out
 
 
 @entry
-def open_market(pool, tasks, golds, free):
-    """List the open tasks with room whose deadline is to come and the free annotators; returns all three counts.
+def open_market(pool, market):
+    """List the open tasks with room whose deadline is to come and the free annotators; repeatable.
 
-    ``tasks``, ``golds`` (tasks whose answer is known) and ``free`` are i4 with room for all slots.
+    Without a task nobody is looked for.
     """
-    n = 0
-    g = 0
+    count = market.count
+    for k in range(count.shape[0]):
+        count[k] = 0
     for t in range(pool.counters[TASKS_USED]):
         if pool.room[t] > 0 and pool.due[t] > pool.clock[NOW]:
             if pool.tasks[t].purpose == WORK:
-                tasks[n] = t
-                n += 1
+                k = append(count, OF_WORK, market.work.shape[0])
+                if k != NONE:
+                    market.work[k] = t
             else:
-                golds[g] = t
-                g += 1
-    m = 0
-    if n + g > 0:
+                k = append(count, OF_GOLDS, market.golds.shape[0])
+                if k != NONE:
+                    market.golds[k] = t
+    if count[OF_WORK + WANTED] + count[OF_GOLDS + WANTED] > 0:
         for a in range(pool.counters[ANNOTATORS_USED]):
             if is_free(pool, a, pool.clock[NOW]):
-                free[m] = a
-                m += 1
-    return n, g, m
+                k = append(count, OF_FREE, market.free.shape[0])
+                if k != NONE:
+                    market.free[k] = a
 
 
 @entry
-def potential(pool, tasks, out):
-    """What the best annotator could add to each task, at most: importance times what is not known of it yet."""
+def potential_kernel(pool, tasks, out):
+    """Fill ``out`` float64[n], see `potential`."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
         task = pool.tasks[t]
@@ -72,6 +76,13 @@ def potential(pool, tasks, out):
         if task.counted + task.offered + task.leased < task.overlap:
             unknown += COVERAGE_WEIGHT
         out[i] = importance(pool, t, pool.clock[NOW]) * unknown
+
+
+def potential(pool: Any, tasks: np.ndarray) -> np.ndarray:
+    """What the best annotator could add to each task, at most: importance times what is not known of it yet."""
+    out = np.empty(len(tasks))
+    potential_kernel(pool, tasks, out)
+    return out
 
 
 @inner
@@ -124,22 +135,19 @@ def feasible(pool, t, a, fits, grants, asked):
 
 
 @inner
-def prepare_model(pool, m, free, n_free, least, theta, ability, standing):
-    """Prepare the free annotators for the tasks of one model; ``least`` see ``kernels.skill.contained``."""
-    for j in range(n_free):
-        seat = np.int64(pool.skills.seat_of[m, free[j]])
-        prepare(pool.skills, m, seat, theta[j])
-        ability[j] = ability_of(pool.skills, m, seat)
-        standing[j] = standing_of(pool.skills, m, seat, ability[j], least)
-
-
-@inner
-def keep(row_i, row_v, n, limit, start, indices, values, at):
-    """Copy at most ``limit`` of the row's ``n`` arcs and return their number.
+def keep(row_i, row_v, n, limit, start, arcs):
+    """Append at most ``limit`` of the row's ``n`` arcs.
 
     Half of those kept are the best; the others are every k-th of the rest, from a place that ``start`` (a hash)
     chooses.
     """
+    count, indices, values = arcs.count, arcs.indices, arcs.values
+    kept = min(n, limit)
+    at = count[WANTED]
+    count[WANTED] = at + kept
+    if at + kept > min(indices.shape[0], values.shape[0]):
+        return
+    count[USED] = at + kept
     if n > limit:
         best = limit // 2
         for i in range(best):  # selection: rows and limits are short
@@ -156,13 +164,9 @@ def keep(row_i, row_v, n, limit, start, indices, values, at):
             indices[at + best + k] = row_i[j]
             values[at + best + k] = row_v[j]
         n = best
-        limit -= best
-    else:
-        limit = 0
     for i in range(n):
         indices[at + i] = row_i[i]
         values[at + i] = row_v[i]
-    return n + limit
 
 
 @inner
@@ -174,53 +178,50 @@ def same_posterior(pool, t, u):
     return True
 
 
-@entry
-def recall(
-    pool, tasks, n, free, m, place, fits, grants, asked, judgment_cost, least, seed, limit, sample, theta,
-    ability, standing, row_i, row_v, gain, out, weights, indptr, indices, values, dense,
-):  # fmt: skip
-    """Fill the CSR market of ``n`` open tasks (equal models and posteriors together) and ``m`` free annotators.
+class Recalled(NamedTuple):
+    """The market in compressed rows, and what else was found on the way; columns are places among the free."""
 
-    Parameters
-    ----------
-    tasks, free : int32[:]
-        Slots; the first ``n`` and ``m`` count.
-    place : int32[annotators]
-        Scratch, NONE everywhere; restored on return.
-    sample : int
-        Annotators drawn per task; at least ``m`` means all of them.
-    least : float
-        Share of the typical ability below which an annotator is contained.
-    theta, ability, standing : float64[m, :], float64[m], uint8[m]
-        Scratch, wide enough for the largest model.
-    row_i, row_v, gain, out : int32[m], float64[m], float64[m, 3], float64[4]
-        Scratch; ``gain`` remembers what each annotator would add at the present posterior: most tasks wait
-        without a judgment and are alike.
-    weights : float64[n]
-        Out: importance of each task.
-    indptr, indices, values : int64[n + 1], int32[n * limit], float64[n * limit]
-        Out: the market; columns are places in ``free``.
-    dense : float64[n, m] or [0, 0]
-        Out: value of every feasible pair (0: none), if asked for.
+    indptr: np.ndarray  # i8[n + 1]
+    indices: np.ndarray  # i4
+    values: np.ndarray  # f8
+    dense: np.ndarray  # f8[n, m]: value of every feasible pair, 0: none; or [0, 0]
+    pairs: int  # that were looked at and are worth their cost
+
+
+@entry
+def recall_kernel(
+    pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit, sample, bench, indptr, arcs,
+    dense,
+):  # fmt: skip
+    """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
+
+    NONE: the scratch is too small, or a list names somebody twice.
     """
+    n, m = tasks.shape[0], free.shape[0]
+    arcs.count[USED] = 0
+    arcs.count[WANTED] = 0
+    if not is_wide(pool, bench, m):
+        return NONE
+    place, theta, ability, standing = bench.place, bench.theta, bench.ability, bench.standing
+    row_i, row_v, gain, out = bench.row_i, bench.row_v, bench.gain, bench.out
     now = pool.clock[NOW]
     for j in range(m):
         place[free[j]] = j
         gain[j, 2] = -1.0
     model = -2
     indptr[0] = 0
-    at = ZERO
     alike = 0.0  # number of the present posterior
+    pairs = ZERO
     for i in range(n):
         t = tasks[i]
         task = pool.tasks[t]
         if task.model != model:
             model = task.model
-            prepare_model(pool, model, free, m, least, theta, ability, standing)
+            prepare_model(pool, model, free, m, least, bench)
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
-        weights[i] = importance(pool, t, now)
+        important = importance(pool, t, now)
         found = ZERO
         drawn = m if task.only_n == 0 else task.only_n
         all_of_them = drawn <= sample
@@ -246,7 +247,7 @@ def recall(
                 a = free[j]
             if not feasible(pool, t, a, fits, grants, asked):
                 continue
-            weight = weights[i] * trust(pool, t, a, standing[j], now)
+            weight = important * trust(pool, t, a, standing[j], now)
             if weight <= 0.0:
                 continue
             if gain[j, 2] != alike:
@@ -257,125 +258,59 @@ def recall(
                 continue
             if dense.shape[0]:
                 dense[i, j] = worth
+            if found == m:
+                pairs = NONE
+                break
             row_i[found] = j
             row_v[found] = worth
             found += 1
-        at += keep(row_i, row_v, found, limit, start, indices, values, at)
-        indptr[i + 1] = at
+        if pairs == NONE:
+            break
+        pairs += found
+        keep(row_i, row_v, found, limit, start, arcs)
+        indptr[i + 1] = arcs.count[WANTED]
     for j in range(m):
         place[free[j]] = NONE
-    return at
+    return pairs
 
 
-@entry
-def full_bound(dense, demand, capacity, price, best):
-    """Dual bound over every pair of a dense market: sum c p + sum over tasks of the ``demand`` largest w - p.
+def recall(
+    pool: Any, tasks: np.ndarray, free: np.ndarray, fits: np.ndarray, grants: np.ndarray, asked: np.ndarray,
+    judgment_cost: float, least: float, seed: int, limit: int, sample: int, bench: Bench, is_full: bool,
+) -> Recalled:  # fmt: skip
+    """The market of open ``tasks`` (equal models and posteriors together) and ``free`` annotators.
 
-    ``best`` float64[max demand + 1] is scratch.
+    Parameters
+    ----------
+    tasks, free : int32[:]
+        Slots, each once.
+    asked : see `allowed`
+    least : float
+        Share of the typical ability below which an annotator is contained.
+    limit : int
+        Most candidates of a task.
+    sample : int
+        Annotators drawn per task where it isn't ``is_full``.
+    bench : Bench
+    is_full : bool
+        Look at every pair, and keep all values in ``dense``.
     """
-    bound = 0.0
-    for j in range(price.shape[0]):
-        bound += capacity[j] * price[j]
-    for i in range(dense.shape[0]):
-        d = 0
-        for j in range(dense.shape[1]):
-            profit = dense[i, j] - price[j]
-            if dense[i, j] <= 0.0 or profit <= 0.0:
-                continue
-            k = d
-            while k > 0 and best[k - 1] < profit:
-                best[k] = best[k - 1]
-                k -= 1
-            if k < demand[i]:
-                best[k] = profit
-            d = min(d + 1, demand[i])
-        for k in range(d):
-            bound += best[k]
-    return bound
+    n, m = len(tasks), len(free)
+    dense = np.zeros((n, m) if is_full else (0, 0))
+    indptr = np.empty(n + 1, np.int64)
+    room = first_room(n * limit)
+    arcs = Arcs(np.empty(room, np.int32), np.empty(room), np.zeros(COUNTS, np.int64))
+    while True:
+        pairs = checked(
+            recall_kernel(
+                pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit,
+                EVERYBODY if is_full else sample, bench, indptr, arcs, dense,
+            )
+        )  # fmt: skip
+        if not is_short(arcs):
+            break
+        arcs = enlarged(arcs)
+    used = int(arcs.count[USED])
+    return Recalled(indptr, arcs.indices[:used], arcs.values[:used], dense, pairs)
 
 
-@entry
-def complete(
-    pool, tasks, n, free, m, fits, grants, asked, judgment_cost, least, theta, ability, standing, out, accept_by,
-    rnd, first, made_t, made_a, made_terms,
-):  # fmt: skip
-    """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
-
-    ``tasks`` is used up. Returns how many offers were made; slots and terms are in ``made_t``, ``made_a`` and
-    ``made_terms``.
-    """
-    now = pool.clock[NOW]
-    left = 0
-    for i in range(n):  # most are sold: look only at those with room
-        if pool.room[tasks[i]] > 0:
-            tasks[left] = tasks[i]
-            left += 1
-    n = left
-    made = 0
-    for j in range(m if n else 0):
-        a = free[j]
-        while is_free(pool, a, now):
-            best_t = NONE
-            best = 0.0
-            model = -2
-            for i in range(n):
-                t = tasks[i]
-                if pool.room[t] <= 0 or not fits[pool.tasks[t].demand, pool.annotators[a].profile]:
-                    continue
-                if not feasible(pool, t, a, fits, grants, asked) or not may_offer(pool, t, a, now):
-                    continue
-                if pool.tasks[t].model != model:
-                    model = pool.tasks[t].model
-                    prepare_model(pool, model, free[j : j + 1], ONE, least, theta, ability, standing)
-                weight = importance(pool, t, now) * trust(pool, t, a, standing[0], now)
-                if weight <= 0.0:
-                    continue
-                information, accuracy = gains(pool, t, theta[0])
-                worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
-                if worth > best:
-                    best = worth
-                    best_t = t
-                    for k in range(out.shape[0]):
-                        made_terms[made, k] = out[k]
-            if best_t == NONE:
-                break
-            offer_one(pool, best_t, a, accept_by, rnd, first + made)
-            made_t[made] = best_t
-            made_a[made] = a
-            made += 1
-    return made
-
-
-@entry
-def explain(pool, tasks, annotators, judgment_cost, least, theta, ability, standing, out):
-    """Terms of pairs that are about to be offered: ``out`` float64[n, 4]; as ``recall`` valued them."""
-    for i in range(tasks.shape[0]):
-        t = tasks[i]
-        now = pool.clock[NOW]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, least, theta, ability, standing)
-        weight = importance(pool, t, now) * trust(pool, t, annotators[i], standing[0], now)
-        information, accuracy = gains(pool, t, theta[0])
-        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, out[i])
-
-
-@entry
-def skill_low(pool, tasks, annotators, out):
-    """20 % quantile of each annotator's accuracy in the task's model: ``out`` float64[n]."""
-    for i in range(tasks.shape[0]):
-        m = pool.tasks[tasks[i]].model
-        seat = np.int64(pool.skills.seat_of[m, annotators[i]])
-        out[i] = quantile(pool.skills, m, seat, 1.0 - CERTAINTY)
-
-
-@entry
-def runners_up(indptr, indices, values, held, price, rows, columns, best, worth):
-    """Per held pair the best other annotator of its row, by value minus price: column (NONE: nobody) and value."""
-    for i in range(rows.shape[0]):
-        best[i] = NONE
-        worth[i] = 0.0
-        top = -np.inf
-        for e in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            if not held[e] and indices[e] != columns[i] and values[e] - price[indices[e]] > top:
-                top = values[e] - price[indices[e]]
-                best[i] = indices[e]
-                worth[i] = values[e]

@@ -13,18 +13,21 @@ Overlap, confidence and ``min_skill`` play no part; all other requirements of an
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
+from kernels.buffers import USED, WANTED, append, has_room
 from kernels.candidates import CERTAINTY, allowed
 from kernels.hashing import mix
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.layout import ANNOTATORS_USED, NOW
 from kernels.lifecycle.lessons import due, pay, rate
 from kernels.lifecycle.offers import may_offer, offer_one
 from kernels.lifecycle.pairs import find, to_front
 from kernels.lifecycle.presence import is_free
+from kernels.lifecycle.room import has_pair
 from kernels.skill import at_least, lesson
 from kernels.valuation import ACCURACY, COST, COVERAGE, INFORMATION
 
@@ -61,25 +64,29 @@ def has_budget(pool, t):
 
 
 @entry
-def find_wanting(pool, golds, n, free, m, bars, examines, given, grants, wanting):
-    """List the free annotators who are wanted for one of the tasks; returns their number.
+def find_wanting(pool, golds, free, bars, examines, given, grants, wanting):
+    """List the free annotators who are wanted for one of the tasks; repeatable.
 
     Parameters
     ----------
     golds : int32[n]
         Open tasks of known answer, those of one project and model together.
+    free : int32[m]
+        Slots.
     bars : float64[n]
         What the work beside each task asks for at least, NaN if nothing.
     examines : int
         1: examine whom the market has left; 0: give what is due.
     given : uint8[annotators]
         1 for whoever got one in this round.
-    wanting : int32[m]
+    wanting : Slots
         Out.
     """
+    wanting.count[USED] = 0
+    wanting.count[WANTED] = 0
     now = pool.clock[NOW]
-    found = 0
-    for j in range(m if n else 0):
+    n = golds.shape[0]
+    for j in range(free.shape[0] if n else 0):
         a = np.int64(free[j])
         if given[a] or not is_free(pool, a, now):
             continue
@@ -90,16 +97,18 @@ def find_wanting(pool, golds, n, free, m, bars, examines, given, grants, wanting
                 continue
             project, model = np.int64(task.project), np.int64(task.model)
             if is_wanted(pool, np.int64(golds[i]), a, bars[i], examines, grants):
-                wanting[found] = a
-                found += 1
+                k = append(wanting.count, 0, wanting.slots.shape[0])
+                if k != NONE:
+                    wanting.slots[k] = a
                 break
-    return found
 
 
 @inner
-def mark_met(pool, golds, n, place, met):
-    """Note which of the wanting annotators have had to do with which task."""
-    for i in range(n):
+def mark_met(pool, golds, wanting, place, met):
+    """Note which of the wanting annotators have had to do with which task; ``place`` is NONE before and after."""
+    for j in range(wanting.shape[0]):
+        place[wanting[j]] = j
+    for i in range(golds.shape[0]):
         p = np.int64(pool.tasks[golds[i]].head)
         while p != NONE:
             pair = pool.pairs[p]
@@ -107,36 +116,45 @@ def mark_met(pool, golds, n, place, met):
             if j != NONE and pair.state not in (LAPSED, WITHDRAWN, ZERO):
                 met[i, j] = 1
             p = np.int64(pair.next)
+    for j in range(wanting.shape[0]):
+        place[wanting[j]] = NONE
 
 
 @entry
 def teach(
-    pool, golds, n, wanting, w, bars, examines, given, met, place, fits, grants, asked, judgment_cost, seed,
-    accept_by, rnd, first, made_t, made_a, made_terms,
+    pool, golds, wanting, bars, examines, given, met, place, fits, grants, asked, judgment_cost, seed, accept_by, rnd,
+    first, at, offers,
 ):  # fmt: skip
-    """Offer each wanting annotator the task that teaches most; returns how many offers were made.
+    """Offer each wanting annotator the task that teaches most.
+
+    It begins with step ``at`` and returns the number of the first step that is not done: one for each who is wanting.
+    It ends before its time where ``offers`` or the pool has no room for one more; NONE: the scratch is too small.
+    Resumable.
 
     Parameters
     ----------
     golds, bars, examines, given : see `find_wanting`
     wanting : int32[w]
     met : uint8[n, w]
-        Scratch, zeros.
+        Scratch, zeros before the first step; kept between calls.
     place : int32[annotators]
         Scratch, NONE everywhere; restored on return.
-    made_t, made_a, made_terms : int32[w], int32[w], float64[w, 4]
-        Out: the offers.
+    first : int
+        Index in the round of the first offer of the list.
+    offers : Offers
+        Out.
     """
     now = pool.clock[NOW]
-    for j in range(w):
-        place[wanting[j]] = j
-    mark_met(pool, golds, n, place, met)
-    made = 0
+    n, w = golds.shape[0], wanting.shape[0]
+    room = min(offers.tasks.shape[0], offers.annotators.shape[0], offers.terms.shape[0])
+    if place.shape[0] < pool.counters[ANNOTATORS_USED] or met.shape[0] < n or met.shape[1] < w:
+        return NONE
+    if at == 0:
+        mark_met(pool, golds, wanting, place, met)
     turn = np.int64(mix(seed, w) % np.uint64(w))
-    for step in range(w):
+    for step in range(at, w):
         j = (step + turn) % w
         a = np.int64(wanting[j])
-        place[a] = NONE
         while not given[a]:
             best = 0.0
             pick = NONE
@@ -163,30 +181,39 @@ def teach(
                     pick = g
             if pick == NONE:
                 break
+            if not (has_room(offers.count, 0, room, 1) and has_pair(pool)):
+                return step
             t = np.int64(golds[pick])
             met[pick, j] = 1
             if not may_offer(pool, t, a, now):
                 continue
+            made = append(offers.count, 0, room)
             offer_one(pool, t, a, accept_by, rnd, first + made)
             if due(pool, t, a):
                 pay(pool, np.int64(pool.tasks[t].head), seed)
             given[a] = 1
             cost = judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
-            made_terms[made, INFORMATION] = best + cost
-            made_terms[made, ACCURACY] = 0.0
-            made_terms[made, COVERAGE] = 0.0
-            made_terms[made, COST] = -cost
-            made_t[made] = t
-            made_a[made] = a
-            made += 1
-    return made
+            offers.terms[made, INFORMATION] = best + cost
+            offers.terms[made, ACCURACY] = 0.0
+            offers.terms[made, COVERAGE] = 0.0
+            offers.terms[made, COST] = -cost
+            offers.tasks[made] = t
+            offers.annotators[made] = a
+    return w
 
 
 @entry
-def draw_order(tasks, annotators, seed, keys):
-    """Fill ``keys`` uint64[n] with what this round's offers are sorted by, so that a place tells nothing."""
+def draw_kernel(tasks, annotators, seed, keys):
+    """Fill ``keys`` uint64[n], see `draw_order`."""
     for i in range(tasks.shape[0]):
         keys[i] = mix(np.int64(mix(seed, np.int64(tasks[i]))), np.int64(annotators[i]))
+
+
+def draw_order(tasks: Any, annotators: Any, seed: int) -> np.ndarray:
+    """Keys uint64[n] by which this round's offers are sorted, so that a place tells nothing."""
+    keys = np.empty(len(tasks), np.uint64)
+    draw_kernel(tasks, annotators, seed, keys)
+    return keys
 
 
 @entry

@@ -13,8 +13,9 @@ posterior (``kernels/skill/value.py``), so a question that is settled in all but
 
 trust is 1, and 1/2 for an annotator of whose answers more than three are unchecked (`kernels.skill.unchecked`) on a
 task that nobody has judged yet and others will: there one more answer would wait unchecked, so people are asked first
-where answers meet. A contained annotator (`kernels.skill.contained`) is worth 0, but on one task in 32, by which
-they can return, and in the last hour before a deadline.
+where answers meet. Not so in a project with a budget: what comes last there may never come, and in a young market much
+of what everybody has said is unchecked. A contained annotator (`kernels.skill.contained`) is worth 0, but on one task
+in 32, by which they can return, and in the last hour before a deadline.
 
 A pair of value <= 0 is not offered. Hard requirements are missing edges, never large negative numbers.
 """
@@ -58,13 +59,12 @@ def standing_of(skills, m, s, ability, least):
 @inner
 def trust(pool, t, a, standing, now):
     """Factor of the value of annotator ``a`` on task ``t``; 0: not to be asked."""
-    task = pool.tasks[t]
     if standing == CONTAINED:
         may_return = mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
         return 1.0 if may_return or deadline_of(pool, t) - now < RUSH_S else 0.0
-    if standing == UNPROVEN and task.counted == 0 and task.max_overlap > 1:
-        return UNCHECKED_TRUST
-    return 1.0
+    task = pool.tasks[t]
+    waits = task.counted == 0 and task.max_overlap > 1 and pool.projects[task.project].budget < 0
+    return UNCHECKED_TRUST if standing == UNPROVEN and waits else 1.0
 
 
 @inner

@@ -81,9 +81,9 @@ PANELS = [
     ),
     Panel(
         "Gap",
-        "How far from the optimum may the last matchings be at most?",
+        "How far from the best may the last matchings be at most, and how much of their value does no bound speak of?",
         "percentunit",
-        {"largest": "max(allocator_gap)"},
+        {"largest gap": "max(allocator_gap)", "largest unproven share": "max(allocator_unproven_share)"},
     ),
     Panel(
         "Rounds",

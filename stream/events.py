@@ -3,7 +3,8 @@
 Inputs are facts reported by annotation tools and by people; either input topic accepts every input event.
 Outputs are facts established by a round; every output carries its ``partition`` and ``round``. Structs are
 frozen and keyword-only, unknown fields are ignored, a missing field means its default. Times are Unix
-seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen.
+seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen. A list of ids
+is a set: repeats leave it where it enters the state.
 
 This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What
 is not an event raises msgspec's errors, UnicodeDecodeError (no UTF-8) or RecursionError (nested too
@@ -149,7 +150,12 @@ class TruthSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
-    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all."""
+    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all.
+
+    ``cost`` is per hour of work, in units of task ``value``: at 3.0 an answer that takes 60 s costs 0.05, where the
+    first answer to a task of value 1 with two classes, by a newcomer, brings about 0.3. A cost in money asks for
+    values in the same money: what it is worth that the task's label is right.
+    """
 
     annotator: Id
     skills: Ids
@@ -397,27 +403,35 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
 
 
 class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):
-    """The calibrated posterior of a task after this round's judgments."""
+    """The calibrated posterior of a task after this round's judgments.
+
+    ``label`` is the most likely class. ``tie``: others are as likely, and it was drawn from them by a hash of the ids.
+    """
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class ConsensusRevised(Output, frozen=True, gc=False, kw_only=True):
-    """Later evidence changed the label of a settled task."""
+    """Later evidence changed the label of a settled task; ``tie`` as in consensus_updated."""
 
     task: str
     skill: str
     label: int
     posterior: list[float]
     judgments: int
+    tie: bool = False
 
 
 class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
-    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold."""
+    """The one end of a task; label and posterior as of the end of the round, null without classes and for gold.
+
+    ``tie`` as in consensus_updated; false where there is no label.
+    """
 
     task: str
     project: str
@@ -425,6 +439,7 @@ class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
     label: int | None
     posterior: list[float] | None
     judgments: int
+    tie: bool = False
 
 
 class TaskBlocked(Output, frozen=True, gc=False, kw_only=True):
@@ -451,7 +466,15 @@ class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
 
 
 class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside."""
+    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside.
+
+    ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
+    could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
+    pairs: ``all`` of an open task and a free annotator, or, in a large market, those ``recalled``; ``pairs`` how many
+    were worth their cost. Offers of work that the final pass made of other pairs are worth ``unproven_value``: no bound
+    speaks of them. Gold and training are worth ``taught_value`` and are no part of the market. The three values add up
+    to those of the round's decisions.
+    """
 
     pool: str
     open_tasks: int
@@ -460,6 +483,10 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     value: float
     bound: float
     gap: float
+    covers: Literal["all", "recalled"]
+    pairs: int
+    unproven_value: float
+    taught_value: float
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):

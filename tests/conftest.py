@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from numba.core import config
 
 from stream.local import LocalKafka, local_kafka
+
+# only where indices are checked: `make bounds`
+collect_ignore = [] if config.BOUNDSCHECK else ["bounds"]
 
 # the first example of a property may compile a kernel
 settings.register_profile("allocator", deadline=None)

@@ -4,7 +4,7 @@
 `explain` says why.  Start reading at `layout`, then `forward`, `reverse`, `audit`, `scaling`, `finish`, `solver`;
 `arena`, `warm` and `market` add persistence."""
 
-from kernels.auction.certificate import certificate
+from kernels.auction.certificate import certificate, dual_bound
 from kernels.auction.explain import Explanation, explain, flip
 from kernels.auction.market import Market, Round
 from kernels.auction.precompile import precompile
@@ -16,6 +16,7 @@ __all__ = [
     "Round",
     "Solution",
     "certificate",
+    "dual_bound",
     "explain",
     "flip",
     "precompile",

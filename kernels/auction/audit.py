@@ -40,10 +40,11 @@ def primal(book):
 def cost_of(book, j):
     """What annotator `j` adds to `slot_cost`, without a branch.
 
-    +inf is the price of annotators without a slot, and of nobody else: see `scaling.tame`.
+    +inf is the price of annotators without a slot, and of nobody else (`scaling.tame`).  If somebody with slots has it
+    all the same, the sum is +inf and the caller raises: an unknown price proves nothing.
     """
     cost = book.annotators[j].capacity * book.price[j]
-    return cost if cost < np.inf else 0.0
+    return cost if book.annotators[j].capacity > 0 else 0.0
 
 
 @inner

@@ -9,6 +9,9 @@ which annotator j receives at most c_j p_j.  The gap ``(D − P) / D`` of an ass
 therefore needs no trust in the solver: it is computed from the input, the held arcs and the
 prices.  Nothing here is shared with the solver's own bookkeeping.
 
+Tasks may be grouped, and a group g hold b_g arcs at most.  Of the arcs that its tasks would keep, each its d_i best,
+the group then keeps the b_g best, and the same argument holds.
+
 See D. P. Bertsekas, Network Optimization (1998), §4.2 and §7.1.
 """
 
@@ -82,6 +85,85 @@ def certify(indptr, indices, values, demand, capacity, held, price):
     return value, bound, fault, where
 
 
+@njit(cache=True, nogil=True)
+def slots_and_rows(indptr, indices, values, demand, capacity, price):
+    """D(p): what all slots cost, and what all rows keep."""
+    widest = 1
+    for i in range(demand.size):
+        widest = max(widest, min(demand[i], indptr[i + 1] - indptr[i]))
+    largest = np.empty(widest, np.float64)
+    bound = 0.0
+    for j in range(capacity.size):
+        if capacity[j] > 0:
+            bound += capacity[j] * price[j]
+    for i in range(demand.size):
+        d = min(max(demand[i], 0), indptr[i + 1] - indptr[i])
+        if d > 0:
+            bound += row_bound(indptr, indices, values, i, d, capacity, price, largest)
+    return bound
+
+
+@njit(cache=True, nogil=True)
+def keep_rows(indptr, indices, values, demand, capacity, price, start, kept):
+    """What each row would keep, its best surpluses first: row i in ``kept[start[i]:start[i + 1]]``, zeros at first."""
+    for i in range(demand.size):
+        d = start[i + 1] - start[i]
+        if d > 0:
+            row_bound(indptr, indices, values, i, d, capacity, price, kept[start[i] : start[i + 1]])
+
+
+def dual_bound(indptr, indices, values, demand, capacity, price, *, group=None, budget=None):
+    """The bound that the prices prove: no assignment of this market is worth more.
+
+    Parameters
+    ----------
+    indptr, indices, values, demand, capacity
+        The market, as for `solve`; not checked.
+    price : float64[n]
+        Any prices ≥ 0; those of annotators without capacity do not matter.
+    group : int64[m], optional
+        The group of each task, or −1.
+    budget : int64[groups], optional
+        How many arcs the tasks of each group may take together.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    Two tasks, two annotators, prices of 1; if both tasks draw on a budget of one arc, only the better one counts.
+
+    >>> import numpy as np
+    >>> market = (np.array([0, 2, 4]), np.array([0, 1, 0, 1], np.int32), np.array([9.0, 5.0, 7.0, 6.0]),
+    ...           np.array([1, 1]), np.array([1, 1]))
+    >>> dual_bound(*market, np.ones(2))
+    16.0
+    >>> dual_bound(*market, np.ones(2), group=np.array([0, 0]), budget=np.array([1]))
+    10.0
+    """
+    if group is None:
+        return slots_and_rows(indptr, indices, values, demand, capacity, price)
+    longest = np.clip(np.minimum(demand, np.diff(indptr)), 0, None)
+    start = np.concatenate(([0], np.cumsum(longest)))
+    kept = np.zeros(int(start[-1]))
+    keep_rows(indptr, indices, values, demand, capacity, price, start, kept)
+    owner = np.repeat(group, longest)
+    wanted = np.bincount(owner[(owner >= 0) & (kept > 0.0)], minlength=budget.size)
+    able = capacity > 0
+    return float(capacity[able] @ price[able] + kept.sum() - beyond(kept, owner, wanted > budget, budget))
+
+
+def beyond(kept, owner, short, budget):
+    """What groups that are `short` would keep beyond the best `budget` of theirs."""
+    mine = np.flatnonzero((owner >= 0) & short[owner])
+    owner, kept = owner[mine], kept[mine]
+    order = np.lexsort((-kept, owner))
+    owner, kept = owner[order], kept[order]
+    place = np.arange(owner.size) - np.searchsorted(owner, owner)
+    return kept[place >= np.maximum(budget, 0)[owner]].sum()
+
+
 def certificate(indptr, indices, values, demand, capacity, held, price, *, check=True):
     """Value of an assignment, the bound that the prices prove, and the relative gap between them.
 
@@ -111,7 +193,7 @@ def certificate(indptr, indices, values, demand, capacity, held, price, *, check
     --------
     >>> import numpy as np
     >>> market = (np.array([0, 2]), np.array([0, 1], np.int32), np.array([3.0, 4.0]), np.array([1]),
-    np.array([1, 1]))
+    ...           np.array([1, 1]))
     >>> certificate(*market, np.array([1, 0], np.uint8), np.zeros(2))
     (3.0, 4.0, 0.25)
     """

@@ -17,7 +17,7 @@ from kernels.auction.paths import room_to_search
 from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
-from kernels.auction.validation import check_array, check_market, check_targets
+from kernels.auction.validation import check_array, check_bound, check_market, check_targets, count_once, repeats
 from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, SHARE, round_kernel
 
 RESCALE = 8.0
@@ -89,6 +89,8 @@ class Market:
         self._columns = np.empty(0, ARC if values.dtype == np.float64 else ARC32)
         self._place = np.empty(nnz, np.int32)
         self._seen = np.full(n, -1.0)
+        self._named = np.full(n, -1)
+        self._rows_named = 0
         self._touched = np.ones(m, np.uint8)
         self._memory = np.zeros(MEMORY)
         self._memory[SHARE] = 1.0
@@ -160,7 +162,8 @@ class Market:
             Their new candidates, at most as many as the row has places.
         demand : int64[r]
         check : bool
-            Validate the input.  Without, the caller vouches for everything said above.
+            Validate the input.  Without, the caller vouches for everything said above; an annotator who is twice
+            in a row counts once, at the larger value.
 
         Raises
         ------
@@ -171,6 +174,9 @@ class Market:
             return
         if check:
             self._check_tasks(tasks, indptr, indices, values, demand)
+        elif repeats(indptr, indices, self._named, self._rows_named):
+            values = count_once(indptr, indices, values)
+        self._rows_named += tasks.size
         self._waiting, crowded = replace_tasks(
             self.edges, self._columns, self._place, self.book, self._desk, self._touched, self._waiting,
             tasks, indptr, indices, values, demand,
@@ -218,6 +224,7 @@ class Market:
             self.edges, self._columns, self.book, self._desk, self._search, self._memory, self._seen, self._touched,
             self._waiting, float(gap_tol), float(abs_tol), int(max_work),
         )  # fmt: skip
+        check_bound(bound)
         bids, reverse_bids, phases, forward_edges, reverse_edges, audits = self._desk.counters.tolist()
         gap = (bound - value) / bound if bound > 0.0 else 0.0
         return Round(value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges, audits)
@@ -265,5 +272,5 @@ class Market:
     def nbytes(self):
         """Bytes of all arrays of the market."""
         groups = self.edges, self.book, self._desk, self._search
-        single = self._columns.nbytes + self._place.nbytes + self._seen.nbytes + self._touched.nbytes
-        return single + sum(array.nbytes for group in groups for array in group)
+        single = (self._columns, self._place, self._seen, self._named, self._touched)
+        return sum(array.nbytes for array in single) + sum(array.nbytes for group in groups for array in group)

@@ -5,7 +5,7 @@ the compiler; the machine code is kept on disk and the next process only loads i
 
 import numpy as np
 
-from kernels.auction.certificate import certificate
+from kernels.auction.certificate import certificate, dual_bound
 from kernels.auction.explain import explain
 from kernels.auction.market import Market
 from kernels.auction.solver import solve
@@ -22,6 +22,7 @@ def precompile(*, market=True):
     )
     solution = solve(*case)
     certificate(*case, solution.held, solution.price)
+    dual_bound(*case, solution.price)
     explain(*case, solution.held, solution.price)
     if market:
         persistent = Market(*case)

@@ -14,9 +14,11 @@ from kernels.auction.jit import entry, inner
 from kernels.auction.layout import Edges
 from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
-from kernels.auction.validation import check_market, check_start, check_targets
-from kernels.auction.workspace import Workspace, carve, measure
+from kernels.auction.validation import check_bound, check_market, check_start, check_targets, count_once
+from kernels.auction.workspace import Workspace, carve, is_roomy, measure
+from kernels.buffers import Overrun
 
+NO_ROOM = -1
 NO_LIMIT = np.iinfo(np.int64).max
 _workspace = Workspace()
 
@@ -103,8 +105,14 @@ def solve_kernel(
 ):  # fmt: skip
     """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
 
-    Returns value, bound, status and the last ε.
+    Returns value, bound, status and the last ε; the status is `NO_ROOM`, and nothing has been written, if the buffers
+    are too small for the sizes or one of the arrays for the market.
     """
+    m, n, nnz = demand.size, capacity.size, indices.size
+    if not is_roomy(buffers, m, n, nnz, sizes) or min(held_out.size, values.size) < nnz or (
+        price_out.size < n or profit_out.size < m or (price.size and price.size < n) or (held.size and held.size < nnz)
+    ):
+        return 0.0, np.inf, NO_ROOM, 0.0
     edges = Edges(indptr, indices, values)
     book, desk, search = carve(buffers, demand.size, capacity.size, sizes)
     warm = open_book(edges, demand, capacity, price, held, book, desk)
@@ -152,7 +160,8 @@ def solve(
         Stop after about this many arcs have been read; counted, not timed, so that the result does not
         depend on the machine.
     check : bool
-        Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range.
+        Validate the input.  Without, the caller vouches for shapes, dtypes, contiguity and indices in range;
+        an annotator who is twice in a row counts once, at the larger value.
 
     Returns
     -------
@@ -162,6 +171,10 @@ def solve(
     ------
     TypeError, ValueError
         With what was expected and what came.
+    ArithmeticError
+        The auction has lost a price: an error of the program, and no result.
+    Overrun
+        Without `check`: a row or an annotator lies outside of the arrays.
 
     Examples
     --------
@@ -183,7 +196,10 @@ def solve(
         values = values.astype(np.float64)
     space = _workspace
     space.grow(annotators=capacity.size)
-    sizes = measure(indptr, indices, demand, capacity, space.buffers.annotators)
+    *sizes, repeated = measure(indptr, indices, demand, capacity, space.buffers.annotators)
+    sizes = tuple(sizes)
+    if repeated:
+        values = count_once(indptr, indices, values)
     space.reserve(demand.size, capacity.size, indices.size, sizes)
     held_out = np.empty(indices.size, np.uint8)
     price_out = np.empty(capacity.size, np.float64)
@@ -194,6 +210,12 @@ def solve(
         float(gap_tol), float(abs_tol), int(max_work),
         sizes, space.buffers, held_out, price_out, profit_out,
     )  # fmt: skip
+    if status == NO_ROOM:
+        raise Overrun(
+            f"Expected rows within {indices.size} arcs of {capacity.size} annotators, and as many values, prices and "
+            f"held arcs as there are of each, got sizes {sizes}; `check` says what is wrong"
+        )
+    check_bound(bound)
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.buffers.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0
     return Solution(

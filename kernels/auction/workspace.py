@@ -1,8 +1,8 @@
 """Buffers that a thread keeps and reuses: a call that fits allocates nothing but its result.
 
 They only grow.  NumPy allocates them, not the kernels: its large blocks ask the operating system for huge
-pages, worth a fifth of the time of a market of a million tasks.  `measure` says how much a market needs,
-`carve` cuts it out."""
+pages, worth a fifth of the time of a market of a million tasks.  `measure` says how much a market needs, `is_roomy`
+whether it is there, `carve` cuts it out.  A market whose rows or annotators lie outside of its arrays has no sizes."""
 
 import threading
 from typing import NamedTuple
@@ -24,13 +24,29 @@ def measure(indptr, indices, demand, capacity, annotators):
     Returns
     -------
     row_slots, slots : slots on the side of tasks and of annotators
-    longest : longest row or column
+    longest : longest row or column; −1 if a row or an annotator lies outside of the arrays
     widest : largest demand or capacity
+    repeated : whether a row names an annotator twice
     """
+    outside = np.int64(0), np.int64(0), np.int64(-1), np.int64(0), False
+    if annotators.size < capacity.size or indptr.size <= demand.size:
+        return outside
     for j in range(capacity.size):
         annotators[j].room = 0
-    for k in range(indices.size):
-        annotators[indices[k]].room += 1
+        annotators[j].stop = -1  # here: the last row that names the annotator
+    for i in range(demand.size):
+        if indptr[i + 1] < indptr[i] or indptr[i] < 0 or indptr[i + 1] > indices.size:
+            return outside
+    repeated = False
+    for i in range(demand.size):
+        for k in range(indptr[i], indptr[i + 1]):
+            j = np.int64(indices[k])
+            if j < 0 or j >= capacity.size:
+                return outside
+            annotator = annotators[j]
+            annotator.room += 1
+            repeated |= annotator.stop == i
+            annotator.stop = i
     row_slots = 0
     slots = 0
     longest = 0
@@ -52,7 +68,7 @@ def measure(indptr, indices, demand, capacity, annotators):
         annotators[j].stop = place
         place += length
         annotators[j].room = place
-    return row_slots, slots, longest, widest
+    return row_slots, slots, longest, widest, repeated
 
 
 class Buffers(NamedTuple):
@@ -72,6 +88,29 @@ class Buffers(NamedTuple):
     shortlist: np.ndarray  # ARC
     listed: np.ndarray  # LISTED
     search: Search
+
+
+@inner
+def is_roomy(buffers, m, n, nnz, sizes):
+    """Is there room for a market of `m` tasks, `n` annotators and `nnz` arcs whose `sizes` have been measured?"""
+    row_slots, slots, longest, widest = sizes
+    rows = min(buffers.row_arc.size, buffers.row_column.size, buffers.row_value.size)
+    search = buffers.search
+    nodes = min(search.annotator.size, search.annotator_arc.size, search.annotator_row.size)
+    return (
+        longest >= 0
+        and min(buffers.tasks.size, search.task.size, search.task_arc.size) >= m
+        and min(buffers.annotators.size, buffers.listed.size, nodes) >= n
+        and rows >= row_slots
+        and buffers.slots.size >= slots
+        and buffers.columns.size >= nnz
+        and buffers.shortlist.size >= nnz // PART + SPARE * n + 1
+        and buffers.pick.size >= widest + 1
+        and buffers.ints.size >= 3 * m + 2 * n
+        and buffers.reals.size >= 4 * m + 2 * n + slots + longest + 3 * (widest + 1)
+        and min(search.key.size, search.node.size) >= heap_room(m, longest + widest + 1)
+        and buffers.counters.size >= COUNTERS
+    )
 
 
 @inner

@@ -43,12 +43,13 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.deadlines import expire
-from kernels.lifecycle.judgments import relabel, retract, submit
+from kernels.lifecycle.judgments import fits, relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
+from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
 from kernels.skill import refresh
@@ -164,13 +165,15 @@ def request(pool, event):
 
 
 @entry
-def apply(pool, events, created, now, rules):
-    """Apply events in order.
+def apply(pool, events, created, now, rules, at):
+    """Apply events in order, from number ``at`` on; returns the number of the first that was not applied.
+
+    It ends before its time where there may be no room for all that the next event brings (`room`): the caller takes
+    the emissions, makes room for one event and calls again. What comes of the events doesn't depend on it.
 
     Parameters
     ----------
     pool : Pool
-        Columns with room for everything the events may add; ``emissions`` included.
     events : EVENT[n]
     created : TASK[k]
         Records of created and amended tasks; an event's ``count`` is its place here.
@@ -180,9 +183,17 @@ def apply(pool, events, created, now, rules):
     """
     pool.clock[NOW] = now
     retention_s = rules.retention_s
-    for i in range(events.shape[0]):
+    emissions, evidence = most_of_event(pool)
+    for i in range(at, events.shape[0]):
+        if not has_room_for_event(pool, emissions, evidence):
+            return i
         event = events[i]
         kind = event.kind
+        if kind in (SUBMITTED, CORRECTED) and not fits(pool.tasks[event.task], np.int64(event.label)):
+            # not even a sign of life: what is refused changes nothing
+            t, a = np.int64(event.task), np.int64(event.annotator)
+            emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
+            continue
         if kind in (ONLINE, REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED):
             heard(pool, np.int64(event.annotator))
         if kind == SUBMITTED:
@@ -211,10 +222,11 @@ def apply(pool, events, created, now, rules):
             score_judgment(pool, event)
         elif kind == TRUTH:
             set_truth(pool, event, retention_s)
+    return events.shape[0]
 
 
 @entry
 def advance(pool, now, horizon, rules):
-    """Let the clock act, after the events of the round."""
+    """Let the clock act, after the events of the round; returns how many emissions it lacks room for, 0: done."""
     pool.clock[NOW] = now
-    expire(pool, horizon, rules)
+    return expire(pool, horizon, rules)

@@ -26,6 +26,7 @@ from kernels.lifecycle.codes import (
 from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import emit, end_live
 from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
+from kernels.lifecycle.room import lacks, live_in
 from kernels.lifecycle.tasks import cancel, review
 
 
@@ -54,9 +55,18 @@ def expire_works(pool, a, horizon, rules):
 
 @inner
 def expire(pool, horizon, rules):
-    """Apply every deadline that is at or before ``horizon``, then find the next one."""
+    """Apply every deadline that is at or before ``horizon``, then find the next one.
+
+    Returns how many emissions it lacks room for (see `room`); unless that is 0, it has done nothing.
+    """
     if pool.clock[EARLIEST] > horizon:
-        return
+        return 0
+    due = 0
+    for t in range(pool.counters[TASKS_USED]):
+        due += pool.due[t] <= horizon
+    needed = lacks(pool, 3 * live_in(pool) + due)
+    if needed:
+        return needed
     for a in range(pool.counters[ANNOTATORS_USED]):
         annotator = pool.annotators[a]
         if annotator.live:
@@ -76,6 +86,7 @@ def expire(pool, horizon, rules):
             else:
                 emit(pool, EMIT_DROPPED, ZERO, ZERO, NONE, t, NONE, np.nan)
     find_earliest(pool, rules.grace_s)
+    return 0
 
 
 @inner
@@ -110,13 +121,21 @@ def find_earliest(pool, grace_s):
 
 @entry
 def relink(pool, rules):
-    """After restoring: room and deadline of every task follow from its record."""
+    """After restoring: room and deadline of every task follow from its record.
+
+    Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Nothing is told
+    as long as the rules are those under which the rows were written.
+    """
     for t in range(pool.counters[TASKS_USED]):
         task = pool.tasks[t]
         pool.due[t] = np.inf
         if task.state == OPEN:
+            needed = lacks(pool, task.offered + 1)
+            if needed:
+                return needed
             pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
             review(pool, t, rules.retention_s)
         elif task.state == SETTLED:
             pool.due[t] = task.settled + rules.retention_s
     find_earliest(pool, rules.grace_s)
+    return 0

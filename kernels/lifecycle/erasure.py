@@ -1,4 +1,4 @@
-"""Erasing an annotator: live work ends, presence is forgotten; the slot stays taken, but nobody is behind it.
+"""Erasing an annotator: live work ends; the slot stays taken, but nobody is behind it.
 
 Judgments and evidence stay where they are, under a slot that has no name any more: the labels of tasks must not change
 because somebody asks to be forgotten. The slot is never given to another annotator, or they would inherit both.
@@ -9,36 +9,26 @@ import numpy as np
 from kernels.jit import entry
 from kernels.lifecycle.codes import CAUSE_ERASED, END_WITHDRAWN, NONE, WITHDRAWN
 from kernels.lifecycle.pairs import end_live
+from kernels.lifecycle.room import lacks
 from kernels.lifecycle.tasks import review
 
 
 @entry
 def erase(pool, a, retention_s):
-    """End all live work of annotator ``a``, newest first, and make them absent for good."""
+    """End all live work of annotator ``a``, newest first; their record is the caller's to blank.
+
+    Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Of one work are
+    told its end, the ends of the task's offers, and that the task settles.
+    """
     p = np.int64(pool.annotators[a].live_head)
     while p != NONE:
         following = np.int64(pool.pairs[p].live_next)
         t = np.int64(pool.pairs[p].task)
+        needed = lacks(pool, pool.tasks[t].offered + 2)
+        if needed:
+            return needed
         end_live(pool, p, WITHDRAWN, END_WITHDRAWN, CAUSE_ERASED)
         review(pool, t, retention_s)
         p = following
-    annotator = pool.annotators[a]
-    annotator.online = 0
-    annotator.paused = 0
-    annotator.absent = 0
-    annotator.mode = 0
-    annotator.missed = 0
-    annotator.capacity = 0
-    annotator.profile = 0
-    annotator.asked = 0
-    annotator.kind = 0
-    annotator.cost = 0.0
-    annotator.profile_at = 0.0
-    annotator.presence_at = 0.0
-    annotator.expires = np.inf
-    annotator.gone_at = np.inf
-    for row in range(pool.share.shape[0]):
-        pool.share[row, a] = 0
-    for row in range(pool.credit.shape[0]):
-        pool.credit[row, a] = 0.0
     pool.dirty_annotators[a] = 1
+    return 0

@@ -21,7 +21,6 @@ from kernels.lifecycle.codes import (
     COUNTED,
     DEADLINE,
     DUPLICATE,
-    EMIT_INVALID,
     EMIT_JUDGMENT,
     END_SUBMITTED,
     JUDGED,
@@ -38,6 +37,7 @@ from kernels.lifecycle.codes import (
     VOIDED,
     ZERO,
 )
+from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
 from kernels.lifecycle.scores import take_back
@@ -64,8 +64,9 @@ def count(pool, t, p, at, retention_s):
     pool.dirty_projects[task.project] = 1
     charge(pool, t, np.int64(pair.annotator), ONE)
     earn(pool, t, np.int64(pair.annotator))
-    if task.classes:
-        seat(pool.skills, np.int64(task.model), np.int64(pair.annotator))
+    if task.classes and seat(pool.skills, np.int64(task.model), np.int64(pair.annotator)) == NONE:
+        pool.counters[REFUSED] += 1
+        return
     learn_judgment(pool, t, p, at, retention_s)
 
 
@@ -89,16 +90,14 @@ def place(pool, t, p, state):
 
 @inner
 def submit(pool, event, retention_s):
-    """Apply a submitted judgment (or a corrected one whose submission is not here)."""
+    """Apply a submitted judgment (or a corrected one whose submission is not here), whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
-    task = pool.tasks[t]
-    if not fits(task, np.int64(event.label)):
-        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
-        return
     p = find(pool, t, a)
     state = ZERO
     if p == NONE:
         p = open_pair(pool, t, a)
+        if p == NONE:
+            return
     else:
         state = np.int64(pool.pairs[p].state)
     outcome, counts = place(pool, t, p, state)
@@ -106,7 +105,7 @@ def submit(pool, event, retention_s):
     if outcome != DUPLICATE:
         if outcome == COUNTED:
             if state == OFFERED:
-                pair.accepted_at = pool.clock[1]
+                pair.accepted_at = pool.clock[NOW]
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label
@@ -120,15 +119,12 @@ def submit(pool, event, retention_s):
 
 @inner
 def relabel(pool, event, retention_s):
-    """Apply a corrected judgment."""
+    """Apply a corrected judgment, whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
     task = pool.tasks[t]
     p = find(pool, t, a)
     if p == NONE or pool.pairs[p].state not in (JUDGED, VOIDED):
         submit(pool, event, retention_s)
-        return
-    if not fits(task, np.int64(event.label)):
-        emit(pool, EMIT_INVALID, ZERO, ZERO, index, t, a, np.nan)
         return
     pair = pool.pairs[p]
     outcome = DUPLICATE if pair.state == VOIDED else REPLACED

@@ -9,12 +9,14 @@ The records are also the wire format of the state's rows, so their layout is ver
 Links are not part of a row: they follow from the order of the pairs.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from kernels.lifecycle.codes import NONE
-from kernels.skill import Skills
+from kernels.schema import Column
+from kernels.skill import MODEL, SEAT, Skills, belief_width
 
 TASK = np.dtype(
     [
@@ -72,8 +74,9 @@ EMISSION = np.dtype(
     ]
 )  # fmt: skip
 
-# places in Pool.counters
-PAIRS_USED, PAIRS_FREE, EMITTED, REVISIT, TASKS_USED, ANNOTATORS_USED = 0, 1, 2, 3, 4, 5
+# places in Pool.counters; at EMITTED and behind it are the two counts of the list of emissions (`kernels.buffers`);
+# REFUSED counts pairs, seats and judgments that found no room
+PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED = range(8)
 COUNTERS = 8
 # places in Pool.clock: when the clock next concerns the pool; the round's now
 EARLIEST, NOW = 0, 1
@@ -81,6 +84,95 @@ CLOCKS = 2
 
 #: most judgments a task can hold: overlaps end at 1,000, and a task's late ones never pass max_overlap
 JUDGMENTS = 1024
+
+
+Array = np.ndarray
+
+
+@functools.cache
+def learned_width(classes: int) -> int:
+    """Numbers of a task's learned posterior."""
+    return int(belief_width(classes)) if classes else 0
+
+
+class Tasks(NamedTuple):
+    """A row a task.
+
+    ``room[t]`` is how many more offers task ``t`` may get now; ``due[t]`` when the clock next concerns it; ``belief``
+    and ``reported`` are the learned (opaque) and the calibrated posterior.
+    """
+
+    tasks: Annotated[
+        Array,
+        Column(TASK, is_stored=True, passing={"head": -1, "changed": 0, "demand": 0, "only": 0, "exclude": 0}),
+    ]
+    room: Annotated[Array, Column(np.int32)]
+    due: Annotated[Array, Column(np.float64, unused=np.inf)]
+    belief: Annotated[Array, Column(np.float32, per="classes", width=learned_width, is_stored=True)]
+    reported: Annotated[Array, Column(np.float32, per="classes", is_stored=True)]
+
+
+class Annotators(NamedTuple):
+    """A row an annotator."""
+
+    annotators: Annotated[Array, Column(ANNOTATOR, is_stored=True, passing={"live_head": -1, "asked": 0, "profile": 0})]
+
+
+class Projects(NamedTuple):
+    """A row a project."""
+
+    projects: Annotated[Array, Column(PROJECT, is_stored=True)]
+
+
+class Pairs(NamedTuple):
+    """A row a pair."""
+
+    pairs: Annotated[
+        Array, Column(PAIR, is_stored=True, passing={"next": -1, "live_next": -1, "live_previous": -1})
+    ]
+
+
+class Lists(NamedTuple):
+    """Slots of annotators that tasks name, list after list."""
+
+    lists: Annotated[Array, Column(np.int32)]
+
+
+class Limited(NamedTuple):
+    """A row a project with ``max_per_annotator``: judgments and live work of each annotator in it."""
+
+    share: Annotated[Array, Column(np.int32, per="annotators")]
+
+
+class Taught(NamedTuple):
+    """A row a project with tasks of known answer: what each annotator has earned towards the next (see `lessons`)."""
+
+    credit: Annotated[Array, Column(np.float32, per="annotators")]
+
+
+class Models(NamedTuple):
+    """A row a model of `kernels.skill`."""
+
+    models: Annotated[Array, Column(MODEL, is_stored=True, passing={"offset": 0})]
+    seat_of: Annotated[Array, Column(np.int32, unused=-1, per="annotators", outlives=True)]
+
+
+class Seats(NamedTuple):
+    """A row a seat of `kernels.skill`."""
+
+    seats: Annotated[Array, Column(SEAT, is_stored=True, passing={"offset": 0})]
+
+
+class Evidence(NamedTuple):
+    """The numbers of models and seats."""
+
+    evidence: Annotated[Array, Column(np.float64)]
+
+
+class Emissions(NamedTuple):
+    """What kernels have to say, until somebody takes it."""
+
+    emissions: Annotated[Array, Column(EMISSION)]
 
 
 class Rules(NamedTuple):

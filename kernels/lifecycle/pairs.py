@@ -11,17 +11,20 @@ always agree with it (invariant I1).
 
 import numpy as np
 
+from kernels.buffers import append
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
+from kernels.lifecycle.layout import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.lessons import pay_back
+from kernels.lifecycle.room import has_pair
 
 
 @inner
 def emit(pool, code, detail, count, event, t, a, at):
-    """Append one emission; the caller of the kernel has made room for all of them."""
-    k = pool.counters[EMITTED]
-    pool.counters[EMITTED] = k + 1
+    """Append one emission and return its place, or NONE if it was refused (see `room`)."""
+    k = append(pool.counters, EMITTED, pool.emissions.shape[0])
+    if k == NONE:
+        return k
     e = pool.emissions[k]
     e.code = code
     e.detail = detail
@@ -33,14 +36,17 @@ def emit(pool, code, detail, count, event, t, a, at):
     e.index = NONE
     e.round = 0
     e.at = at
+    return k
 
 
 @inner
 def emit_assignment(pool, code, detail, cause, p, at):
     """Append an emission about the assignment that pair ``p`` is."""
     pair = pool.pairs[p]
-    emit(pool, code, detail, ZERO, NONE, np.int64(pair.task), np.int64(pair.annotator), at)
-    e = pool.emissions[pool.counters[EMITTED] - 1]
+    k = emit(pool, code, detail, ZERO, NONE, np.int64(pair.task), np.int64(pair.annotator), at)
+    if k == NONE:
+        return
+    e = pool.emissions[k]
     e.cause = cause
     e.index = pair.index
     e.round = pair.round
@@ -57,7 +63,10 @@ def find(pool, t, a):
 
 @inner
 def open_pair(pool, t, a):
-    """A new pair at the head of the task's list; the caller guarantees room and that there is none yet."""
+    """A new pair at the head of the task's list, or NONE if there is no room for it; there is none of the two yet."""
+    if not has_pair(pool):
+        pool.counters[REFUSED] += 1
+        return NONE
     p = pool.counters[PAIRS_FREE]
     if p != NONE:
         pool.counters[PAIRS_FREE] = pool.pairs[p].next
@@ -187,7 +196,7 @@ def accept(pool, p, lease_until):
     task.leased += 1
     pair.state = LEASED
     pair.due = lease_until
-    pair.accepted_at = pool.clock[1]
+    pair.accepted_at = pool.clock[NOW]
     pool.dirty_tasks[pair.task] = 1
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from kernels.jit import inner
 from kernels.lifecycle.codes import EMIT_INVALID, JUDGED, NONE, ONE, VOIDED, ZERO
+from kernels.lifecycle.layout import REFUSED
 from kernels.lifecycle.pairs import emit, find
 from kernels.skill import score, seat
 
@@ -23,7 +24,7 @@ def take_back(pool, p):
     """The score of pair ``p``, if it has one, no longer counts."""
     pair = pool.pairs[p]
     if pair.source:
-        s = seat(pool.skills, np.int64(pool.tasks[pair.task].model), np.int64(pair.annotator))
+        s = np.int64(pool.skills.seat_of[pool.tasks[pair.task].model, pair.annotator])  # scored: it has one
         score(pool.skills, s, pair.score / UNITS, NONE, 0.0)
         pool.dirty_seats[s] = 1
         pair.source = 0
@@ -41,11 +42,14 @@ def score_judgment(pool, event):
     outranked = event.detail < pair.source or (event.detail == pair.source and event.at < pair.scored_at)
     if pair.state == VOIDED or outranked:
         return
+    s = seat(pool.skills, np.int64(pool.tasks[t].model), a)
+    if s == NONE:
+        pool.counters[REFUSED] += 1
+        return
     take_back(pool, p)
     pair.source = event.detail
     pair.scored_at = event.at
     pair.score = np.int64(math.floor(event.x * UNITS + 0.5))
-    s = seat(pool.skills, np.int64(pool.tasks[t].model), a)
     score(pool.skills, s, pair.score / UNITS, ONE, event.at)
     pool.dirty_seats[s] = 1
     pool.dirty_tasks[t] = 1

@@ -30,7 +30,7 @@ from kernels.lifecycle.codes import (
     WORK,
     ZERO,
 )
-from kernels.lifecycle.layout import EARLIEST, NOW, REVISIT, TASKS_USED
+from kernels.lifecycle.layout import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
 from kernels.skill import alarms, drift, learn, refresh
@@ -40,22 +40,12 @@ PROBES = 16  # slots looked at to find them
 
 
 @inner
-def leader(pool, t):
-    """Class of the largest calibrated probability, lowest first; NONE without classes."""
-    best = NONE
-    top = -1.0
-    for k in range(np.int64(pool.tasks[t].classes)):
-        if pool.reported[t, k] > top:
-            top = pool.reported[t, k]
-            best = k
-    return best
-
-
-@inner
 def reached(pool, t):
     """Does the calibrated posterior reach the confidence asked for?"""
-    k = leader(pool, t)
-    return k != NONE and pool.reported[t, k] >= pool.tasks[t].confidence
+    top = -1.0
+    for k in range(np.int64(pool.tasks[t].classes)):
+        top = max(top, pool.reported[t, k])
+    return top >= pool.tasks[t].confidence
 
 
 @inner
@@ -77,12 +67,12 @@ def need(pool, t):
 
 @inner
 def settle(pool, t, outcome, cause, retention_s):
-    """The one end of a task; unaccepted offers are withdrawn."""
+    """The one end of a task; unaccepted offers are withdrawn. Its label is named when the round is published."""
     task = pool.tasks[t]
     task.state = SETTLED
     task.outcome = outcome
     task.settled = pool.clock[NOW]
-    task.label = leader(pool, t) if task.counted > 0 or task.truth != NONE else NONE
+    task.label = NONE
     pool.due[t] = task.settled + retention_s
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
     pool.dirty_tasks[t] = 1
@@ -117,18 +107,24 @@ def gather(pool, t, last):
     """Copy the counted judgments of a task to the scratch arrays, ``last`` (a pair or NONE) at the end; their number.
 
     Oldest first, whatever was offered or judged in between: the order of the task's list is newest first. Of a task
-    whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`).
+    whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`). Of work all
+    fit, because `max_overlap` ends below `JUDGMENTS`; one that did not would be refused and counted.
     """
-    most = np.int64(pool.seats.shape[0])
+    room = np.int64(pool.seats.shape[0])
+    most = np.int64(pool.tasks[t].pairs)
     if pool.tasks[t].purpose != WORK:
         most = np.int64(1 + pool.tasks[t].counted % WINDOW)
     if last != NONE:
         most -= 1
+        room -= 1
     n = 0
     p = np.int64(pool.tasks[t].head)
     while p != NONE and n < most:
         pair = pool.pairs[p]
         if pair.counted and p != last:
+            if n == room:
+                pool.counters[REFUSED] += 1
+                break
             pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
             pool.labels[n] = pair.label
             pool.stamps[n] = pair.stamp

@@ -1,12 +1,13 @@
 """Streaming skill and consensus: who is how good at what, and how sure is each task's label.
 
-`layout` holds the columns, `update` learns from judgments, `evidence` from imports and scores, `value` says
-what is known about an annotator and what one more judgment would be worth, `rows` saves and restores.
+`layout` holds the columns, `update` learns from judgments, `revise` takes them back, `evidence` learns from imports and
+scores, `value` says what is known about an annotator and what one more judgment would be worth, `rows` saves and
+restores.
 
 Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief`
 and `reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief`
 and `reported` are what is counted in the statistics of the annotators, so they must come back unchanged with
-the next call. Room is the caller's too: before `open_model` and `seat` it makes sure (`has_room`) or grows. A
+the next call. Room is the caller's too: before `open_model` and `seat` it makes sure of it. A
 task that settles keeps its judgments, `belief` and `reported` as long as a truth, a retraction or a
 correction may still arrive; then it is dropped and its part of the statistics stays.
 """
@@ -23,15 +24,14 @@ from kernels.skill.layout import (
     belief_width,
     empty,
     evidence_width,
-    grow,
-    has_room,
     model_width,
     open_model,
     seat,
 )
 from kernels.skill.report import Known, known
+from kernels.skill.revise import correct, forget
 from kernels.skill.rows import load_model, load_seat, save_model, save_seat
-from kernels.skill.update import correct, forget, learn, refresh
+from kernels.skill.update import learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -68,8 +68,6 @@ __all__ = [
     "forget",
     "gain",
     "gain_prepared",
-    "grow",
-    "has_room",
     "known",
     "learn",
     "lesson",

@@ -5,6 +5,7 @@ The equations are those of `update`; with two classes a miss has one place to go
 
 from kernels.skill.confusion import LOCAL_MEAN, UNRIPE, shared_at, strengths, weight_of
 from kernels.skill.jit import index, inner
+from kernels.skill.layout import ALONE
 
 WIDTH = 7
 """Floats per engine and seat: N[2, 2], S[2], A."""
@@ -42,11 +43,11 @@ def _bent(evidence, base, label, row, top, inverse, own, b0, b1, lift0, lift1):
 
 
 @inner
-def products(skills, m, seats, labels, stamps, first, last, counted, belief, q, under):
+def products(skills, m, seats, labels, stamps, first, last, counted, met, belief, q, under):
     """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1; K = 2.
 
-    `counted` is how many of the task's judgments are in the statistics; the later ones are fresh. Returns the sum
-    of how `ripe` they are.
+    `counted` is how many of the task's judgments are in the statistics, checked ones if they have `met`; the later
+    ones are fresh. Returns the sum of how `ripe` they are.
     """
     evidence = skills.evidence
     known = 0.0
@@ -64,7 +65,8 @@ def products(skills, m, seats, labels, stamps, first, last, counted, belief, q, 
         top = scale * (local * LOCAL_MEAN + seeded * record["seeded_accuracy"])
         base = record["offset"] + 1
         weight = evidence[index(base - 1)]
-        known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
+        checked = weight - record[ALONE] - (own if met else 0.0) + scale * seeded
+        known += checked / (checked + scale * UNRIPE)
         inverse = 1.0 / (scale * (local + seeded) + weight - own)
         row = scale * strength
         label = labels[index(j)]
@@ -103,11 +105,9 @@ def scale(q, under):
 
 
 @inner
-def count(evidence, start, label, p, weight, change):
+def count(evidence, start, label, weight, change):
     """Add `change` (three engines, two classes), times `weight`, to the statistics of the seat at `start`."""
     c0, c1, c2, c3, c4, c5 = change[0], change[1], change[2], change[3], change[4], change[5]
-    evidence[index(p + 2 * label)] += c4
-    evidence[index(p + 2 * label + 1)] += c5
     base = start + 1
     _add(evidence, base, label, weight * c0, weight * c1)
     _add(evidence, base + WIDTH, label, weight * c2, weight * c3)

@@ -11,12 +11,18 @@ engine 2 forecasts better even where it labels worse.
 Calibration. Judgments of one task are not independent given the truth: hard tasks mislead everybody alike. The
 learned posterior of n judgments, v_k of them for class k, is reported as
 
-    q_cal_k proportional to (q_k (1 + (1 - 2/K) v_k))^(ripe / (1 + n rho)),
+    q_cal_k proportional to ((q_k (1 + (1 - 2/K) v_k))^ripe o^(v_k (1 - ripe)^3))^(1 / (1 + n rho)),
 
-`ripe` the mean over its judgments of T / (T + UNRIPE), T what is known of whoever gave it. A single judgment is
-tempered too: tasks that stop stop early, and it is after two that agree that people and models are too sure.
+`ripe` the mean over its judgments of C / (C + UNRIPE), C the weight of the checked answers (`update`) that whoever gave
+it has given on other tasks, imports included. A single judgment is tempered too: tasks that stop stop early, and it is
+after two that agree that people and models are too sure.
 
-The vote joins as one more witness who has no part in the model's errors: among many classes one that nobody named
+Of whom nothing is known is believed as a newcomer is, and the less the more others' answers have shown: o are the odds
+that a newcomer is right with any one class, by the share M of right answers among all that were checked in the model,
+never less than a little more than chance. Where no judge has a checked answer elsewhere, ripe is 0 and this is all:
+what everybody said is the label, and labels named equally often tie exactly.
+
+The vote also joins as one more witness who has no part in the model's errors: among many classes one that nobody named
 loses to one that somebody did (with two classes it would teach nothing).
 
 rho is learned twice. Without gold: how well would each candidate, through the earlier judgments of a task, have
@@ -33,7 +39,7 @@ import math
 
 import numpy as np
 
-from kernels.skill.confusion import believed, expected, loss_at, strengths, weight_of
+from kernels.skill.confusion import believed, expected, loss_at, right_share, strengths, weight_of
 from kernels.skill.jit import index, inner, kernel
 from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 from kernels.skill.powers import LOG_2, exp2, log2
@@ -44,6 +50,8 @@ UNIT = 1.0 / SCALE
 TEMPERATURE = 60.0
 """Nats of forecast that count as one of evidence."""
 SHARPNESS = 1.0 / (LOG_2 * TEMPERATURE)
+BEYOND_CHANCE = 0.1
+"""Of the way from chance to certainty that a newcomer has gone at least."""
 LEAD = 3.0
 EARLY_LEAD = 3.0
 EARLY = 500
@@ -76,6 +84,35 @@ def rounded(q, classes):
             q[k] = np.int64(q[k] * scale + 0.5) * UNIT
             rest -= q[k]
     q[top] = rest
+
+
+@inner
+def evenly(q, classes):
+    """Round `q` as `rounded` does, but to one unit at least, and so that the largest ones stay equal if they are.
+
+    The units that are left over or missing go to the largest, or, where several are, to the smallest if it stays below
+    them. Where all are equal and K is not a power of 2, the sum is a few units off 1.
+    """
+    total = 0.0
+    for k in range(classes):
+        total += q[k]
+    scale = SCALE / total
+    top, low, tops = 0, 0, 0
+    rest = SCALE
+    for k in range(classes):
+        q[k] = max(np.int64(q[k] * scale + 0.5), 1)
+        rest -= q[k]
+        if q[k] > q[top]:
+            top = k
+            tops = 0
+        tops += q[k] == q[top]
+        if q[k] < q[low]:
+            low = k
+    where = top if tops == 1 else low
+    if tops == 1 or (q[low] < q[top] and 0.0 < q[low] + rest < q[top]):
+        q[where] += rest
+    for k in range(classes):
+        q[k] *= UNIT
 
 
 @inner
@@ -155,6 +192,28 @@ def heard(q, labels, n, classes, out):
 
 
 @inner
+def newcomer(skills, m):
+    """log2 of the odds o that a newcomer is right: with the true class against any one other."""
+    classes = skills.models[m]["classes"]
+    mean = max(right_share(skills, m), (1.0 + BEYOND_CHANCE * (classes - 1.0)) / classes)
+    return log2(mean * (classes - 1.0) / (1.0 - mean))
+
+
+@inner
+def join(labels, n, classes, ripeness, vote, deep):
+    """Temper `deep` (`heard`) to how ripe the judgments are, and add `vote` for each to the class it names."""
+    for k in range(classes):
+        deep[k] *= ripeness
+    for j in range(n):
+        deep[index(labels[index(j)])] += vote
+    top = deep[0]
+    for k in range(1, classes):
+        top = max(top, deep[k])
+    for k in range(classes):
+        deep[k] -= top
+
+
+@inner
 def weight(model, engine):
     """The weight of an engine in the report; engines 1 and 2 differ little with two classes, and share one's."""
     best = max(model["score0"], model["score1"], model["score2"])
@@ -182,15 +241,22 @@ def blend(skills, m, q, out):
 
 
 @inner
-def depths(skills, m, q, labels, n, room, out):
-    """Write what `pool` tempers: with two classes `heard` of each engine, else of their mixture (`room`: K floats)."""
+def depths(skills, m, q, labels, n, ripeness, room, out):
+    """Write what `pool` tempers: with two classes `heard` of each engine, else of their mixture (`room`: K floats).
+
+    What isn't ripe is believed as newcomers are.
+    """
     classes = skills.models[m]["classes"]
+    rest = 1.0 - ripeness
+    vote = rest * rest * rest * newcomer(skills, m)
     if classes == 2:
         for e in range(0, 2 * ENGINES, 2):
             heard(q[e : e + 2], labels, n, classes, out[e : e + 2])
+            join(labels, n, classes, ripeness, vote, out[e : e + 2])
     else:
         blend(skills, m, q, room)
         heard(room, labels, n, classes, out)
+        join(labels, n, classes, ripeness, vote, out)
 
 
 @inner
@@ -210,13 +276,13 @@ def pool(skills, m, deep, power, out):
 
 
 @kernel
-def sample(skills, m, n, truth, deep, ripeness, pooled):
+def sample(skills, m, n, truth, deep, pooled):
     """Learn rho from `deep` (`depths`), what `n` judgments said of a task of known `truth` (`pooled`: scratch)."""
     model = skills.models[m]
     loss = loss_at(skills, m)
     model["gold"] += 1
     for r in range(RHOS):
-        pool(skills, m, deep, ripeness / (1.0 + n * RHO[r]), pooled)
+        pool(skills, m, deep, 1.0 / (1.0 + n * RHO[r]), pooled)
         total = 0.0
         for k in range(model["classes"]):
             total += pooled[k]
@@ -291,11 +357,13 @@ def _best(skills, record, pull, start):
 
 
 @inner
-def calibrate(skills, m, n, deep, ripeness, report):
-    """Write the calibrated posterior to `report`, given `deep` (`depths`); rounded, never 0."""
+def calibrate(skills, m, n, deep, report):
+    """Write the calibrated posterior to `report`, given `deep` (`depths`); rounded, never 0, ties kept."""
     model = skills.models[m]
     classes = model["classes"]
-    pool(skills, m, deep, ripeness / (1.0 + n * model["rho"]), report)
-    for k in range(classes):
-        report[k] = max(report[k], UNIT)
-    rounded(report, classes)
+    pool(skills, m, deep, 1.0 / (1.0 + n * model["rho"]), report)
+    if classes == 2:
+        report[0], report[1] = max(report[0], UNIT), max(report[1], UNIT)
+        rounded(report, classes)
+    else:
+        evenly(report, classes)

@@ -4,8 +4,9 @@ import numpy as np
 
 from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
-from kernels.skill.layout import belief_width, empty, evidence_width, has_room, model_width, open_model, seat
-from kernels.skill.update import correct, forget, learn, refresh
+from kernels.skill.layout import belief_width, empty, evidence_width, model_width, open_model, seat
+from kernels.skill.revise import correct, forget
+from kernels.skill.update import learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -25,7 +26,6 @@ def precompile():
     room = model_width(classes) + 2 * evidence_width(classes)
     skills = empty(models=1, annotators=2, seats=2, evidence=room)
     m = open_model(skills, classes)
-    has_room(skills, classes, 2)
     seats = np.array([seat(skills, m, 0), seat(skills, m, 1)], np.int32)
     labels = np.array([0, 1], np.int32)
     stamps = np.zeros(2, np.int32)

@@ -36,8 +36,8 @@ ALIKE_LEAD = 1.0
 """Nats by which rows of people alike must have forecast better."""
 SHAPE_WEIGHT = 3.0
 LIFT_WEIGHT = 20.0
-UNRIPE = 4.0
-"""Judgments after which half of what is concluded about an annotator is believed (`calibration`)."""
+UNRIPE = 3.0
+"""Checked answers after which half of what is concluded about an annotator is believed (`calibration`)."""
 
 
 @inner
@@ -98,6 +98,23 @@ def share(skills, m):
     for k in range(classes):
         named = (1.0 + evidence[c + k]) / given
         evidence[lift + classes + k] = max(named - stray, 0.5 * named * (mean - stray)) if mean > stray else named
+
+
+@inner
+def right_share(skills, m):
+    """M: the share of right answers among all checked ones of model `m` (`update`); 0.7 before there are any."""
+    evidence = skills.evidence
+    classes = skills.models[m]["classes"]
+    p = shared_at(skills, m)
+    right = LIFT_WEIGHT * LOCAL_MEAN
+    total = LIFT_WEIGHT
+    for k in range(classes):
+        right += evidence[index(p + k * classes + k)]
+        column = 0.0
+        for label in range(classes):
+            column += evidence[index(p + label * classes + k)]
+        total += column
+    return right / total
 
 
 @inner

@@ -30,7 +30,7 @@ import math
 
 from kernels.skill.confusion import weight_of
 from kernels.skill.jit import inner, kernel
-from kernels.skill.layout import evidence_width
+from kernels.skill.layout import ALONE, evidence_width
 
 FALL = 0.2
 THRESHOLD = math.exp(7.0)
@@ -125,6 +125,7 @@ def _rebase(skills, s):
     factor = weight_of(-shift)
     record["base"] = record["epoch"]
     record["doubt"] *= factor
+    record[ALONE] *= factor
     start = record["offset"]
     for i in range(start, start + evidence_width(skills.models[record["model"]]["classes"])):
         skills.evidence[i] *= factor

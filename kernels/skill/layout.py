@@ -2,7 +2,7 @@
 
 A *model* is one skill of the pool: it has K classes (0 when the skill is scored instead of labelled). A
 *seat* is one annotator in one model. Every number lives in a numpy array, so that a kernel can read and write
-it in place, a row can be saved as bytes, and growing is a plain copy made by the caller between kernels.
+it in place, a row can be saved as bytes, and the caller can move them to longer arrays between kernels.
 
     models     one record per model
     seats      one record per seat
@@ -42,6 +42,12 @@ RHOS = 12
 """Candidates for the calibration's rho."""
 
 MAX_CLASSES = 20
+
+ALONE = "score_weight"
+"""Of a seat in a model with classes: the weight of its answers on tasks with no other answer and no known truth.
+
+Such a model has no scores, so the field that counts them in a model without classes is free there.
+"""
 
 MODEL = np.dtype(
     [
@@ -160,29 +166,6 @@ def empty(
     )
 
 
-def grow(skills: Skills, models: int = 0, annotators: int = 0, seats: int = 0, evidence: int = 0) -> Skills:
-    """Return the same state in columns of at least the given lengths (never shorter than before)."""
-    rows, columns = skills.seat_of.shape
-    seat_of = np.full((max(models, rows), max(annotators, columns)), -1, np.int32)
-    seat_of[:rows, :columns] = skills.seat_of
-    return Skills(
-        _longer(skills.models, len(seat_of)),
-        _longer(skills.seats, seats),
-        _longer(skills.evidence, evidence),
-        seat_of,
-        skills.used.copy(),
-        skills.work,
-    )
-
-
-def _longer(column: np.ndarray, length: int) -> np.ndarray:
-    if length <= len(column):
-        return column
-    grown = np.zeros(length, column.dtype)
-    grown[: len(column)] = column
-    return grown
-
-
 @kernel
 def has_room(skills, classes, seats):
     """Tell whether `seats` more seats of a model of `classes` classes fit without growing."""
@@ -193,11 +176,15 @@ def has_room(skills, classes, seats):
 
 @kernel
 def open_model(skills, classes):
-    """Take the next model slot for a skill of `classes` classes (0: scored) and return it.
+    """Take the next model slot for a skill of `classes` classes (0: scored) and return it; -1 if there is no room.
 
-    The caller guarantees room: one model row and `model_width(classes)` floats of evidence.
+    It takes one model row and `model_width(classes)` floats of evidence.
     """
     m = skills.used[0]
+    if m >= min(skills.models.shape[0], skills.seat_of.shape[0]) or (
+        skills.used[2] + model_width(classes) > skills.evidence.shape[0]
+    ):
+        return np.int64(-1)
     skills.used[0] = m + 1
     model = skills.models[m]
     model["offset"] = skills.used[2]
@@ -223,13 +210,12 @@ DEFAULT_RHO = 0.25
 
 @kernel
 def seat(skills, m, annotator):
-    """Return the seat of `annotator` in model `m`, taking the next free one on first use.
-
-    The caller guarantees room (`has_room`).
-    """
+    """Return the seat of `annotator` in model `m`, taking the next free one on first use; -1 if there is no room."""
     s = skills.seat_of[m, annotator]
     if s >= 0:
         return np.int64(s)
+    if not has_room(skills, skills.models[m]["classes"], 1):
+        return np.int64(-1)
     s = skills.used[1]
     skills.used[1] = s + 1
     skills.seat_of[m, annotator] = s

@@ -7,6 +7,7 @@ in plain Python.
 
 import numpy as np
 
+from kernels.buffers import Overrun
 from kernels.skill.layout import MODEL, SEAT, evidence_width, model_width, open_model, seat
 
 
@@ -21,16 +22,16 @@ def save_seat(skills, s):
 def load_seat(skills, m, annotator, row):
     """Put `row` into the seat of `annotator` in model `m` (taken if need be) and return the seat.
 
-    The caller guarantees room.
-
     Raises
     ------
     ValueError
         If the row's length does not fit the model's classes.
+    Overrun
+        If there is no room.
     """
     width = evidence_width(skills.models[m]["classes"])
     _check(row, SEAT.itemsize + 8 * width)
-    s = seat(skills, m, annotator)
+    s = _taken(seat(skills, m, annotator), "seat")
     start = skills.seats[s]["offset"]
     skills.seats[s] = np.frombuffer(row, SEAT, 1)[0]
     skills.seats[s]["offset"] = start
@@ -48,23 +49,31 @@ def save_model(skills, m):
 
 
 def load_model(skills, row):
-    """Open a model from its `row` and return its slot. The caller guarantees room.
+    """Open a model from its `row` and return its slot.
 
     Raises
     ------
     ValueError
         If the row's length does not fit its own number of classes.
+    Overrun
+        If there is no room.
     """
     _check(row[: MODEL.itemsize], MODEL.itemsize)
     record = np.frombuffer(row, MODEL, 1)[0]
     width = model_width(record["classes"])
     _check(row, MODEL.itemsize + 8 * width)
-    m = open_model(skills, record["classes"])
+    m = _taken(open_model(skills, record["classes"]), "model")
     start = skills.models[m]["offset"]
     skills.models[m] = record
     skills.models[m]["offset"] = start
     skills.evidence[start : start + width] = np.frombuffer(row, np.float64, width, MODEL.itemsize)
     return m
+
+
+def _taken(slot, what):
+    if slot < 0:
+        raise Overrun(f"No room for one more {what}: grow the columns first")
+    return slot
 
 
 def _check(row, expected):

@@ -23,6 +23,10 @@ hence every statistic is an exact dyadic sum,
 log order). Forgetting a judgment therefore leaves exactly the statistics of the remaining (judgments,
 posteriors).
 
+An answer is *checked* once its task has another counted answer or a known truth. What has met nobody was scored
+against a posterior that it made itself: it says nothing of whoever gave it, nor of all annotators together, so P and
+`ripe` (`calibration`) leave it out. The weight of such answers is a sum of its own, ALONE.
+
 Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on the model of Dawid and
 Skene (1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence:
 the caller revisits open tasks with `refresh`, which does over time what the sweeps of a batch method do.
@@ -43,7 +47,7 @@ from kernels.skill.confusion import (
 )
 from kernels.skill.drift import stamp, watch
 from kernels.skill.jit import index, inner, kernel
-from kernels.skill.layout import ENGINES, SHARED, engine_width
+from kernels.skill.layout import ALONE, ENGINES, SHARED, engine_width
 
 IDLE = 1e-3
 RENORMALISE = 8
@@ -56,7 +60,13 @@ NONE_FRESH = np.int64(0)
 
 
 @inner
-def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, room):
+def is_met(n, truth):
+    """Is there something to compare the `n` answers of a task with: one another, or the truth (-1: unknown)?"""
+    return n > 1 or truth >= 0
+
+
+@inner
+def _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, under, room):
     """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1; return `ripeness`.
 
     Numerators and denominators of theta are multiplied separately (`under` is scratch of the same length as
@@ -76,10 +86,12 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, ro
     while True:
         last = min(first + RENORMALISE, n)
         if classes == 2:
-            known += binary.products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under)
+            columns = seats, labels, stamps
+            known += binary.products(skills, m, *columns, first, last, n - fresh, met, belief, q, under)
             binary.scale(q, under)
         else:
-            known += _products(skills, m, seats, labels, stamps, first, last, n - fresh, belief, q, under, room)
+            columns = seats, labels, stamps
+            known += _products(skills, m, *columns, first, last, n - fresh, met, belief, q, under, room)
             _scale(q, under, classes)
         first = last
         if first == n:
@@ -88,12 +100,12 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, ro
 
 
 @inner
-def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q, under, room):
+def _products(skills, m, seats, labels, stamps, first, last, counted, met, belief, q, under, room):
     """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1.
 
-    `counted` is how many of the task's judgments are in the statistics; the later ones are fresh. Returns the sum
-    of how `ripe` they are. What a judgment needs is put into `room` first; class by class, everything is then
-    multiplied in registers: nothing is stored in the loop, so loads needn't wait.
+    `counted` is how many of the task's judgments are in the statistics, checked ones if they have `met`; the later
+    ones are fresh. Returns the sum of how `ripe` they are. What a judgment needs is put into `room` first; class by
+    class, everything is then multiplied in registers: nothing is stored in the loop, so loads needn't wait.
     """
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
@@ -113,7 +125,8 @@ def _products(skills, m, seats, labels, stamps, first, last, counted, belief, q,
         start = record["offset"]
         label = labels[index(j)]
         weight = evidence[index(start)]
-        known += (weight + scale * seeded) / (weight + scale * (seeded + UNRIPE))
+        checked = weight - record[ALONE] - (own if met else 0.0) + scale * seeded
+        known += checked / (checked + scale * UNRIPE)
         inverse = 1.0 / (scale * (local + seeded) + weight - own)
         right_0 = top + evidence[index(start + width)] - own * belief[index(label)]
         right_1 = top + evidence[index(start + 2 * width)] - own * belief[index(classes + label)]
@@ -181,6 +194,8 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
     width = engine_width(classes)
     p = shared_at(skills, m)
     known = np.int64(belief[index(ENGINES * classes)]) - 1
+    met = is_met(n, truth)
+    was_met = is_met(n - fresh, known)
     for i in range(ENGINES * classes):
         moved[index(i)] = q[index(i)] - belief[index(i)]
         belief[index(i)] = q[index(i)]
@@ -192,7 +207,7 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
         new = j >= n - fresh
         change = q if new else moved
         if classes == 2:
-            binary.count(evidence, start, label, p, weight, change)
+            binary.count(evidence, start, label, weight, change)
         else:
             for engine in range(ENGINES):
                 e = engine * classes
@@ -204,8 +219,18 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
                     evidence[index(column + k)] += delta
                     evidence[index(rows + k)] += delta
                 evidence[index(rows + classes)] += weight * change[index(e + label)]
+        if met:
+            shared = moved if was_met and not new else q
             for k in range(classes):
-                evidence[index(p + label * classes + k)] += change[index(SHARED * classes + k)]
+                evidence[index(p + label * classes + k)] += shared[index(SHARED * classes + k)]
+            if not (new or was_met):
+                record[ALONE] -= weight
+        elif new:
+            record[ALONE] += weight
+        elif was_met:
+            record[ALONE] += weight
+            for k in range(SHARED * classes, ENGINES * classes):
+                evidence[index(p + (label - SHARED) * classes + k)] -= q[index(k)] - moved[index(k)]
         now = report[index(label)]
         doubt = now * (1.0 - now)
         if truth >= 0:
@@ -265,13 +290,15 @@ def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported,
     q = skills.work[classes : (1 + ENGINES) * classes]
     under = skills.work[(1 + ENGINES) * classes : (1 + 2 * ENGINES) * classes]
     room = skills.work[(1 + 2 * ENGINES) * classes :]
-    ripeness = _posteriors(skills, m, seats, labels, stamps, n, fresh, belief, q, under, room)
+    known = np.int64(belief[ENGINES * classes]) - 1
+    met = is_met(n - fresh, known)
+    ripeness = _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, under, room)
     chosen = skills.models[m]["engine"] * classes
-    news = truth + 1 != np.int64(belief[ENGINES * classes])
+    news = truth != known
     if truth >= 0:
         if n > 0 and (fresh > 0 or news):
-            depths(skills, m, q, labels, n, report, under)
-            sample(skills, m, n, truth, under, ripeness, report)
+            depths(skills, m, q, labels, n, ripeness, report, under)
+            sample(skills, m, n, truth, under, report)
         for k in range(classes):
             report[k] = 1.0 if k == truth else 0.0
             for engine in range(ENGINES):
@@ -280,8 +307,8 @@ def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported,
         if fresh == 1 and n > 2 and skills.models[m]["fresh"] % FORESEE_EVERY == 0:
             mine = q[chosen : chosen + classes]
             foresee(skills, m, seats[n - 1], labels, n, mine, report, under[classes : 2 * classes])
-        depths(skills, m, q, labels, n, report, under)
-        calibrate(skills, m, n, under, ripeness, report)
+        depths(skills, m, q, labels, n, ripeness, report, under)
+        calibrate(skills, m, n, under, report)
         for engine in range(ENGINES):
             rounded(q[engine * classes : (engine + 1) * classes], classes)
     change = 0.0
@@ -332,60 +359,4 @@ def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
 @kernel
 def refresh(skills, m, seats, labels, stamps, n, truth, belief, reported, at):
     """Revisit a task with what has been learned since; also applies a truth set or lifted. See `learn`."""
-    return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)
-
-
-@kernel
-def _move(skills, m, s, label, epoch, sign, belief, reported):
-    """Add (+1) or take out (-1) one judgment at the task's present posteriors."""
-    evidence = skills.evidence
-    classes = skills.models[m]["classes"]
-    width = engine_width(classes)
-    record = skills.seats[s]
-    start = record["offset"]
-    known = np.int64(belief[ENGINES * classes]) - 1
-    weight = sign * weight_of(epoch - record["base"])
-    q = np.float64(reported[label])
-    record["doubt"] += weight * (q * (1.0 - q))
-    p = shared_at(skills, m)
-    for engine in range(ENGINES):
-        base = start + 1 + engine * width
-        rows = base + classes * classes
-        for k in range(classes):
-            q = np.float64(belief[engine * classes + k])
-            if engine == SHARED:
-                evidence[p + label * classes + k] += sign * q
-            evidence[base + label * classes + k] += weight * q
-            evidence[rows + k] += weight * q
-        evidence[rows + classes] += weight * belief[engine * classes + label]
-    evidence[start] += weight
-    if known >= 0:
-        record["gold"] += sign
-        record["gold_right"] += sign * (label == known)
-    record["judgments"] += sign
-    skills.models[m]["judgments"] += sign
-    evidence[skills.models[m]["offset"] + label] += sign
-
-
-@kernel
-def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, at):
-    """Retract judgment number `gone` of a task's `n`, then recompute the task from the others.
-
-    The scratch arrays are compacted in place: afterwards their first n - 1 entries are the remaining
-    judgments. Other parameters as in `learn`.
-    """
-    _move(skills, m, seats[gone], labels[gone], stamps[gone], -1, belief, reported)
-    for j in range(gone, n - 1):
-        seats[j] = seats[j + 1]
-        labels[j] = labels[j + 1]
-        stamps[j] = stamps[j + 1]
-    return learn(skills, m, seats, labels, stamps, n - 1, NONE_FRESH, truth, belief, reported, at)
-
-
-@kernel
-def correct(skills, m, seats, labels, stamps, n, which, label, truth, belief, reported, at):
-    """Replace the label of judgment `which` by `label` (written to `labels`), then recompute the task."""
-    _move(skills, m, seats[which], labels[which], stamps[which], -1, belief, reported)
-    labels[which] = label
-    _move(skills, m, seats[which], label, stamps[which], 1, belief, reported)
     return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)

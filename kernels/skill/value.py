@@ -27,13 +27,12 @@ Quantiles invert the regularised incomplete beta function (continued fraction, L
 import math
 
 from kernels.skill.confusion import (
-    LIFT_WEIGHT,
     LOCAL_MEAN,
     LOCAL_WEIGHT,
     accuracy,
     expected,
+    right_share,
     row_weight,
-    shared_at,
     weight_of,
 )
 from kernels.skill.jit import kernel
@@ -278,16 +277,8 @@ def informed(share, classes):
 
 @kernel
 def typical(skills, m):
-    """Accuracy M of all answers of model `m`, from what all its annotators did."""
-    classes = skills.models[m]["classes"]
-    p = shared_at(skills, m)
-    right = LIFT_WEIGHT * LOCAL_MEAN
-    total = LIFT_WEIGHT
-    for k in range(classes):
-        right += skills.evidence[p + k * classes + k]
-        for label in range(classes):
-            total += skills.evidence[p + label * classes + k]
-    return right / total
+    """Accuracy M of all checked answers of model `m`, from what all its annotators did."""
+    return right_share(skills, m)
 
 
 @kernel

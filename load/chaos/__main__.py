@@ -13,12 +13,12 @@ from types import FrameType
 import click
 import msgspec
 
+from load.chaos.catalogue import FAULTS
 from load.chaos.crashes import pause_unfenced
-from load.chaos.faults import FAULTS
-from load.chaos.report import Verdict, judge
 from load.chaos.run import PLANTED, Outcome, Plan, Run
 from load.chaos.schedule import schedule
 from load.chaos.trials import TRIALS, Trial, attempt
+from load.chaos.verdict import Verdict, judge
 from stream.local import KafkaUnavailable
 
 EXAMPLES = """

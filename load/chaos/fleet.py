@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from load.worker import WorkerFailed, allocator
+from load.system.worker_process import WorkerFailed
 from stream.local.broker import free_port
 
 CRASH, KILLED, OPERATOR, DRAINED = 70, -9, 2, 0
@@ -47,7 +48,7 @@ class Worker:
         self.data = Path(environment["ALLOCATOR_DATA_DIR"])
         own = {key: value for key, value in os.environ.items() if not key.startswith("ALLOCATOR_")}
         self.process = subprocess.Popen(
-            allocator(["worker"]),
+            [sys.executable, "-m", "load.planted"],
             env={**own, **environment, "ALLOCATOR_WEB_PORT": str(self.port), "ALLOCATOR_LOG_FORMAT": "json"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

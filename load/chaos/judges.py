@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from load.chaos import ledger as books
-from load.worker import allocator
+from load.system.worker_process import allocator
 from stream.topics import INPUTS
 
 AUDIT_LIMIT_S = 1500.0
@@ -26,7 +26,7 @@ class Audited(NamedTuple):
 
 
 def without_faults(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a deployment for those of its commands that suffer no faults."""
+    """Return the variables of a deployment for its commands, which know of no faults."""
     return {name: value for name, value in environment.items() if not name.startswith("ALLOCATOR_FAULT_")}
 
 

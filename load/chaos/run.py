@@ -17,7 +17,7 @@ from random import Random
 import msgspec
 
 from load.chaos import ledger as books
-from load.chaos.faults import FAULTS
+from load.chaos.catalogue import FAULTS
 from load.chaos.fleet import Fleet
 from load.chaos.judges import audit, check, ends, without_faults
 from load.chaos.ledger import Ledger
@@ -26,8 +26,7 @@ from load.chaos.sender import Sender
 from load.chaos.stage import Fault, Missed, NotRecovered, Stage
 from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import PLANTED_EVENT, PLANTED_SOLVE, Traffic
-from load.session import command
-from load.worker import WorkerFailed
+from load.system.worker_process import WorkerFailed, command
 from stream.local import LocalKafka
 from stream.local.broker import free_port
 
@@ -56,7 +55,7 @@ PLANTED = {"ALLOCATOR_FAULT_EVENT": PLANTED_EVENT, "ALLOCATOR_FAULT_SOLVE": PLAN
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is made of; `faults` are names of `load.chaos.faults`, in order."""
+    """What a run is made of; `faults` are names of `load.chaos.catalogue`, in order."""
 
     seed: int
     partitions: int
@@ -172,7 +171,7 @@ class Run:
     say : callable
         Told what happens, a line each.
     faults : dict, optional
-        More faults than those of `load.chaos.faults`.
+        More faults than those of `load.chaos.catalogue`.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ so after a step of an hour nothing expires for an hour, and a step back could no
 from collections.abc import Collection
 from random import Random
 
-from load.chaos.faults import FAULTS
+from load.chaos.catalogue import FAULTS
 
 LAST = "clock an hour ahead"
 #: faults that take a second or less; the others take the session timeout and more

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from load.bench_worker import Reader
 from load.chaos.ledger import ABORTED, HEADER, REFUSED, Ledger
 from load.chaos.traffic import Parcel, Traffic
+from load.system.deployment import Reader
 from stream.events import AssignmentOffered, RoundCompleted
 from stream.topics import ASSIGNMENTS, ROUNDS
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Literal, NamedTuple
 
-from load.bench_worker import pool_in
+from load.chaos.answerers import People
 from load.chaos.ledger import EVENT, JUDGMENT, mark
-from load.chaos.people import People
+from load.system.deployment import pool_in
 from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,

@@ -14,14 +14,14 @@ from signal import SIGTERM
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
-from load.bench_worker import Reader
 from load.chaos import judges
 from load.chaos.fleet import DRAINED, OPERATOR, Fleet, Worker
 from load.chaos.ledger import HEADER, Ledger
 from load.chaos.run import Plan, environment_of, make_topics, network
 from load.chaos.surroundings import HOUR_S
 from load.chaos.traffic import Parcel, Traffic
-from load.session import command
+from load.system.deployment import Reader
+from load.system.worker_process import command
 from stream.events import RoundCompleted
 from stream.topics import INPUTS, ROUNDS, TASKS
 

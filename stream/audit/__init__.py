@@ -15,6 +15,7 @@ project.
     deadlines what time alone brings about
     offers    what must hold at an offer
     consensus what is published about labels and the ends of tasks
+    proofs    what a round states of the worth of its offers
 
 It deliberately does not recompute posteriors, values or prices: the need follows from the published
 posterior, and rounds are recomputed elsewhere. Memory does not grow with the length of the log: open tasks

@@ -1,9 +1,11 @@
 """What is published about labels and ends of tasks, at the end of a round.
 
-A posterior must be a distribution over the task's classes, its label the most likely one, the number of
-judgments the counted ones. A task that has reached its confidence may not stay open.
+A posterior must be a distribution over the task's classes, its label the most likely one (`tie`: one of them), the
+number of judgments the counted ones. Where nothing is known of any judge and all said the same, that is the label
+(`checked`). A task that has reached its confidence may not stay open.
 """
 
+from stream.audit.checked import demanded
 from stream.audit.leases import is_met, settle
 from stream.audit.market import Pool, Task
 from stream.audit.records import Record
@@ -48,8 +50,7 @@ def _posterior(case: Case, task: Task, record: Record, event: ConsensusUpdated |
         return
     if min(posterior) < 0 or abs(sum(posterior) - 1) > ROUNDING:
         case.report(1, f"a posterior that sums to {sum(posterior)}", record)
-    if not 0 <= event.label < task.classes or posterior[event.label] < max(posterior):
-        case.report(1, f"label {event.label} is not the most likely one", record)
+    _label(case, task, record, event.label, event.tie, posterior)
     if event.judgments != task.counted:
         case.report(1, f"a posterior of {event.judgments} judgments, {task.counted} count", record)
     if isinstance(event, ConsensusRevised):
@@ -62,6 +63,21 @@ def _posterior(case: Case, task: Task, record: Record, event: ConsensusUpdated |
     task.posterior, task.label = posterior, event.label
 
 
+def _label(case: Case, task: Task, record: Record, label: int, tie: bool, posterior: list[float]) -> None:
+    """A label is among the most likely ones, tells a tie, and is what all said of whom nothing is known."""
+    top = max(posterior)
+    if not 0 <= label < len(posterior) or posterior[label] < top:
+        case.report(1, f"label {label} is not the most likely one", record)
+    if tie != (posterior.count(top) > 1):
+        case.report(1, f"label {label} is {'said' if tie else 'not said'} to be drawn from a tie", record)
+    said = demanded(task)
+    if said is not None and (label != said or tie):
+        others = f"a tie, {label} drawn" if tie else f"{label}"
+        case.report(1, f"the label of {task.name!r} is {others}: all said {said}, of whom nothing is known", record)
+    if posterior == task.posterior and task.label not in (None, label):
+        case.report(1, f"label {label} of {task.name!r}, {task.label} by the same posterior", record)
+
+
 def _task(case: Case, pool: Pool, task: Task) -> None:
     if is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
@@ -71,6 +87,12 @@ def _task(case: Case, pool: Pool, task: Task) -> None:
         return
     record, event = task.announcement
     task.announcement = None
+    posterior = event.posterior or []
+    if event.label is not None and task.is_work and len(posterior) == task.classes:
+        _label(case, task, record, event.label, event.tie, posterior)
+    elif event.tie or event.label is not None or event.posterior is not None:
+        words = f"label {event.label}{', a tie,' if event.tie else ''} and {len(posterior)} probabilities"
+        case.report(1, f"{task.name!r}, with {task.classes} classes, settles with {words}", record)
     task.label = event.label
     if not task.is_work and (event.label, event.posterior) != (None, None):
         case.report(1, f"a label of {task.name!r}, whose purpose is {task.purpose}", record)

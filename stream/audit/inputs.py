@@ -90,6 +90,8 @@ def _usable(case: Case, record: Record) -> Input | str:
     """Return the event, or why the record is unusable whatever the state."""
     if record.key is None:
         return "wrong_key"
+    if tasks.is_too_long(record.key):
+        return "wrong_key"
     if partition_of(record.key, case.partitions) != record.partition:
         return "wrong_partition"
     try:

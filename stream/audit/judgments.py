@@ -8,6 +8,7 @@
 Corrections replace a label (corrected, 0), retractions take a counted judgment out (retracted, -1).
 """
 
+from stream.audit.checked import meet, take_back
 from stream.audit.leases import drop, end, is_met, is_withdrawn, remember_met, settle, trim
 from stream.audit.market import LATE_REFUSED, Annotator, Pair, Pool, Task
 from stream.audit.records import Record
@@ -41,7 +42,21 @@ def judge(
         _compare(case, pair, record, found, expected)
     if answers and pair.state == "new":
         task.pairs[annotator.name] = pair
-    _book(case, pool, task, pair, record, said or expected[0])
+    outcome = said or expected[0]
+    _compared(task, pair, event, outcome)
+    _book(case, pool, task, pair, record, outcome)
+    meet(task)
+
+
+def _compared(
+    task: Task, pair: Pair, event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted, outcome: Outcome
+) -> None:
+    """What the pair answers now; whoever was compared with what it answered before has been."""
+    name, _ = outcome
+    if pair.state == "counted" and name in ("corrected", "retracted"):
+        take_back(task)
+    if name != "duplicate":
+        pair.label = getattr(event, "label", None)
 
 
 def _expected(

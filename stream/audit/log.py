@@ -15,6 +15,7 @@ from stream.audit.deadlines import forget, lapse
 from stream.audit.inputs import follow
 from stream.audit.market import Pool
 from stream.audit.offers import offer
+from stream.audit.proofs import check_worth
 from stream.audit.records import Limits, Record, Violation
 from stream.audit.round import Case, Round, dead_letter
 from stream.events import Output, RoundCompleted, decode_result
@@ -176,6 +177,8 @@ class Audit:
         for promise, record, what in this.left():
             self._report(promise, what, record)
         self._sums(this)
+        for what in check_worth(this):
+            self._report(6, what, this.record)
         self._previous = this
 
     def _chain(self, this: Round) -> None:

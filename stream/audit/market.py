@@ -35,6 +35,7 @@ class Pair:
     submit_by: float = 0.0
     is_taught: bool = False
     extensions: int = 0
+    label: int | None = None
 
     @property
     def is_live(self) -> bool:
@@ -113,6 +114,7 @@ class Task:
     announcement: tuple[Record, TaskSettled] | None = None
     posterior: list[float] | None = None
     label: int | None = None
+    is_adjudicated: bool = False
     watched: float | None = None  # the deadline that the clock is to look at
 
     @property
@@ -157,7 +159,11 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Annotator:
-    """An annotator: profile, presence, live work."""
+    """An annotator: profile, presence, live work.
+
+    ``met`` names, for each skill and number of classes in which others' answers or a truth have been there to compare
+    with, the one task of it, or none where there were several; ``imported`` are the skills of which an import spoke.
+    """
 
     name: str
     profile_at: float = NEVER
@@ -174,6 +180,8 @@ class Annotator:
     watched: float = float("inf")  # when the clock next looks at the presence
     missed: int = 0
     live: dict[str, Pair] = field(default_factory=dict)
+    met: dict[tuple[str, int], str] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
 
     def offered(self) -> list[Pair]:
         """Unaccepted offers, oldest first."""

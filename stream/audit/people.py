@@ -3,6 +3,7 @@
 A handler returns the reason of a dead letter, or None when the event is usable.
 """
 
+from stream.audit.checked import learn_import
 from stream.audit.judgments import judge
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
 from stream.audit.market import Annotator, Pair, Pool, Task
@@ -166,13 +167,13 @@ def judged(
     record: Record,
     event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
 ) -> str | None:
-    """A judgment record, see `judgments`; its label must be one of the task's."""
-    annotator.missed = 0
+    """A judgment record, see `judgments`; its label must be one of the task's, or it is no sign of life either."""
     if not isinstance(event, JudgmentRetracted):
         if (event.label is None) != (task.classes is None):
             return "invalid"
         if event.label is not None and task.classes is not None and event.label >= task.classes:
             return "invalid"
+    annotator.missed = 0
     judge(case, pool, task, annotator, record, event)
     return None
 
@@ -187,4 +188,7 @@ def scored(
 
 def seeded(case: Case, pool: Pool, annotator: Annotator, record: Record, event: SkillSeeded) -> str | None:
     """Evidence from another system; posteriors show it, offers don't."""
-    return "malformed" if len(event.skill.encode()) > ID_BYTES else None
+    if len(event.skill.encode()) > ID_BYTES:
+        return "malformed"
+    learn_import(annotator, event.skill)
+    return None

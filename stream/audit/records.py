@@ -18,6 +18,7 @@ PROMISES = {
     3: "live work never passes the capacity",
     4: "every offer meets all hard requirements",
     5: "every offer ends once, every judgment settles once",
+    6: "what a round's offers are worth is within its bound",
 }
 
 

@@ -98,6 +98,7 @@ class Round:
     met: set[tuple[str, str]] = field(default_factory=set)
     counted: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
+    worth: dict[str, float] = field(default_factory=dict)  # by pool: the values of its decisions
 
     @property
     def at(self) -> float:
@@ -156,6 +157,7 @@ class Round:
                         4, f"{event.assignment} is decided twice", self.decisions[event.assignment][0], record
                     )
                 self.decisions[event.assignment] = record, event
+                self.worth[event.pool] = self.worth.get(event.pool, 0.0) + event.value
             case JudgmentSettled():
                 source = event.source.topic, event.source.offset
                 if source in self.settlements or event.source.partition != record.partition:

@@ -5,6 +5,7 @@ A handler returns the reason of a dead letter, or None when the event is usable.
 
 from typing import Any
 
+from stream.audit.checked import meet
 from stream.audit.leases import later, remember_met, settle, trim, withdraw
 from stream.audit.market import EVERYONE, Annotator, Pool, Task
 from stream.audit.records import Record
@@ -23,9 +24,9 @@ from stream.events import (
 OVERLAP = 3
 
 
-def is_too_long(*names: str) -> bool:
+def is_too_long(*names: str | bytes) -> bool:
     """Whether one of the ids has more bytes than the contract allows."""
-    return any(len(name.encode()) > ID_BYTES for name in names)
+    return any(len(name.encode() if isinstance(name, str) else name) > ID_BYTES for name in names)
 
 
 def stated(value: Any) -> bool:
@@ -156,6 +157,8 @@ def truth(
     if not task.is_work:
         return None
     case.round.move(pool, task, is_after=True)
+    task.is_adjudicated = True
+    meet(task)
     settle(case, pool, task, "complete", "met_need", because=record)
     return None
 

@@ -1,4 +1,4 @@
-"""What passes through a round's intake: ranges in; runs of packed events, applied and rejected ones on the way.
+"""What passes through a round's intake: ranges in; packed events, applied and rejected ones on the way.
 
 Events are packed with ``struct`` into the records that the lifecycle kernel reads: several times faster than writing
 fields of an array from Python.
@@ -7,6 +7,8 @@ fields of an array from Python.
 import struct
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
 
 from kernels.lifecycle import TASK, Rules
 from kernels.lifecycle.layout import EVENT_FORMAT
@@ -43,7 +45,16 @@ Reason = Literal[
 ]  # fmt: skip
 
 #: Topic and offset: which record of the partition.
-Source = tuple[str, int]
+Place = tuple[str, int]
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """The input record that an event came with; made for every event, so it must cost little."""
+
+    topic: str
+    offset: int
+    value: bytes
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Rejected(NamedTuple):
@@ -57,17 +68,29 @@ class Rejected(NamedTuple):
     message: str
 
 
-class Applied(NamedTuple):
-    """One event of this round, as the results need it: the event and the record it came from."""
+class Applied(msgspec.Struct, frozen=True, gc=False):
+    """One event of this round, as the results need it: the event and the record it came with."""
 
     event: wire.Event
-    topic: str
-    offset: int
-    value: bytes
+    source: Source
 
 
 class Invalid(ValueError):
     """The event contradicts itself, its project or its task."""
+
+
+def misfit(task: str, label: int | None, classes: int) -> str:
+    """What is said of a label that is none of its task's."""
+    expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
+    return f"Expected {expected}, got {label} - at `$.label` of task {task!r}"
+
+
+def misplaced(task: str, classes: int) -> str:
+    """What is said of a score that there is nothing to give to."""
+    wanted = "a judgment of this annotator: score it once it is there"
+    if classes:
+        wanted = "a task without classes: labels are compared, not scored"
+    return f"Expected {wanted} - at `$.task`, {task!r}"
 
 
 def rules_of(market: Market) -> Rules:
@@ -77,13 +100,3 @@ def rules_of(market: Market) -> Rules:
         market.block_declines, market.missed_offers,
     )  # fmt: skip
 
-
-class Run:
-    """The events of one pool that wait to be applied by one kernel call."""
-
-    __slots__ = ("created", "judgments", "packed")
-
-    def __init__(self) -> None:
-        self.packed: list[bytes] = []
-        self.created: list[bytes] = []
-        self.judgments = 0

@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 
 from kernels import skill
-from kernels.lifecycle import ANNOTATOR, PAIR, TASK
+from kernels.lifecycle import ANNOTATOR, PAIR
 from kernels.lifecycle.layout import PAIRS_USED
 from kernels.rows import scatter
 from stream.core.fits import Profile
 from stream.core.growth import Array
 from stream.core.pools import PoolState
-from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, SHARE, TASK_HEAD, skill_width
+from stream.core.rows import ANNOTATOR_HEAD, CHECK_BYTES, CREDIT, SEAT, SHARE, TASK_HEAD
 
 _ANNOTATOR_HEAD = np.dtype([("version", "u1"), ("slot", "<i4"), ("shares", "<u4"), ("credits", "<u4")])
 _SEAT_HEAD = np.dtype([("version", "u1"), ("model", "<i4"), ("annotator", "<i4")])
@@ -120,21 +120,20 @@ def _load_tasks(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) 
         int(classes.max()) > skill.MAX_CLASSES
     ):
         raise ValueError(f"counts of {names[0]!r} or others are out of bounds")
-    widths = np.array([4 * skill_width(k) for k in range(int(classes.max()) + 1)], np.int64)[classes]
-    body = TASK.itemsize + widths + 4 * classes + pairs * PAIR.itemsize + 4 * (only + exclude) + tail
-    rows.check(body, exactly=True)
+    table = pool.tables["tasks"]
+    lengths = table.lengths(classes)
+    rows.check(sum(lengths.values()) + pairs * PAIR.itemsize + 4 * (only + exclude) + tail, exactly=True)
 
     pool.tasks.place_all(names, slots.tolist())
-    pool.reserve_tasks(int(slots.max()) + 1)
-    pool.reserve_classes(int(classes.max()))
+    pool.tables.reserve("tasks", int(slots.max()) + 1)
+    pool.tables.widen("classes", int(classes.max()))
     pool.reserve_pairs(int(pairs.sum()))
     lists_at = pool.reserve_lists(int(only.sum() + exclude.sum())) + _before(only + exclude)
     c = pool.columns
     first = int(c.counters[PAIRS_USED])
     pairs_at = first + _before(pairs)
-    rows.scatter(TASK.itemsize, c.tasks, slots * TASK.itemsize)
-    rows.scatter(widths, c.belief, slots * c.belief.strides[0])
-    rows.scatter(4 * classes, c.reported, slots * c.reported.strides[0])
+    for name, length in lengths.items():
+        rows.scatter(length, table[name], slots * table[name].strides[0])
     rows.scatter(pairs * PAIR.itemsize, c.pairs, pairs_at * PAIR.itemsize)
     rows.scatter(4 * (only + exclude), c.lists, 4 * lists_at)
 
@@ -147,6 +146,21 @@ def _load_tasks(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) 
     c.tasks["only"][slots] = np.where(only > 0, lists_at, 0)
     c.tasks["exclude"][slots] = np.where(exclude > 0, lists_at + only, 0)
     c.tasks["demand"][slots] = _demands(pool, rows, c.tasks["skill"][slots], tail)
+    _drop_repeats(c.tasks, c.lists, slots[only > 1], "only")
+    _drop_repeats(c.tasks, c.lists, slots[exclude > 1], "exclude")
+
+
+def _drop_repeats(tasks: Array, lists: Array, slots: Array, kind: str) -> None:
+    """Nobody is twice in a list: rows written before repeats left the lists on entry may say otherwise."""
+    starts, counts = tasks[kind][slots].astype(np.int64), tasks[f"{kind}_n"][slots].astype(np.int64)
+    places = np.repeat(starts - _before(counts), counts) + np.arange(int(counts.sum()))
+    named = np.sort(np.repeat(np.arange(len(slots)), counts) << 32 | lists[places])
+    if (named[1:] != named[:-1]).all():
+        return
+    for slot, start, count in zip(slots.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        once = list(dict.fromkeys(lists[start : start + count].tolist()))
+        lists[start : start + len(once)] = once
+        tasks[f"{kind}_n"][slot] = len(once)
 
 
 def _demands(pool: PoolState, rows: _Parts, skills: Array, tail: Array) -> Array:
@@ -158,7 +172,7 @@ def _demands(pool: PoolState, rows: _Parts, skills: Array, tail: Array) -> Array
     requires = [frozenset(msgspec.json.decode(text, type=list[str])) if text else frozenset() for text in texts]
     distinct, demand_of = np.unique(skills.astype(np.int64) * len(texts) + text_of, return_inverse=True)
     asked = [divmod(both, len(texts)) for both in distinct.tolist()]
-    numbers = [pool.demand(pool.skills.ids[s] or "", requires[t]) for s, t in asked]
+    numbers = [pool.fits.demand(pool.skills.ids[s] or "", requires[t]) for s, t in asked]
     return np.array(numbers, np.int32)[demand_of]
 
 
@@ -172,12 +186,6 @@ def load_annotators(pool: PoolState, names: Sequence[str], values: Sequence[byte
     rows.check(ANNOTATOR.itemsize + shares + credits, exactly=False)
     pool.annotators.place_all(names, slots.tolist())
     pool.reserve_annotators(int(slots.max()) + 1)
-    c = pool.columns
-    if pool.limited > c.share.shape[0]:
-        share = np.zeros((pool.limited, c.share.shape[1]), np.int32)
-        share[: c.share.shape[0]] = c.share
-        pool.columns = c = c._replace(share=share)
-    pool.reserve_credit(pool.taught)
     c = pool.columns
     rows.scatter(ANNOTATOR.itemsize, c.annotators, slots * ANNOTATOR.itemsize)
     profiles: dict[bytes, int] = {b"": 0}
@@ -195,7 +203,7 @@ def load_annotators(pool: PoolState, names: Sequence[str], values: Sequence[byte
         number = profiles.get(text)
         if number is None:
             brings = msgspec.json.decode(text, type=tuple[frozenset[str], frozenset[str], frozenset[str]])
-            number = profiles[text] = pool.profile(Profile(*brings))
+            number = profiles[text] = pool.fits.profile(Profile(*brings))
         profile_of[i] = number
     c.annotators["profile"][slots] = profile_of
 
@@ -205,14 +213,14 @@ def load_seats(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
     rows = _Parts(names, values)
     head = rows.head(_SEAT_HEAD)
     models, annotators = head["model"].astype(np.int64), head["annotator"].astype(np.int64)
-    known = len(pool.model_skills)
+    known = len(pool.models.skills)
     if int(models.min()) < 0 or int(models.max()) >= known or int(annotators.min()) < 0:
         raise ValueError(f"row of {names[0]!r} or others names a model or an annotator that isn't there")
     classes = pool.columns.skills.models["classes"][:known].tolist()
     widths = np.array([int(skill.evidence_width(k)) for k in classes], np.int64)[models]
     rows.check(skill.SEAT.itemsize + 8 * widths, exactly=True)
     pool.reserve_annotators(int(annotators.max()) + 1)
-    pool.reserve_evidence(len(names), int(widths.sum()))
+    pool.models.reserve_evidence(len(names), int(widths.sum()))
     s = pool.columns.skills
     first, start = int(s.used[1]), int(s.used[2])
     seats = first + np.arange(len(names))

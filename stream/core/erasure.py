@@ -10,43 +10,36 @@ new person without a past: that is also why the sender must stop before the eras
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kernels.lifecycle.erasure import erase
-from kernels.lifecycle.layout import NOW
 from stream import events as wire
-from stream.core.batch import Run
-from stream.core.pools import PoolState
-
-if TYPE_CHECKING:
-    from stream.core.intake import Intake
+from stream.core.turn import Turn
 
 #: Lists of ids in events.
 LISTS = ("only", "exclude", "void")
 
 
-def handle_erased(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.AnnotatorErased, topic: str, offset: int, value: bytes
-) -> None:
+def handle_erased(turn: Turn, event: wire.AnnotatorErased) -> None:
     """Forget an annotator; harmless when nobody has heard of them."""
-    intake.flush(pool, run)
-    intake.erased += 1
-    _drop_waiting(intake, pool, event.annotator)
+    pool = turn.pool
+    turn.flush()
+    turn.erased += 1
+    _drop_waiting(turn, event.annotator)
     slot = pool.annotators.slots.get(event.annotator)
     if slot is None:
         return
-    pool.reserve_emissions(2 * pool.live + 64)
-    pool.columns.clock[NOW] = intake.now
-    erase(pool.columns, slot, intake.rules.retention_s)
-    intake.collect(pool)
+    turn.apply_now(erase, slot, turn.rules.retention_s)
+    pool.blank_annotator(slot)
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)
     pool.annotators.disown(slot)
     pool.erased[slot] = event.annotator
 
 
-def _drop_waiting(intake: "Intake", pool: PoolState, name: str) -> None:
+def _drop_waiting(turn: Turn, name: str) -> None:
     """Events that wait for their task and name the annotator will never be applied."""
+    pool = turn.pool
     for task in sorted(pool.waiting):  # in an order that a successor has too
         waiting = pool.waiting[task]
         kept = [w for w in waiting if name not in _named(wire.decode(w.value))]
@@ -55,7 +48,7 @@ def _drop_waiting(intake: "Intake", pool: PoolState, name: str) -> None:
         for w in waiting:
             if w not in kept:
                 message = "an annotator it names was erased; topic and offset say where the record is kept"
-                intake.reject(w.topic, w.offset, pool.key, None, "erased", message)
+                turn.rejections.add(w.topic, w.offset, pool.key, None, "erased", message)
         pool.dirty_waiting.add(task)
         pool.hold(task, kept)
 

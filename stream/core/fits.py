@@ -1,7 +1,7 @@
 """Who may do what, decided by classes of tasks and of people.
 
 A task's *demand* is (skill, required attributes), an annotator's *profile* is (skills, attributes, grants);
-``fits[demand, profile]`` says whether one meets the other. Both are numbered as they come; the numbers are not part of
+``meets[demand, profile]`` says whether one meets the other. Both are numbered as they come; the numbers are not part of
 the state, they follow from it.
 """
 
@@ -48,7 +48,7 @@ class Fits:
         self.profiles: list[Profile] = [NOBODY]
         self.demand_slots: dict[Demand, int] = {}
         self.profile_slots: dict[Profile, int] = {NOBODY: 0}
-        self.fits: Array = np.zeros((8, 8), np.uint8)
+        self.meets: Array = np.zeros((8, 8), np.uint8)
         self.grants: Array = np.zeros((8, 8), np.uint8)
 
     def demand(self, skill_name: str, requires: frozenset[str]) -> int:
@@ -75,17 +75,17 @@ class Fits:
         return number
 
     def _widen(self) -> None:
-        rows, columns = self.fits.shape
+        rows, columns = self.meets.shape
         if len(self.demands) > rows or len(self.profiles) > columns:
             shape = (
                 rows if len(self.demands) <= rows else 2 * len(self.demands),
                 columns if len(self.profiles) <= columns else 2 * len(self.profiles),
             )
-            for name in ("fits", "grants"):
+            for name in ("meets", "grants"):
                 grown = np.zeros(shape, np.uint8)
                 grown[:rows, :columns] = getattr(self, name)
                 setattr(self, name, grown)
 
     def _fit(self, i: int, j: int, demand: Demand, profile: Profile) -> None:
-        self.fits[i, j] = meets(demand, profile)
+        self.meets[i, j] = meets(demand, profile)
         self.grants[i, j] = demand.skill in profile.grants

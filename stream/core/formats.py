@@ -25,6 +25,7 @@ import numpy as np
 
 from kernels import skill
 from kernels.lifecycle import PAIR, PROJECT, TASK, blank
+from kernels.lifecycle.layout import learned_width
 from stream.core.pools import Headers
 from stream.core.rows import (
     ANNOTATOR_HEAD,
@@ -37,7 +38,6 @@ from stream.core.rows import (
     NewerRow,
     RowError,
     WaitingRow,
-    skill_width,
 )
 
 PAIR_1 = np.dtype(
@@ -132,7 +132,7 @@ def _from_1(kind: str, value: bytes) -> bytes:
         head = np.frombuffer(value, TASK_HEAD, 1)[0]
         classes, pairs = int(head["classes"]), int(head["pairs"])
         if pairs:
-            at = TASK_HEAD.itemsize + TASK.itemsize + 4 * (skill_width(classes) + classes)
+            at = TASK_HEAD.itemsize + TASK.itemsize + 4 * (learned_width(classes) + classes)
             return _replaced(value, at, PAIR_1, PAIR, pairs)
     elif kind == "j":
         return _replaced(value, SLOT.size, PROJECT_1, PROJECT)

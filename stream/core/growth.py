@@ -52,8 +52,10 @@ def _begins(room: Array, column: Array) -> bool:
     return same and room.ctypes.data == column.ctypes.data and room.flags.writeable
 
 
-def wider(column: Array, width: int) -> Array:
-    """A copy of the two-dimensional column with more columns."""
+def wider(column: Array, width: int, unused: float = 0.0) -> Array:
+    """A copy of the two-dimensional column with more columns, new ones ``unused``."""
     grown: Array = np.zeros((column.shape[0], width), column.dtype)
     grown[:, : column.shape[1]] = column
+    if unused:
+        grown[:, column.shape[1] :] = unused
     return grown

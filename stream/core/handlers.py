@@ -1,4 +1,4 @@
-"""One handler per kind of event: resolve ids, then add to the pool's run or apply at once.
+"""One handler per kind of event: resolve ids, then pack it into the pool's turn or apply it at once.
 
 Those of events about tasks are in ``stream/core/task_handlers.py``. An event about a task nobody has created waits; it
 is applied right behind the ``task_created``. A handler raises ``Invalid`` or ``IdRefused`` before it has changed
@@ -6,23 +6,20 @@ anything.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
 from kernels.lifecycle import codes, count_share, project_changed
 from kernels.lifecycle import pool_paused as withdraw_pool
-from kernels.lifecycle.layout import NOW
 from stream import events as wire
-from stream.core.batch import Applied, Run, pack_event
+from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.erasure import handle_erased
 from stream.core.fits import Profile
-from stream.core.pools import PoolState
 from stream.core.task_handlers import cancelled, created, truth, updated, wait
-
-if TYPE_CHECKING:
-    from stream.core.intake import Intake
+from stream.core.turn import Turn
 
 INF = float("inf")
 NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
@@ -32,69 +29,76 @@ PROJECT_STATES = {"active": 1, "paused": 2, "closed": 3}
 KINDS = {"human": 0, "model": 1}
 SOURCES = {"agreement": 1, "metric": 2, "reviewer": 3}
 
-Handler = Callable[["Intake", PoolState, Run, Any, str, int, Any], None]
+Handler = Callable[[Turn, Any], None]
 
 
 def _judgment(kind: int) -> Handler:
-    def handle(
-        intake: "Intake", pool: PoolState, run: Run, event: Any, topic: str, offset: int, value: bytes
-    ) -> None:
+    def handle(turn: Turn, event: Any) -> None:
+        pool = turn.pool
         task = pool.tasks.slots.get(event.task)
         if task is None:
-            wait(intake, pool, event.task, topic, offset, value)
+            wait(turn, event.task)
             return
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
+            if kind != codes.RETRACTED:
+                pool.check_annotators((event.annotator,))
+                _check_label(turn, event, task)  # of anybody else the kernel does it
             annotator = pool.annotator(event.annotator)
-        applied = intake.applied
+        applied = turn.applied
         label = event.label if kind != codes.RETRACTED else None
-        run.packed.append(
+        turn.packed.append(
             pack_event(
                 kind, 0, NONE if label is None else label, annotator, task, 0, len(applied), event.at, 0.0, 0.0
             )
         )
-        applied.append(Applied(event, topic, offset, value))
-        run.judgments += 1
+        applied.append(Applied(event, turn.source))
+        turn.judgments += 1
 
     return handle
 
 
+def _check_label(turn: Turn, event: Any, task: int) -> None:
+    classes, label = turn.classes_of(task), event.label
+    if label is None if classes else label is not None:
+        raise Invalid(misfit(event.task, label, classes))
+    if classes and label >= classes:
+        raise Invalid(misfit(event.task, label, classes))
+
+
 def _response(kind: int) -> Handler:
-    def handle(
-        intake: "Intake", pool: PoolState, run: Run, event: Any, topic: str, offset: int, value: bytes
-    ) -> None:
+    def handle(turn: Turn, event: Any) -> None:
+        pool = turn.pool
         task = pool.tasks.slots.get(event.task)
         if task is None:
-            wait(intake, pool, event.task, topic, offset, value)
+            wait(turn, event.task)
             return
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
             annotator = pool.annotator(event.annotator)
         detail = REASONS[event.reason] if kind == codes.DECLINED else 0
-        run.packed.append(pack_event(kind, detail, NONE, annotator, task, 0, 0, event.at, 0.0, 0.0))
+        turn.packed.append(pack_event(kind, detail, NONE, annotator, task, 0, 0, event.at, 0.0, 0.0))
 
     return handle
 
 
 def _presence(kind: int) -> Handler:
-    def handle(
-        intake: "Intake", pool: PoolState, run: Run, event: Any, topic: str, offset: int, value: bytes
-    ) -> None:
+    def handle(turn: Turn, event: Any) -> None:
+        pool = turn.pool
         annotator = pool.annotators.slots.get(event.annotator)
         if annotator is None:
             annotator = pool.annotator(event.annotator)
-        run.packed.append(pack_event(kind, 0, NONE, annotator, NONE, 0, 0, event.at, 0.0, 0.0))
+        turn.packed.append(pack_event(kind, 0, NONE, annotator, NONE, 0, 0, event.at, 0.0, 0.0))
 
     return handle
 
 
-def _online(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.AnnotatorOnline, topic: str, offset: int, value: bytes
-) -> None:
+def _online(turn: Turn, event: wire.AnnotatorOnline) -> None:
+    pool = turn.pool
     annotator = pool.annotators.slots.get(event.annotator)
     if annotator is None:
         annotator = pool.annotator(event.annotator)
-    run.packed.append(
+    turn.packed.append(
         pack_event(
             ONLINE, 1 if event.mode == "pull" else 0, NONE, annotator, NONE, event.capacity, 0, event.at,
             event.ttl_s, INF if event.until is None else event.until,
@@ -102,50 +106,50 @@ def _online(
     )  # fmt: skip
 
 
-def _requested(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.WorkRequested, topic: str, offset: int, value: bytes
-) -> None:
+def _requested(turn: Turn, event: wire.WorkRequested) -> None:
+    pool = turn.pool
     annotator = pool.annotator(event.annotator)
-    run.packed.append(
+    turn.packed.append(
         pack_event(codes.REQUESTED, 0, NONE, annotator, NONE, event.count, 0, event.at, 0.0, 0.0)
     )
     pool.asked[annotator] = pool.asked.get(annotator, 0) + event.count
-    pool.asked_projects[annotator] = event.projects
+    pool.asked_projects[annotator] = tuple(dict.fromkeys(event.projects))
 
 
-def _scored(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.JudgmentScored, topic: str, offset: int, value: bytes
-) -> None:
+def _scored(turn: Turn, event: wire.JudgmentScored) -> None:
+    pool = turn.pool
     task = pool.tasks.slots.get(event.task)
     if task is None:
-        wait(intake, pool, event.task, topic, offset, value)
+        wait(turn, event.task)
         return
-    annotator = pool.annotator(event.annotator)
-    index = len(intake.applied)
-    intake.applied.append(Applied(event, topic, offset, value))
-    run.packed.append(
+    annotator = pool.annotators.slots.get(event.annotator)
+    if annotator is None:
+        pool.check_annotators((event.annotator,))
+        raise Invalid(misplaced(event.task, turn.classes_of(task)))  # nobody has judged nothing
+    index = len(turn.applied)
+    turn.applied.append(Applied(event, turn.source))
+    turn.packed.append(
         pack_event(codes.SCORED, SOURCES[event.source], NONE, annotator, task, 0, index, event.at, event.score, 0.0)
     )
-    run.judgments += 1
+    turn.judgments += 1
 
 
-def _seeded(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.SkillSeeded, topic: str, offset: int, value: bytes
-) -> None:
-    intake.flush(pool, run)
+def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
+    pool = turn.pool
+    turn.flush()
+    pool.check_skill(event.skill)
     annotator = pool.annotator(event.annotator)
-    pool.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+    pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
 
 
-def _project(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.ProjectSet, topic: str, offset: int, value: bytes
-) -> None:
-    intake.flush(pool, run)
+def _project(turn: Turn, event: wire.ProjectSet) -> None:
+    pool = turn.pool
+    turn.flush()
     j = pool.project(event.project)
     record = pool.columns.projects[j : j + 1]
     if event.at < record["at"][0]:
         return
-    pool.defaults[j] = event.defaults
+    pool.defaults[j] = _once(event.defaults)
     if event.labels:
         pool.labels[j] = event.labels
     elif event.labels is not UNSET:
@@ -161,51 +165,47 @@ def _project(
         count_share(pool.columns, j, row)
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    open_tasks = int(np.count_nonzero(pool.columns.tasks["project"][: pool.tasks.used] == j))
-    pool.reserve_emissions(open_tasks + pool.live + 64)
-    pool.columns.clock[NOW] = intake.now
-    project_changed(pool.columns, j, intake.rules.retention_s)
-    intake.collect(pool)
+    turn.apply_now(project_changed, j, turn.rules.retention_s)
 
 
-def _annotator(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.AnnotatorSet, topic: str, offset: int, value: bytes
-) -> None:
+def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
+    """The presets as they are stored: a required attribute that is named twice is required once."""
+    if defaults.requires is UNSET:
+        return defaults
+    return msgspec.structs.replace(defaults, requires=tuple(dict.fromkeys(defaults.requires)))
+
+
+def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
+    pool = turn.pool
     a = pool.annotator(event.annotator)  # the kernel reads no profile, so its run may go on
     record = pool.columns.annotators[a : a + 1]
     if event.at < record["profile_at"][0]:
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
-    record["profile"] = pool.profile(profile)
+    record["profile"] = pool.fits.profile(profile)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
     pool.columns.dirty_annotators[a] = 1
 
 
 def _pool(paused: bool) -> Handler:
-    def handle(
-        intake: "Intake", pool: PoolState, run: Run, event: Any, topic: str, offset: int, value: bytes
-    ) -> None:
-        intake.flush(pool, run)
+    def handle(turn: Turn, event: Any) -> None:
+        pool = turn.pool
+        turn.flush()
         if event.at < pool.changed_at:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
-        if not paused:
-            intake.resumed.add(pool.name)
         if paused:
-            pool.reserve_emissions(pool.live + 64)
-            pool.columns.clock[NOW] = intake.now
-            withdraw_pool(pool.columns, intake.rules.retention_s)
-            intake.collect(pool)
+            turn.apply_now(withdraw_pool, turn.rules.retention_s)
+        else:
+            turn.is_resumed = True
 
     return handle
 
 
-def _not_supported(
-    intake: "Intake", pool: PoolState, run: Run, event: Any, topic: str, offset: int, value: bytes
-) -> None:
+def _not_supported(turn: Turn, event: Any) -> None:
     kind = type(event).__struct_config__.tag
-    intake.reject(topic, offset, pool.key, value, "not_supported_yet", f"events of type {kind!r} are not supported yet")
+    turn.reject("not_supported_yet", f"events of type {kind!r} are not supported yet")
 
 
 HANDLERS: dict[type, Handler] = {
@@ -232,3 +232,8 @@ HANDLERS: dict[type, Handler] = {
     wire.PoolResumed: _pool(False),
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),
 }
+
+
+def dispatch(turn: Turn, event: Any) -> None:
+    """Let an event take effect."""
+    HANDLERS[type(event)](turn, event)

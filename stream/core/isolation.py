@@ -17,17 +17,15 @@ A round covers less than the batch when there are many culprits or halves: its r
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from stream import events as wire
 from stream import topics
-from stream.core.batch import Range, Run, Source
+from stream.core.batch import Invalid, Place, Range
 from stream.core.intake import Intake
-from stream.core.pools import PoolState
+from stream.core.pools import IdRefused
 from stream.core.results import Outbox
 from stream.core.rows import Row, dirty_rows
 from stream.core.shard import RoundResult, Shard
 from stream.core.stalls import HalfSolved, described
+from stream.core.turn import Dispatch, Turn
 
 #: a culprit costs putting the pools back: with so many of them a round ends and is committed
 CULPRITS = 8
@@ -65,7 +63,7 @@ def isolate(
     """
     batch = _Batch(shard, tasks, annotators)
     kept = _Kept(shard, batch.pools | {name for name, at in shard.due.items() if at <= now})
-    culprits: dict[Source, str] = {}
+    culprits: dict[Place, str] = {}
     while True:
         culprit = _first_culprit(shard, batch, now, culprits)
         kept.put_back()
@@ -101,7 +99,7 @@ class _Batch:
     """The records of a round in the order in which they take effect, and how many of them to take."""
 
     def __init__(self, shard: Shard, tasks: Range | None, annotators: Range | None) -> None:
-        self.given: dict[Source, Any] = {}
+        self.given: dict[Place, Any] = {}
         self._ends: dict[str, tuple[int, int]] = {}
         for topic, given in zip(topics.INPUTS, (tasks, annotators), strict=True):
             if given is not None:
@@ -115,11 +113,11 @@ class _Batch:
     def is_cut(self) -> bool:
         return self._taken < len(self.given)
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[Place]:
         """Where the taken records are."""
         return list(self.given)[: self._taken]
 
-    def end_behind(self, source: Source) -> None:
+    def end_behind(self, source: Place) -> None:
         """Take nothing behind this record; a record that has waited lies in no batch."""
         if source in self.given:
             self._taken = list(self.given).index(source) + 1
@@ -174,36 +172,44 @@ class _Kept:
         shard.position, shard.due, shard.lost = dict(position), dict(due), dict(self._lost)
 
 
-class _Careful(Intake):
+class _Careful:
     """Takes each event all the way to outputs and rows before it looks at the next."""
 
-    source: Source
+    def __init__(self, dispatch: Dispatch, partition: int) -> None:
+        self._dispatch = dispatch
+        self._partition = partition
+        self.place: Place = ("", -1)  # of the record at hand
 
-    def handle(self, pool: PoolState, run: Run, event: wire.Event, topic: str, offset: int, value: bytes) -> None:
-        """Apply one event; after an error, `source` is the record that it belongs to."""
-        self._complete(pool, run)  # of a task whose events have waited: the task itself
-        outer, self.source = self.source, (topic, offset)
-        super().handle(pool, run, event, topic, offset, value)
-        self._complete(pool, run)
-        self.source = outer
+    def __call__(self, turn: Turn, event: Any) -> None:
+        """Apply one event; after an error, `place` is that of the record that it belongs to."""
+        self._complete(turn)  # of a task whose events have waited: the task itself
+        outer, self.place = self.place, (turn.source.topic, turn.source.offset)
+        try:
+            self._dispatch(turn, event)
+        except (IdRefused, Invalid):  # no errors of the program
+            self.place = outer
+            raise
+        self._complete(turn)
+        self.place = outer
 
-    def _complete(self, pool: PoolState, run: Run) -> None:
-        self.flush(pool, run)
-        emissions = self.emissions.pop(pool.name, None)
-        if emissions:
-            Outbox(self.partition, 0, self.now).lifecycle(pool, np.concatenate(emissions), self)
-        dirty_rows(pool)
-        self.applied.clear()  # as if the event had a round of its own
+    def _complete(self, turn: Turn) -> None:
+        turn.flush()
+        emissions = turn.emitted()
+        if emissions is not None:
+            Outbox(self._partition, 0, turn.now).lifecycle(turn, emissions)
+        dirty_rows(turn.pool)
+        turn.applied.clear()  # as if the event had a round of its own
 
 
-def _first_culprit(shard: Shard, batch: _Batch, now: float, known: dict[Source, str]) -> tuple[Source, str] | None:
+def _first_culprit(shard: Shard, batch: _Batch, now: float, known: dict[Place, str]) -> tuple[Place, str] | None:
     """Apply the batch one event at a time, without the known culprits; the shard's state is used up."""
+    careful = _Careful(shard.dispatch, shard.partition)
     now = max(now, shard.now)
-    intake = _Careful(shard.pools, shard.market, shard.partition, shard.partitions, now, known)
+    intake = Intake(shard.pools, shard.market, shard.partition, shard.partitions, now, careful, known)
     try:
         for topic, offset in batch.sources():
-            intake.source = topic, offset
+            careful.place = topic, offset
             intake.take(topic, [batch.given[topic, offset]])
     except Exception as error:  # the purpose of the trial
-        return intake.source, described(error)
+        return careful.place, described(error)
     return None

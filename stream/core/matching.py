@@ -1,24 +1,27 @@
 """Matching one pool: recall → values → auction → offers, and the figures that prove how good they are.
 
-The auction solves the recalled market to a stated gap. Where the market was evaluated in full, the bound is then
-taken over every pair, recalled or not; if pairs that were left out could pay, they join and the auction runs again
-from the prices it has. A final pass offers whatever work of positive value a free annotator still has room for, so
-that nobody waits beside work they could do.
+The auction solves the recalled market to the gap asked for. Where the market was evaluated in full, pairs that were
+left out and could pay at its prices join, and the auction runs again from these. A final pass offers whatever work of
+positive value a free annotator still has room for, so that nobody waits beside work they could do. What is proven of
+the whole, and of which part of it, is in ``stream/core/proof.py``.
 
 Tasks of known answer go before and after the auction (``stream/core/teaching.py``). In a pool that has any, the offers
 of a round are published in an order drawn from its seed, so that their places tell nothing.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from kernels import auction, candidates, teaching
-from kernels.lifecycle import codes, offer
+from kernels import auction, bench, buffers, candidates, completion, decisions, teaching
+from kernels.lifecycle import Pool, codes, offer
 from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.offers import Matches
 from kernels.skill import THETA_WIDTH
 from stream.core.growth import Array
 from stream.core.pools import PoolState
+from stream.core.proof import Proof, bound_of, every_pair
 from stream.core.teaching import Taught, Teaching
 from stream.settings import Market
 
@@ -27,6 +30,7 @@ SAMPLE = 64  # annotators drawn per task in larger markets
 SURPLUS = 1.5  # demand looked at in larger markets, as a multiple of what the free annotators can take
 WORK_PER_ARC = 4_000  # limit on arcs read by the auction, per arc: counted, so that it doesn't depend on the machine
 PRICING_ROUNDS = 3
+NOBODY_RESTRICTS = np.zeros((0, 0), np.uint8)
 
 
 class Matched(NamedTuple):
@@ -38,50 +42,49 @@ class Matched(NamedTuple):
     price: Array  # f8[n]
     runner_up: Array  # i4[n] annotator slots or -1
     runner_up_value: Array  # f8[n]
-    skill_low: Array  # f8[n], NaN without a model
+    skill_low: Array  # f8[n]
     open_tasks: int
     free_annotators: int
-    primal: float
-    bound: float
-    gap: float
+    proof: Proof
+
+    def check_numbers(self) -> None:
+        """Raise when something that will be published is no number: JSON has none for it, readers would find null."""
+        columns = (self.terms, self.price, self.runner_up_value, self.skill_low)
+        proof = self.proof
+        stated = proof.value + proof.bound + proof.gap + proof.unproven_value + proof.taught_value
+        if not math.isfinite(sum(float(column.sum()) for column in columns) + stated):
+            raise ArithmeticError("expected finite values, prices and bounds of a matching")
 
 
 class Scratch:
     """Buffers that live from round to round; they grow and never shrink."""
 
     def __init__(self) -> None:
-        self.tasks = np.zeros(0, np.int32)
-        self.golds = np.zeros(0, np.int32)
-        self.free = np.zeros(0, np.int32)
-        self.place = np.zeros(0, np.int32)
-        self.theta = np.zeros((0, THETA_WIDTH))
-        self.ability = np.zeros(0)
-        self.standing = np.zeros(0, np.uint8)
-        self.row_i = np.zeros(0, np.int32)
-        self.row_v = np.zeros(0)
-        self.gain = np.zeros((0, 3))
-        self.out = np.zeros(4)
+        self.openings = bench.openings(*(buffers.first_room(64) for _ in range(3)))
+        self.offers = bench.offers(64)
+        self.bench = bench.bench(0, 0, THETA_WIDTH)
 
-    def reserve(self, tasks: int, annotators: int) -> None:
-        """Make room for this many slots."""
-        if tasks > len(self.tasks):
-            self.tasks = np.zeros(2 * tasks, np.int32)
-            self.golds = np.zeros(2 * tasks, np.int32)
-        if annotators > len(self.free):
-            self.free = np.zeros(2 * annotators, np.int32)
-            self.place = np.full(2 * annotators, -1, np.int32)
+    def open_market(self, columns: Pool) -> tuple[Array, Array, Array]:
+        """Open work, open tasks of known answer and free annotators: slots, until the next call."""
+        while True:
+            lists = self.openings
+            candidates.open_market(columns, lists)
+            n, work, g, golds, m, free = lists.count.tolist()
+            if n == work and g == golds and m == free:
+                return lists.work[:n], lists.golds[:g], lists.free[:m]
+            room = zip((work, golds, free), map(len, lists), strict=False)
+            self.openings = bench.openings(*(buffers.next_room(wanted, have) for wanted, have in room))
 
-    def reserve_free(self, m: int, classes: int) -> None:
-        """Make room for ``m`` free annotators in models of ``classes`` classes."""
-        width = classes * classes + classes
-        if m > len(self.ability) or width > self.theta.shape[1]:
-            m = max(2 * m, len(self.ability))
-            self.theta = np.zeros((m, width))
-            self.ability = np.zeros(m)
-            self.standing = np.zeros(m, np.uint8)
-            self.row_i = np.zeros(m, np.int32)
-            self.row_v = np.zeros(m)
-            self.gain = np.zeros((m, 3))
+    def reserve(self, annotators: int, free: int, classes: int) -> None:
+        """Make room for so many annotators, of whom ``free`` are, in models of up to ``classes`` classes."""
+        width = max(classes * classes + classes, self.bench.theta.shape[1])
+        have = len(self.bench.place), len(self.bench.ability)
+        if annotators > have[0] or free > have[1] or width > self.bench.theta.shape[1]:
+            self.bench = bench.bench(
+                have[0] if annotators <= have[0] else buffers.next_room(annotators, have[0]),
+                have[1] if free <= have[1] else buffers.next_room(free, have[1]),
+                width,
+            )
 
 
 def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
@@ -94,123 +97,158 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
     rnd, first : int
         Round and index of the first offer: they name the assignments.
     """
-    scratch.reserve(pool.tasks.used, pool.annotators.used)
-    n, g, m = candidates.open_market(pool.columns, scratch.tasks, scratch.golds, scratch.free)
-    if pool.paused or not m or not n + g:
+    tasks, golds, free = scratch.open_market(pool.columns)
+    if pool.paused or not len(free) or not len(tasks) + len(golds):
         return None
-    if not g:
-        return _work(pool, market, seed, rnd, first, scratch, n, m)
-    tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
+    scratch.reserve(pool.annotators.used, len(free), pool.classes)
+    if not len(golds):
+        matched = _work(pool, market, seed, rnd, first, scratch, tasks, free)
+        pool.check_room()
+        return matched
+    tasks, golds, free = tasks.copy(), golds.copy(), free.copy()
     asked = restricted(pool)
-    lessons = Teaching(pool, scratch.golds[:g], tasks, seed, rnd, scratch.place, asked)
+    lessons = Teaching(pool, golds, tasks, seed, rnd, scratch.bench.place, asked)
     due = lessons.give(market, free, first, examines=False)
     first += len(due.tasks)
-    n, _, left = candidates.open_market(pool.columns, scratch.tasks, scratch.golds, scratch.free)
-    work = _work(pool, market, seed, rnd, first, scratch, n, left) if n and left else _nothing(n)
+    tasks, _, left = scratch.open_market(pool.columns)
+    work = _nothing(len(tasks))
+    if len(tasks) and len(left):
+        work = _work(pool, market, seed, rnd, first, scratch, tasks, left)
     examined = lessons.give(market, free, first + len(work.tasks), examines=True)
-    return _together(pool, work, [due, examined], m, seed, first - len(due.tasks))
+    pool.check_room()
+    return _together(pool, work, [due, examined], len(free), seed, first - len(due.tasks))
 
 
 def _work(
-    pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch, n: int, m: int
+    pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch, tasks: Array, free: Array
 ) -> Matched:
-    """Auction the ``n`` open tasks in ``scratch`` among its ``m`` free annotators, see ``match``."""
+    """Auction the open ``tasks`` among the ``free`` annotators, see ``match``."""
     columns = pool.columns
-    scratch.reserve_free(m, pool.classes)
-    tasks, free = scratch.tasks[:n].copy(), scratch.free[:m].copy()
-    tasks = tasks[np.lexsort((columns.reported[tasks, 0], columns.tasks["model"][tasks]))]
-    every, opened, capacity = tasks.copy(), n, _capacity(pool, free)
-    full = n * m <= FULL_PAIRS
-    if not full:
+    # equals together, in an order that no class leads
+    leaning = columns.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
+    tasks, free = tasks[np.lexsort((leaning, columns.tasks["model"][tasks]))], free.copy()
+    every, capacity, asked = tasks, _capacity(pool, free), restricted(pool)
+    is_full = len(tasks) * len(free) <= FULL_PAIRS
+    if not is_full:
         tasks = _coarse(pool, tasks, free, capacity)
-        n = len(tasks)
-    asked = restricted(pool)
-    cost, least = float(market.judgment_cost), float(market.least_ability)
-    limit = min(market.candidates, m)
-    dense = np.zeros((n, m) if full else (0, 0))
-    indptr = np.zeros(n + 1, np.int64)
-    indices = np.empty(n * limit, np.int32)
-    values = np.empty(n * limit)
-    weights = np.empty(n)
-    arcs = candidates.recall(
-        columns, tasks, n, free, m, scratch.place, pool.fits, pool.grants, asked, cost, least, seed,
-        limit, m if full else SAMPLE, scratch.theta, scratch.ability, scratch.standing, scratch.row_i, scratch.row_v,
-        scratch.gain, scratch.out, weights, indptr, indices, values, dense,
-    )  # fmt: skip
-    demand = _demand(pool, tasks, weights)
-    indices, values = indices[:arcs], values[:arcs]
-    solution = auction.solve(
-        indptr, indices, values, demand, capacity, gap_tol=market.gap, max_work=WORK_PER_ARC * max(arcs, 16),
-        check=False,
-    )  # fmt: skip
-    primal, bound = solution.primal, solution.bound
-    if full:
-        best = np.empty(int(demand.max()) + 1)
-        bound = min(candidates.full_bound(dense, demand, capacity, solution.price, best), dense.sum())
-        for _ in range(PRICING_ROUNDS):
-            if bound - primal <= market.gap * bound or arcs == np.count_nonzero(dense):
-                break
-            indptr, indices, values = _price_in(dense, indptr, indices, values, demand, solution)
-            arcs = len(indices)
-            solution = auction.solve(
-                indptr, indices, values, demand, capacity, price=solution.price, gap_tol=market.gap / 2,
-                max_work=WORK_PER_ARC * max(arcs, 16), check=False,
-            )  # fmt: skip
-            primal = solution.primal
-            bound = min(bound, candidates.full_bound(dense, demand, capacity, solution.price, best))
-    held = np.flatnonzero(solution.held)
-    rows = np.searchsorted(indptr, held, side="right") - 1
-    columns_held = indices[held]
-    matched_t, matched_a = tasks[rows], free[columns_held]
-    terms = np.empty((len(held), 4))
-    candidates.explain(
-        columns, matched_t, matched_a, cost, least, scratch.theta, scratch.ability, scratch.standing, terms
-    )  # fmt: skip
-    runner = np.empty(len(held), np.int32)
-    runner_value = np.empty(len(held))
-    candidates.runners_up(
-        indptr, indices, values, solution.held, solution.price, rows, columns_held, runner, runner_value
+    rules = pool.fits.meets, pool.fits.grants, asked, float(market.judgment_cost), float(market.least_ability)
+    recalled = candidates.recall(
+        columns, tasks, free, *rules, seed, min(market.candidates, len(free)), SAMPLE, scratch.bench, is_full
     )
+    sold = _auction(pool, market, tasks, capacity, recalled, seed)
+    rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
+    places = sold.indices[sold.held > 0]
+    wanted = Matches(tasks[rows], free[places], np.zeros(len(rows), np.uint8))
+    terms = decisions.explain(columns, wanted.tasks, wanted.annotators, *rules[3:], scratch.bench)
+    runner, runner_value = decisions.runners_up(*sold[:5], rows, places)
     runner = np.where(runner >= 0, free[np.maximum(runner, 0)], -1).astype(np.int32)
-    rest = int(np.minimum(capacity.sum(), demand.sum())) + 1
-    pool.reserve_pairs(len(held) + rest)
-    columns = pool.columns
     accept_by = columns.clock[NOW] + market.accept_s
-    offered = np.zeros(len(held), np.uint8)
-    made = offer(columns, matched_t, matched_a, columns.clock[NOW], accept_by, rnd, first, offered)
-    late_t, late_a = np.empty(rest, np.int32), np.empty(rest, np.int32)
-    late_terms = np.empty((rest, 4))
-    late = candidates.complete(
-        columns, every, opened, free, m, pool.fits, pool.grants, asked, cost, least, scratch.theta,
-        scratch.ability, scratch.standing, scratch.out, accept_by, rnd, first + made, late_t, late_a, late_terms,
-    )  # fmt: skip
-    keep = offered.astype(bool)
-    all_t = np.concatenate([matched_t[keep], late_t[:late]])
-    all_a = np.concatenate([matched_a[keep], late_a[:late]])
-    low = np.empty(made + late)
-    candidates.skill_low(columns, all_t, all_a, low)
-    primal = float(terms[keep].sum() + late_terms[:late].sum())
-    bound = max(float(bound), primal)
+    keep = _offer(pool, wanted, accept_by, rnd, first)
+    made = int(np.count_nonzero(keep))
+    late = _complete(pool, every, free, rules, scratch, accept_by, rnd, first + made)
+    rest = len(late.tasks)
+    all_t = np.concatenate([wanted.tasks[keep], late.tasks])
+    all_a = np.concatenate([wanted.annotators[keep], late.annotators])
+    value, added = float(terms[keep].sum()), float(late.terms.sum())
+    if is_full:  # a pair that is left was looked at, and is worth no more than it was then: the bound speaks of it too
+        value, added = value + added, 0.0
     return Matched(
         tasks=all_t,
         annotators=all_a,
-        terms=np.concatenate([terms[keep], late_terms[:late]]),
-        price=np.concatenate([solution.price[columns_held][keep], np.zeros(late)]),
-        runner_up=np.concatenate([runner[keep], np.full(late, -1, np.int32)]),
-        runner_up_value=np.concatenate([runner_value[keep], np.zeros(late)]),
-        skill_low=low,
-        open_tasks=opened,
-        free_annotators=m,
-        primal=primal,
-        bound=bound,
-        gap=(bound - primal) / bound if bound > 0 else 0.0,
+        terms=np.concatenate([terms[keep], late.terms]),
+        price=np.concatenate([sold.price[places][keep], np.zeros(rest)]),
+        runner_up=np.concatenate([runner[keep], np.full(rest, -1, np.int32)]),
+        runner_up_value=np.concatenate([runner_value[keep], np.zeros(rest)]),
+        skill_low=decisions.skill_low(columns, all_t, all_a),
+        open_tasks=len(every),
+        free_annotators=len(free),
+        proof=Proof(value, sold.bound, "all" if is_full else "recalled", sold.pairs, unproven_value=added),
     )
+
+
+class _Sold(NamedTuple):
+    """An auction's market, what is held in it at which prices, and the bound that these prices prove."""
+
+    indptr: Array
+    indices: Array
+    values: Array
+    held: Array
+    price: Array
+    bound: float
+    pairs: int
+
+
+def _auction(
+    pool: PoolState, market: Market, tasks: Array, capacity: Array, recalled: candidates.Recalled, seed: int
+) -> _Sold:
+    """Solve the recalled market to the gap asked for; where every pair was looked at, over every pair.
+
+    What the auction sells is cut by each project's budget (`_demand`). The bound doesn't rely on which tasks get it.
+    """
+    indptr, indices, values, dense, pairs = recalled
+    demand = _demand(pool, tasks, len(capacity), seed)
+    limits = capacity, *_shared_budgets(pool, tasks)
+    room = pool.columns.room[tasks].astype(np.int64)
+    solution = auction.solve(
+        indptr, indices, values, demand, capacity, gap_tol=market.gap,
+        max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
+    )  # fmt: skip
+    if not dense.shape[0]:
+        bound = bound_of((indptr, indices, values), room, *limits, solution.price)
+        return _Sold(indptr, indices, values, solution.held, solution.price, bound, len(indices))
+    every = every_pair(dense)
+    bound = bound_of(every, room, *limits, solution.price)
+    reach = np.inf
+    for _ in range(PRICING_ROUNDS):
+        if len(indices) == pairs or bound - solution.primal <= market.gap * bound:
+            break
+        reach = min(reach, bound_of(every, demand, capacity, None, None, solution.price))
+        if reach - solution.primal <= market.gap * reach:  # what the budgets leave over, prices can't tell
+            break
+        indptr, indices, values = _price_in(dense, indptr, indices, values, demand, solution)
+        solution = auction.solve(
+            indptr, indices, values, demand, capacity, price=solution.price, gap_tol=market.gap / 2,
+            max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
+        )  # fmt: skip
+        bound = min(bound, bound_of(every, room, *limits, solution.price))
+    return _Sold(indptr, indices, values, solution.held, solution.price, bound, pairs)
+
+
+def _offer(pool: PoolState, wanted: Matches, accept_by: float, rnd: int, first: int) -> Array:
+    """Offer what the auction has matched; which of the pairs could be."""
+    pool.reserve_pairs(buffers.first_room(len(wanted.tasks)))
+    at = 0
+    while (at := int(offer(pool.columns, wanted, pool.columns.clock[NOW], accept_by, rnd, first, at))) < len(
+        wanted.tasks
+    ):
+        pool.reserve_pairs(1)
+    offered: Array = wanted.offered.astype(bool)
+    return offered
+
+
+def _complete(
+    pool: PoolState, tasks: Array, free: Array, rules: tuple[object, ...], scratch: Scratch, accept_by: float,
+    rnd: int, first: int,
+) -> bench.Offers:  # fmt: skip
+    """The final pass over every task that still has room; the offers are there until the next call."""
+    scratch.offers.count[:] = 0
+    tasks, at = tasks.copy(), 0
+    while True:
+        at = bench.checked(
+            completion.complete(
+                pool.columns, tasks, free, *rules, scratch.bench, accept_by, rnd, first, at, scratch.offers
+            )
+        )
+        if at == len(free):
+            return buffers.entries(scratch.offers)
+        scratch.offers = pool.more_offers(scratch.offers)
 
 
 def _nothing(opened: int) -> Matched:
     """A round in which nobody was left for the work."""
     slots, numbers = np.zeros(0, np.int32), np.zeros(0)
-    return Matched(slots, slots, np.zeros((0, 4)), numbers, slots, numbers, numbers, opened, 0, 0.0, 0.0, 0.0)
+    proof = Proof(0.0, 0.0, "all", 0)
+    return Matched(slots, slots, np.zeros((0, 4)), numbers, slots, numbers, numbers, opened, 0, proof)
 
 
 def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, seed: int, first: int) -> Matched:
@@ -218,16 +256,11 @@ def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, s
     given = sum(len(part.tasks) for part in taught)
     tasks = np.concatenate([work.tasks, *(part.tasks for part in taught)])
     annotators = np.concatenate([work.annotators, *(part.annotators for part in taught)])
-    keys = np.zeros(len(tasks), np.uint64)
-    teaching.draw_order(tasks, annotators, seed, keys)
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(teaching.draw_order(tasks, annotators, seed), kind="stable")
     tasks, annotators = tasks[order], annotators[order]
     teaching.arrange(pool.columns, tasks, annotators, first)
-    low = np.empty(len(tasks))
-    candidates.skill_low(pool.columns, tasks, annotators, low)
     terms = np.concatenate([work.terms, *(part.terms for part in taught)])[order]
-    worth = float(sum(part.terms.sum() for part in taught))
-    primal, bound = work.primal + worth, work.bound + worth
+    taught_value = float(sum(part.terms.sum() for part in taught))
     return Matched(
         tasks=tasks,
         annotators=annotators,
@@ -235,21 +268,20 @@ def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, s
         price=np.concatenate([work.price, np.zeros(given)])[order],
         runner_up=np.concatenate([work.runner_up, np.full(given, -1, np.int32)])[order],
         runner_up_value=np.concatenate([work.runner_up_value, np.zeros(given)])[order],
-        skill_low=low,
+        skill_low=decisions.skill_low(pool.columns, tasks, annotators),
         open_tasks=work.open_tasks,
         free_annotators=free,
-        primal=primal,
-        bound=bound,
-        gap=(bound - primal) / bound if bound > 0 else 0.0,
+        proof=work.proof._replace(taught_value=taught_value),
     )
 
 
 def _capacity(pool: PoolState, free: Array) -> Array:
     """How many more offers each free annotator may get now."""
-    records = pool.columns.annotators[free]
-    capacity: Array = (records["capacity"] - records["live"]).astype(np.int64)
-    pull = records["mode"] == codes.PULL
-    capacity[pull] = np.minimum(capacity[pull], records["asked"][pull])
+    records = pool.columns.annotators
+    capacity: Array = records["capacity"][free].astype(np.int64) - records["live"][free]
+    pull = records["mode"][free] == codes.PULL
+    if pull.any():
+        capacity[pull] = np.minimum(capacity[pull], records["asked"][free[pull]])
     return capacity
 
 
@@ -259,13 +291,12 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     Tasks that name their annotators all stay: a look at them costs little, and nobody else could replace them.
     """
     c = pool.columns
-    worth = np.empty(len(tasks))
-    candidates.potential(c, tasks, worth)
+    worth = candidates.potential(c, tasks)
     records = c.tasks[tasks]
     keep = records["only_n"] > 0
     profiles = c.annotators["profile"][free]
     for demand in np.unique(records["demand"]):
-        supply = int(capacity[pool.fits[demand, profiles] > 0].sum())
+        supply = int(capacity[pool.fits.meets[demand, profiles] > 0].sum())
         mine = np.flatnonzero((records["demand"] == demand) & ~keep)
         mine = mine[np.argsort(-worth[mine], kind="stable")]
         room = np.cumsum(c.room[tasks[mine]])
@@ -276,10 +307,12 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
 
 def restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
+    if not pool.asked_projects:
+        return NOBODY_RESTRICTS
     modes = pool.columns.annotators["mode"]
     restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}
     if not restricted:
-        return np.zeros((0, 0), np.uint8)
+        return NOBODY_RESTRICTS
     asked = np.ones((pool.annotators.used, pool.projects.used), np.uint8)
     for a, names in restricted.items():
         asked[a] = 0
@@ -287,20 +320,47 @@ def restricted(pool: PoolState) -> Array:
     return asked
 
 
-def _demand(pool: PoolState, tasks: Array, weights: Array) -> Array:
-    """Room of each task, cut to what its project's budget still allows, most important tasks first."""
-    demand: Array = pool.columns.room[tasks].astype(np.int64)
-    projects = pool.columns.projects[: pool.projects.used]
-    left = projects["budget"] - projects["counted"] - projects["live"]
-    limited = np.flatnonzero(projects["budget"] >= 0)
-    if len(limited):
-        owners = pool.columns.tasks["project"][tasks]
-        for j in limited:
-            mine = np.flatnonzero(owners == j)
-            mine = mine[np.argsort(-weights[mine], kind="stable")]
-            used = np.cumsum(demand[mine])
-            demand[mine] = np.clip(demand[mine] - np.maximum(used - max(int(left[j]), 0), 0), 0, None)
+def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
+    """Room of each task, cut to what its project's budget still allows: the slots of most potential stay.
+
+    The first of a task's slots counts as much as the task, each further one as if those before were under way. Which of
+    equals stay is drawn.
+    """
+    c = pool.columns
+    demand: Array = c.room[tasks].astype(np.int64)
+    projects = c.projects[: pool.projects.used]
+    left = np.maximum(projects["budget"] - projects["counted"] - projects["live"], 0)
+    owners = c.tasks["project"][tasks]
+    asked = np.bincount(owners, demand, minlength=len(projects))
+    short = ((projects["budget"] >= 0) & (asked > left))[owners]
+    if not short.any():
+        return demand
+    demand[short & (left[owners] == 0)] = 0
+    rows = np.flatnonzero(short & (demand > 0))
+    worth = candidates.potential(c, tasks[rows])
+    drawn = teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed)
+    room = np.minimum(demand[rows], free)  # nobody is asked twice
+    slots = np.repeat(np.arange(len(rows)), room)
+    before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)
+    under_way = (c.tasks["offered"] + c.tasks["leased"])[tasks[rows]][slots] + 1.0
+    # single precision: equal classes the other way round make equal sums
+    each = (worth[slots] * (under_way / (under_way + before))).astype(np.float32)
+    owner = owners[rows][slots]
+    order = np.lexsort((drawn[slots], -each, owner))
+    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    kept = slots[order[rank < left[owner[order]]]]
+    demand[rows] = np.bincount(kept, minlength=len(rows))
     return demand
+
+
+def _shared_budgets(pool: PoolState, tasks: Array) -> tuple[Array | None, Array | None]:
+    """Which limited project each task belongs to (-1: none), and what each may still spend; None, None without."""
+    projects = pool.columns.projects[: pool.projects.used]
+    if projects["budget"].max() < 0:
+        return None, None
+    owners = pool.columns.tasks["project"][tasks].astype(np.int64)
+    left = projects["budget"] - projects["counted"] - projects["live"]
+    return np.where(projects["budget"][owners] >= 0, owners, -1), left
 
 
 def _price_in(

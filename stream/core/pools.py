@@ -3,24 +3,18 @@
 Who may do what is in ``stream/core/fits.py``.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-
-from kernels import skill
-from kernels.lifecycle import ANNOTATOR, EMISSION, PAIR, PROJECT, TASK, Pool, blank
-from kernels.lifecycle.layout import (
-    ANNOTATORS_USED,
-    CLOCKS,
-    COUNTERS,
-    EARLIEST,
-    JUDGMENTS,
-    PAIRS_FREE,
-    PAIRS_USED,
-)
+from kernels import bench, buffers
+from kernels.lifecycle import ANNOTATOR, Pool, blank
+from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED
+from kernels.lifecycle.room import most_of_event
 from stream.core.fits import Fits
-from stream.core.growth import longer, wider
+from stream.core.growth import Array
+from stream.core.models import Models
 from stream.core.names import Names
+from stream.core.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, TaskDefaults
 
 #: Of a Kafka record.
@@ -47,28 +41,33 @@ class IdRefused(ValueError):
     """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
 
 
-class PoolState(Fits):
+def check_id(name: str, what: str) -> None:
+    """Raise `IdRefused` when an id is too long; ``what`` is the field that states it."""
+    if len(name.encode()) > ID_BYTES:
+        raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
+
+
+class PoolState:
     """One pool of one partition."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
+        check_id(name, "pool")
         encoded = name.encode()
-        if len(encoded) > ID_BYTES:
-            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(encoded)} - at `$.pool`")
         if b"\0" in encoded:
             raise IdRefused("Expected an id without NUL - at `$.pool`")
         self.name = name
         self.key = encoded
         self.paused = False
         self.changed_at = 0.0  # newest pool_paused or pool_resumed
+        self.tables = Columns()
+        self.fits = Fits()
         self.tasks = Names()
         self.annotators = Names()
         self.projects = Names()
         self.skills = Names()
+        self.models = Models(self.tables)
         self.defaults: list[TaskDefaults] = []
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
-        self.models: dict[tuple[int, int], int] = {}  # (skill, classes) -> model
-        self.model_skills: list[int] = []  # model -> skill
         self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
         self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
@@ -78,160 +77,139 @@ class PoolState(Fits):
         self.limited = 0
         self.taught = 0
         self.lists_used = 0
-        self.classes = 2
         self.dirty_waiting: set[str] = set()
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
         self.dirty = True
-        self.columns = self._empty()
+        self.is_new = True  # no row speaks of it
 
-    def _empty(self) -> Pool:
-        counters = np.zeros(COUNTERS, np.int64)
-        counters[PAIRS_FREE] = -1
-        clock = np.zeros(CLOCKS, np.float64)
-        clock[EARLIEST] = np.inf
-        return Pool(
-            tasks=blank(TASK, 16),
-            room=np.zeros(16, np.int32),
-            due=np.full(16, np.inf),
-            belief=np.zeros((16, int(skill.belief_width(self.classes))), np.float32),
-            reported=np.zeros((16, self.classes), np.float32),
-            dirty_tasks=np.zeros(16, np.uint8),
-            annotators=blank(ANNOTATOR, 16),
-            dirty_annotators=np.zeros(16, np.uint8),
-            projects=blank(PROJECT, 4),
-            dirty_projects=np.zeros(4, np.uint8),
-            share=np.zeros((1, 16), np.int32),
-            credit=np.zeros((1, 16), np.float32),
-            pairs=blank(PAIR, 32),
-            lists=np.zeros(16, np.int32),
-            counters=counters,
-            clock=clock,
-            seats=np.zeros(JUDGMENTS, np.int32),
-            labels=np.zeros(JUDGMENTS, np.int32),
-            stamps=np.zeros(JUDGMENTS, np.int32),
-            skills=skill.empty(),
-            dirty_seats=np.zeros(32, np.uint8),
-            dirty_models=np.zeros(4, np.uint8),
-            emissions=np.zeros(64, EMISSION),
-        )
+    @property
+    def columns(self) -> Pool:
+        """The arrays as kernels take them; others after anything has grown."""
+        return self.tables.pool
+
+    @property
+    def classes(self) -> int:
+        """The most classes that posteriors have room for."""
+        return self.tables.places["classes"]
 
     # ------------------------------------------------------------------ room for what comes
-    def reserve_tasks(self, n: int) -> None:
-        """Make room for task slots below ``n``."""
-        c = self.columns
-        if n <= len(c.tasks):
-            return
-        tasks = longer(c.tasks, n)
-        self.columns = c._replace(
-            tasks=tasks,
-            room=longer(c.room, len(tasks)),
-            due=longer(c.due, len(tasks), np.inf),
-            belief=longer(c.belief, len(tasks)),
-            reported=longer(c.reported, len(tasks)),
-            dirty_tasks=longer(c.dirty_tasks, len(tasks)),
-        )
-
     def reserve_annotators(self, n: int) -> None:
         """Make room for annotator slots below ``n``."""
-        c = self.columns
-        self.columns.counters[ANNOTATORS_USED] = max(n, int(c.counters[ANNOTATORS_USED]))
-        if n <= len(c.annotators):
-            return
-        annotators = longer(c.annotators, n)
-        self.columns = c = c._replace(
-            annotators=annotators, dirty_annotators=longer(c.dirty_annotators, len(annotators))
-        )
-        if len(annotators) <= c.share.shape[1]:
-            return
-        # a column with a place for each annotator in every row is copied whole: powers of two, so hardly ever
-        width = 1 << (len(annotators) - 1).bit_length()
-        self.columns = c._replace(
-            share=wider(c.share, width),
-            credit=wider(c.credit, width),
-            skills=skill.grow(c.skills, annotators=width),
-        )
+        counters = self.columns.counters
+        counters[ANNOTATORS_USED] = max(n, int(counters[ANNOTATORS_USED]))
+        self.tables.reserve("annotators", n)
 
     def reserve_pairs(self, more: int) -> None:
         """Make room for ``more`` pairs beyond those in use."""
-        c = self.columns
-        pairs = longer(c.pairs, int(c.counters[PAIRS_USED]) + more)
-        if pairs is not c.pairs:
-            self.columns = c._replace(pairs=pairs)
+        self.tables.reserve("pairs", int(self.columns.counters[PAIRS_USED]) + more)
 
     def reserve_seats(self, more: int) -> None:
         """Make room for evidence of ``more`` (annotator, model) pairs beyond those in use."""
-        self.reserve_evidence(more, more * int(skill.evidence_width(self.classes)))
+        self.models.reserve_seats(more)
 
-    def reserve_evidence(self, more: int, width: int) -> None:
-        """Make room for ``more`` seats and ``width`` numbers of evidence beyond those in use."""
-        s = self.columns.skills
-        seats, evidence = int(s.used[1]) + more, int(s.used[2]) + width
-        if seats > len(s.seats) or evidence > len(s.evidence):
-            grown = skill.grow(
-                s,
-                seats=max(seats, 2 * len(s.seats)) if seats > len(s.seats) else 0,
-                evidence=max(evidence, 2 * len(s.evidence)) if evidence > len(s.evidence) else 0,
-            )
-            self.columns = self.columns._replace(
-                skills=grown, dirty_seats=longer(self.columns.dirty_seats, len(grown.seats))
+    def reserve_emissions(self, more: int) -> None:
+        """Make room for ``more`` emissions beyond those that nobody has taken yet."""
+        room = int(self.columns.counters[EMITTED]) + more
+        if room > len(self.columns.emissions):
+            self.check_room()  # what was refused must not become a hole in a longer list
+            self.tables.reserve("emissions", room)
+
+    def reserve_event(self) -> None:
+        """Make room for all that one event can bring."""
+        emissions, _ = most_of_event(self.columns)
+        self.reserve_emissions(int(emissions))
+        self.reserve_pairs(1)
+        self.reserve_seats(1)
+
+    def more_offers(self, offers: bench.Offers) -> bench.Offers:
+        """Make room for one more offer, in the list of offers and for its pair."""
+        self.reserve_pairs(1)
+        if int(offers.count[buffers.USED]) < len(offers.tasks):
+            return offers
+        return buffers.enlarged(offers)
+
+    def take_emissions(self) -> Array:
+        """What kernels have told since the last call, in its order; raises as ``check_room``."""
+        self.check_room()
+        counters = self.columns.counters
+        emissions: Array = self.columns.emissions[: int(counters[EMITTED])].copy()
+        counters[EMITTED] = counters[EMISSIONS_WANTED] = 0
+        return emissions
+
+    def check_room(self) -> None:
+        """Has everything found room that kernels had to write?
+
+        Raises
+        ------
+        Overrun
+            A kernel had to leave something out: the state is of no use any more.
+        """
+        counters = self.columns.counters
+        told, wanted, refused = (int(counters[at]) for at in (EMITTED, EMISSIONS_WANTED, REFUSED))
+        if wanted > told or refused:
+            raise buffers.Overrun(
+                f"Pool {self.name!r}: expected room for {wanted} emissions, got {told}, and for pairs, seats and "
+                f"judgments, of which {refused} found none"
             )
 
-    def reserve_emissions(self, n: int) -> None:
-        """Make room for ``n`` emissions (none is pending between kernel calls)."""
-        if n > len(self.columns.emissions):
-            self.columns = self.columns._replace(
-                emissions=np.empty(max(n, 2 * len(self.columns.emissions)), EMISSION)
-            )
-
-    def reserve_classes(self, classes: int) -> None:
-        """Make the posterior columns wide enough for ``classes``."""
-        if classes <= self.classes:
-            return
-        self.classes = classes
-        c = self.columns
-        n = len(c.tasks)
-        belief = np.zeros((n, int(skill.belief_width(classes))), np.float32)
-        belief[:, : c.belief.shape[1]] = c.belief
-        reported = np.zeros((n, classes), np.float32)
-        reported[:, : c.reported.shape[1]] = c.reported
-        self.columns = c._replace(belief=belief, reported=reported)
+    def reserve_lists(self, more: int) -> int:
+        """Take ``more`` places for lists of annotator slots; returns the first."""
+        start = self.lists_used
+        self.lists_used = start + more
+        self.tables.reserve("lists", self.lists_used)
+        return start
 
     # ------------------------------------------------------------------ entities
-    def _id(self, name: str, what: str) -> str:
-        if len(name.encode()) > ID_BYTES:
-            raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
-        return name
+    def check_project(self, name: str) -> None:
+        """Raise `IdRefused` when `project` could not give this id a slot."""
+        if name not in self.projects.slots:
+            check_id(name, "project")
+
+    def check_skill(self, name: str) -> None:
+        """Raise `IdRefused` when `skill` could not give this id a slot."""
+        if name not in self.skills.slots:
+            check_id(name, "skill")
+
+    def check_annotators(self, names: Iterable[str]) -> None:
+        """Raise `IdRefused` when `annotator` could not give one of these ids a slot."""
+        for name in names:
+            if name not in self.annotators.slots:
+                check_id(name, "annotator")
 
     def add_task(self, name: str) -> int:
         """Slot of a task that is created now."""
-        slot = self.tasks.add(self._id(name, "task"))
-        self.reserve_tasks(self.tasks.used)
+        check_id(name, "task")
+        slot = self.tasks.add(name)
+        self.tables.reserve("tasks", self.tasks.used)
         return slot
 
     def annotator(self, name: str) -> int:
         """Slot of an annotator; whoever acts is known, with an empty profile at first."""
         slot = self.annotators.slots.get(name)
         if slot is None:
-            slot = self.annotators.add(self._id(name, "annotator"))
+            check_id(name, "annotator")
+            slot = self.annotators.add(name)
             self.reserve_annotators(self.annotators.used)
             record = self.columns.annotators[slot : slot + 1]
-            record["capacity"] = 1
-            record["profile"] = 0
+            record["capacity"], record["profile"] = 1, 0
             self.columns.dirty_annotators[slot] = 1
         return slot
+
+    def blank_annotator(self, slot: int) -> None:
+        """What is known of an annotator is forgotten, evidence of their skill aside."""
+        self.columns.annotators[slot] = blank(ANNOTATOR, 1)[0]
+        self.columns.annotators["profile"][slot] = 0
+        self.tables.erase_annotator(slot)
 
     def project(self, name: str) -> int:
         """Slot of a project; an unknown one exists with defaults from now on."""
         slot = self.projects.slots.get(name)
         if slot is None:
-            slot = self.projects.add(self._id(name, "project"))
+            check_id(name, "project")
+            slot = self.projects.add(name)
+            self.tables.reserve("projects", slot + 1)
             c = self.columns
-            if slot >= len(c.projects):
-                projects = longer(c.projects, slot + 1)
-                self.columns = c = c._replace(
-                    projects=projects, dirty_projects=longer(c.dirty_projects, len(projects))
-                )
             record = c.projects[slot : slot + 1]
             record["state"], record["weight"], record["budget"] = 1, 1.0, -1
             record["gold_rate"] = 0.02
@@ -240,78 +218,19 @@ class PoolState(Fits):
                 self.defaults.append(TaskDefaults())
         return slot
 
+    def presets(self, project: str) -> TaskDefaults:
+        """What a project presets for its tasks; nothing if nobody has heard of it."""
+        slot = self.projects.slots.get(project)
+        return TaskDefaults() if slot is None else self.defaults[slot]
+
     def skill(self, name: str) -> int:
         """Slot of a skill."""
         slot = self.skills.slots.get(name)
         if slot is None:
-            slot = self.skills.add(self._id(name, "skill"))
+            check_id(name, "skill")
+            slot = self.skills.add(name)
             self.dirty_skills.append(slot)
         return slot
-
-    def model(self, skill_slot: int, classes: int) -> int:
-        """The model of a skill with this many classes."""
-        m = self.models.get((skill_slot, classes))
-        if m is None:
-            self.reserve_model(classes)
-            m = int(skill.open_model(self.columns.skills, classes))
-            self.name_model(m, skill_slot, classes)
-            self.columns.dirty_models[m] = 1
-            self._plant(m, skill_slot, classes)
-        return m
-
-    def seed(self, skill_slot: int, annotator: int, accuracy: float, weight: float, at: float) -> None:
-        """Import what another system knows about an annotator's skill; the newest ``at`` wins.
-
-        The model without classes keeps the import for models of the skill that are yet to come.
-        """
-        keeper = self.model(skill_slot, 0)
-        for m in [keeper, *(m for (owner, k), m in self.models.items() if owner == skill_slot and k)]:
-            self.reserve_seats(1)
-            skills = self.columns.skills
-            s = int(skill.seat(skills, m, annotator))
-            if at < skills.seats["seeded_at"][s]:
-                return
-            skill.seed(skills, s, accuracy, weight)
-            skills.seats["seeded_at"][s] = at
-            self.columns.dirty_seats[s] = 1
-
-    def _plant(self, m: int, skill_slot: int, classes: int) -> None:
-        """Give a new model the imports of its skill."""
-        keeper = self.models.get((skill_slot, 0))
-        if keeper is None or not classes:
-            return
-        seats = self.columns.skills.seat_of[keeper]
-        for annotator in np.flatnonzero(seats >= 0).tolist():
-            known = self.columns.skills.seats[int(seats[annotator])]
-            if known["seeded_weight"] > 0:
-                self.reserve_seats(1)
-                skills = self.columns.skills
-                s = int(skill.seat(skills, m, annotator))
-                skill.seed(skills, s, float(known["seeded_accuracy"]), float(known["seeded_weight"]))
-                skills.seats["seeded_at"][s] = known["seeded_at"]
-                self.columns.dirty_seats[s] = 1
-
-    def reserve_model(self, classes: int) -> None:
-        """Make room for one more model."""
-        self.reserve_classes(classes)
-        s = self.columns.skills
-        models = int(s.used[0]) + 1
-        evidence = int(s.used[2]) + int(skill.model_width(classes))
-        grown = skill.grow(
-            s,
-            models=2 * models if models > len(s.models) else 0,
-            evidence=2 * evidence if evidence > len(s.evidence) else 0,
-        )
-        self.columns = self.columns._replace(
-            skills=grown, dirty_models=longer(self.columns.dirty_models, len(grown.models))
-        )
-
-    def name_model(self, m: int, skill_slot: int, classes: int) -> None:
-        """Record which skill and classes a model is for."""
-        self.models[(skill_slot, classes)] = m
-        while len(self.model_skills) <= m:
-            self.model_skills.append(-1)
-        self.model_skills[m] = skill_slot
 
     # ------------------------------------------------------------------ events that wait for their task
     def add_waiting(self, task: str, waits: Waiting) -> None:
@@ -338,25 +257,12 @@ class PoolState(Fits):
         self.columns.lists[start : start + len(slots)] = slots
         return start
 
-    def reserve_lists(self, more: int) -> int:
-        """Take ``more`` places for lists of annotator slots; returns the first."""
-        start = self.lists_used
-        c = self.columns
-        lists = longer(c.lists, start + more)
-        if lists is not c.lists:
-            self.columns = c._replace(lists=lists)
-        self.lists_used = start + more
-        return start
-
     def limit(self, project: int) -> int:
         """Give a project with ``max_per_annotator`` a row that counts per annotator."""
         row = self.limited
         self.limited = row + 1
-        c = self.columns
-        if row >= c.share.shape[0]:
-            self.columns = c = c._replace(share=longer(c.share, row + 1))
-        c.share[row] = 0
-        c.projects[project : project + 1]["limited"] = row
+        self.tables.reserve("limited", self.limited)
+        self.columns.projects[project : project + 1]["limited"] = row
         return row
 
     def is_taught(self, project: int) -> bool:
@@ -365,16 +271,18 @@ class PoolState(Fits):
 
     def teach(self, project: int) -> None:
         """The project gets its first task of known answer: from now on its annotators earn credit for such."""
-        self.reserve_credit(self.taught + 1)
-        self.columns.projects[project : project + 1]["taught"] = self.taught
-        self.taught += 1
+        row = self.taught
+        self.taught = row + 1
+        self.tables.reserve("taught", self.taught)
+        self.columns.projects[project : project + 1]["taught"] = row
         self.columns.dirty_projects[project] = 1
 
-    def reserve_credit(self, rows: int) -> None:
-        """Make room for so many projects in which credit is earned."""
-        c = self.columns
-        if rows > c.credit.shape[0]:
-            self.columns = c._replace(credit=longer(c.credit, rows))
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
+        entities = self.tasks, self.annotators, self.projects, self.skills
+        said = self.waiting or self.gone or self.paused or self.changed_at
+        return not said and not any(names.used for names in entities)
 
     @property
     def live(self) -> int:

@@ -8,7 +8,7 @@ the portions were made was written to the log after the first of them. The copy,
 stood at the first portion, gives the state at the end of the log.
 
 Entities created behind the place that has been reached are left out, and so are those that are gone when their turn
-comes: the log holds the row, or the tombstone, of both.
+comes (of a pool that is gone, an empty one stands there): the log holds the row, or the tombstone, of both.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,11 @@ def portions(pools: Mapping[str, PoolState], size: int) -> Iterator[list[Row]]:
     """Yield the rows of all pools, at most about ``size`` at a time; the pools may change between two portions."""
     for name in list(pools):
         # looked up anew each time: after an error of the core a pool is another object (with the same slots)
-        yield from _portions(partial(pools.__getitem__, name), size)
+        yield from _portions(partial(_find, pools, name), size)
+
+
+def _find(pools: Mapping[str, PoolState], name: str) -> PoolState:
+    return pools.get(name) or PoolState(name)
 
 
 def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
@@ -48,8 +52,8 @@ def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
     yield from _by_slot(find, lambda pool: len(pool.skills.ids), skill_rows, size)
     yield from _by_slot(find, lambda pool: pool.projects.used, project_rows, size)
     yield from _by_slot(find, lambda pool: pool.annotators.used, annotator_rows, size)
-    yield from _by_slot(find, lambda pool: len(pool.model_skills), model_rows, 1)
-    for m in range(len(find().model_skills)):
+    yield from _by_slot(find, lambda pool: len(pool.models.skills), model_rows, 1)
+    for m in range(len(find().models.skills)):
         # by annotator: seats have no slots of their own in the rows
         for annotators in _cut(np.flatnonzero(find().columns.skills.seat_of[m] >= 0).tolist(), size):
             pool = find()

@@ -138,7 +138,7 @@ def _load_pool(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
     (value,) = values
     _, pool.paused, pool.changed_at, tasks, annotators, revisit = POOL.unpack(value)
     pool.paused = bool(pool.paused)
-    pool.reserve_tasks(tasks)
+    pool.tables.reserve("tasks", tasks)
     pool.columns.counters[TASKS_USED] = tasks
     pool.reserve_annotators(annotators)
     pool.columns.counters[REVISIT] = revisit
@@ -167,9 +167,10 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     if labels := msgspec.json.decode(value[end:], type=ProjectNames).labels:
         pool.labels[slot] = labels
     row = int(pool.columns.projects[slot]["limited"])
-    if row >= 0:
-        pool.limited = max(pool.limited, row + 1)
+    pool.limited = max(pool.limited, row + 1)
     pool.taught = max(pool.taught, int(pool.columns.projects[slot]["taught"]) + 1)
+    pool.tables.reserve("limited", pool.limited)
+    pool.tables.reserve("taught", pool.taught)
 
 
 def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -178,11 +179,11 @@ def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
         _, m, owner = MODEL.unpack_from(value)
         record = np.frombuffer(value[MODEL.size : MODEL.size + skill.MODEL.itemsize], skill.MODEL)
         classes = int(record["classes"][0])
-        pool.reserve_model(classes)
+        pool.models.reserve(classes)
         placed = int(skill.load_model(pool.columns.skills, value[MODEL.size :]))
         if placed != m:
             raise ValueError(f"model {m} is missing a predecessor")
-        pool.name_model(m, owner, classes)
+        pool.models.name(m, owner, classes)
 
 
 def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -220,11 +221,11 @@ def _link(pool: PoolState, rules: Rules) -> None:
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators, pairs)
-    relink(c, rules)
-    for marks in (c.dirty_tasks, c.dirty_annotators, c.dirty_projects, c.dirty_seats, c.dirty_models):
-        marks[:] = 0
+    while lacking := int(relink(pool.columns, rules)):
+        pool.reserve_emissions(lacking)
+    pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
-    pool.dirty = False
+    pool.dirty = pool.is_new = False
     pool.dirty_skills.clear()
 
 

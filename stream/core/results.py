@@ -14,11 +14,12 @@ from kernels.lifecycle import codes
 from kernels.valuation import TERMS
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Applied
+from stream.core.batch import Applied, misfit, misplaced
 from stream.core.growth import Array
-from stream.core.intake import Intake
 from stream.core.matching import Matched
 from stream.core.pools import PoolState
+from stream.core.ties import leader
+from stream.core.turn import Turn
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
@@ -46,8 +47,9 @@ class Outbox:
         self.drifts = 0
 
     # ------------------------------------------------------------------ what events and the clock did
-    def lifecycle(self, pool: PoolState, emissions: Array, intake: Intake) -> list[int]:
-        """Encode a pool's emissions; returns the slots of tasks that leave memory."""
+    def lifecycle(self, turn: Turn, emissions: Array) -> list[int]:
+        """Encode what kernels emitted in a pool's turn; returns the slots of tasks that leave memory."""
+        pool = turn.pool
         partition, rnd, now = self.partition, self.round, self.now
         encode, key, name = wire.encode, pool.key, pool.name
         task_ids: list[Any] = pool.tasks.ids
@@ -61,8 +63,8 @@ class Outbox:
         dropped: list[int] = []
         for code, detail, cause, count, event, t, a, index, made, at in emissions.tolist():
             if code == EMIT_JUDGMENT:
-                source = intake.applied[event]
-                judgment = source.event
+                applied = turn.applied[event]
+                judgment, source = applied.event, applied.source
                 duration_s = getattr(judgment, "duration_s", None)
                 output: Any = wire.JudgmentSettled(
                     pool=name, partition=partition, round=rnd, task=task_ids[t], project=owners[t],
@@ -99,7 +101,7 @@ class Outbox:
             elif code == EMIT_DRIFTED:
                 consensus.append((key, encode(self._drifted(pool, t, a, at))))
             else:
-                self._invalid(pool, intake, intake.applied[event], t)
+                self._invalid(turn, turn.applied[event], t)
         self._consensus(pool, settled, changed, owners, consensus)
         return dropped
 
@@ -115,14 +117,14 @@ class Outbox:
             name: Any = pool.tasks.ids[t]
             posterior = columns.reported[t, : task["classes"]].tolist()
             known = task["purpose"] == codes.WORK and posterior and (task["counted"] or task["truth"] >= 0)
+            best, tie = leader(pool.name, name, posterior) if known else (None, False)
             output: Any = wire.TaskSettled(
-                **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]],
-                label=posterior.index(max(posterior)) if known else None, posterior=posterior if known else None,
-                judgments=int(task["counted"]),
+                **common, task=name, project=owners[t], outcome=OUTCOMES[task["outcome"]], label=best, tie=tie,
+                posterior=posterior if known else None, judgments=int(task["counted"]),
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
-            if known:
-                columns.tasks[t]["label"] = posterior.index(max(posterior))
+            if best is not None:
+                columns.tasks[t]["label"] = best
         if not changed_now:
             return
         slots = np.array(changed, np.int64)
@@ -131,15 +133,15 @@ class Outbox:
             changed, records["state"].tolist(), records["classes"].tolist(), records["label"].tolist(),
             records["counted"].tolist(), records["skill"].tolist(), columns.reported[slots].tolist(), strict=True,
         ):  # fmt: skip
-            posterior = row[:classes]
-            best = posterior.index(max(posterior))
+            posterior, name = row[:classes], pool.tasks.ids[t]
+            best, tie = leader(pool.name, name or "", posterior)
             kind: Any = wire.ConsensusUpdated
             if state == SETTLED and t not in just_settled:
                 if label != best and label >= 0:
                     kind = wire.ConsensusRevised
                 columns.tasks[t]["label"] = best
             output = kind(
-                **common, task=pool.tasks.ids[t], skill=pool.skills.ids[skill], label=best, posterior=posterior,
+                **common, task=name, skill=pool.skills.ids[skill], label=best, tie=tie, posterior=posterior,
                 judgments=judged,
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
@@ -156,18 +158,14 @@ class Outbox:
         )  # fmt: skip
 
     @staticmethod
-    def _invalid(pool: PoolState, intake: Intake, applied: Applied, t: int) -> None:
+    def _invalid(turn: Turn, applied: Applied, t: int) -> None:
+        pool, source = turn.pool, applied.source
         classes, event = int(pool.columns.tasks[t]["classes"]), applied.event
         if isinstance(event, wire.JudgmentScored):
-            wanted = "a judgment of this annotator: score it once it is there"
-            if classes:
-                wanted = "a task without classes: labels are compared, not scored"
-            message = f"Expected {wanted} - at `$.task`, {event.task!r}"
+            message = misplaced(event.task, classes)
         else:
-            label = event.label  # type: ignore[attr-defined]
-            expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
-            message = f"Expected {expected}, got {label} - at `$.label` of task {event.task!r}"  # type: ignore[attr-defined]
-        intake.reject(applied.topic, applied.offset, pool.key, applied.value, "invalid", message)
+            message = misfit(event.task, event.label, classes)  # type: ignore[attr-defined]
+        turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
     # ------------------------------------------------------------------ what the market did
     def offers_of(self, pool: PoolState, matched: Matched, accept_by: float, settings: int) -> None:
@@ -198,7 +196,7 @@ class Outbox:
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, annotator=annotator,
                 at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
-                runner_up_value=other_value if other >= 0 else None, skill_low=0.0 if math.isnan(low) else low,
+                runner_up_value=other_value if other >= 0 else None, skill_low=low,
                 settings=settings,
             )  # fmt: skip
             decisions.append((key, encode(decision)))

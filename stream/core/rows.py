@@ -22,7 +22,6 @@ which any bit is another, and one under another key. Links between pairs are lef
 Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
 """
 
-import functools
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +31,7 @@ import msgspec
 import numpy as np
 
 from kernels import skill
-from kernels.lifecycle import ANNOTATOR, PAIR, TASK
+from kernels.lifecycle import ANNOTATOR, PAIR
 from kernels.lifecycle.layout import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.rows import pack_tasks
 from stream.core.growth import Array
@@ -61,6 +60,8 @@ SEAT = struct.Struct("<Bii")
 UNTIL = struct.Struct("<Bd")
 SHARE = struct.Struct("<ii")
 CREDIT = struct.Struct("<if")
+#: amounts of annotators in projects that are looked at together
+AMOUNTS = 1 << 20
 
 
 class RowError(ValueError):
@@ -128,8 +129,8 @@ def key(kind: bytes, pool: PoolState, name: str) -> bytes:
 
 def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     """Rows that changed since the last call, by table; clears the marks."""
-    c = pool.columns
-    tasks = _take(c.dirty_tasks)
+    tables = pool.tables
+    tasks = tables["tasks"].take_marked()
     rows: dict[str, list[Row]] = {"tasks": task_rows(pool, tasks), "annotators": [], "skills": []}
     for name in sorted(pool.dirty_waiting):
         rows["tasks"].append(waiting_row(pool, name))
@@ -139,17 +140,17 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         rows["annotators"].append((key(b"a", pool, name), None))
         pool.annotators.forget(slot)
     pool.erased.clear()
-    rows["annotators"] += annotator_rows(pool, _take(c.dirty_annotators))
-    rows["annotators"] += project_rows(pool, _take(c.dirty_projects))
+    rows["annotators"] += annotator_rows(pool, tables["annotators"].take_marked())
+    rows["annotators"] += project_rows(pool, tables["projects"].take_marked())
     if pool.dirty or len(tasks):
         rows["annotators"].append(pool_row(pool))
     rows["skills"] += skill_rows(pool, np.array(pool.dirty_skills, np.int64))
-    rows["skills"] += model_rows(pool, _take(c.dirty_models))
-    rows["skills"] += seat_rows(pool, _take(c.dirty_seats))
+    rows["skills"] += model_rows(pool, tables["models"].take_marked())
+    rows["skills"] += seat_rows(pool, tables["seats"].take_marked())
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
     pool.dirty_skills.clear()
-    pool.dirty = False
+    pool.dirty = pool.is_new = False
     return rows
 
 
@@ -166,14 +167,8 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield pool_row(pool)
     else:
         yield from skill_rows(pool, np.arange(len(pool.skills.ids)))
-        yield from model_rows(pool, np.arange(len(pool.model_skills)))
+        yield from model_rows(pool, np.arange(len(pool.models.skills)))
         yield from seat_rows(pool, np.arange(int(c.skills.used[1])))
-
-
-def _take(marks: Array) -> Array:
-    marked = np.flatnonzero(marks)
-    marks[marked] = 0
-    return marked
 
 
 def waiting_row(pool: PoolState, name: str) -> Row:
@@ -201,32 +196,26 @@ def skill_rows(pool: PoolState, slots: Array) -> list[Row]:
 
 def task_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of tasks with their pairs; a slot without a task gives nothing (its tombstone is written when it goes)."""
-    c = pool.columns
-    records = c.tasks[slots]
-    kept = records["state"] != 0
-    if not kept.all():
-        slots, records = slots[kept], records[kept]
+    c, table = pool.columns, pool.tables["tasks"]
+    slots = slots[c.tasks["state"][slots] != 0]
     n = len(slots)
     if not n:
         return []
-    demands = records["demand"].tolist()
-    requires = {d: _encode(sorted(pool.demands[d].requires)) for d in set(demands) if pool.demands[d].requires}
+    parts, demands = table.saved(slots), c.tasks["demand"][slots].tolist()
+    records = parts["tasks"]
+    asked = {d: pool.fits.demands[d].requires for d in set(demands)}
+    requires = {d: _encode(sorted(attributes)) for d, attributes in asked.items() if attributes}
     head = np.empty(n, TASK_HEAD)
     head["version"], head["slot"], head["pairs"] = VERSION, slots, records["pairs"]
     head["only"], head["exclude"], head["classes"] = records["only_n"], records["exclude_n"], records["classes"]
     head["requires"] = [len(requires.get(d, b"")) for d in demands] if requires else 0
-    records["head"], records["changed"] = -1, 0
-    records["demand"] = records["only"] = records["exclude"] = 0  # places in this process; a successor has its own
-    belief, reported = c.belief[slots], c.reported[slots]
+    octets = tuple(map(_octets, (head, *parts.values())))
+    lengths = np.array([np.full(n, TASK_HEAD.itemsize), *table.lengths(records["classes"]).values()])
     lists = int(records["only_n"].sum() + records["exclude_n"].sum())
-    room = n * (TASK_HEAD.itemsize + TASK.itemsize) + belief.nbytes + reported.nbytes
-    out = np.empty(room + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists, np.uint8)
-    ends = np.empty(n, np.int64)
-    pack_tasks(
-        c, slots, _octets(head), _octets(records), _octets(belief), _octets(reported), _octets(c.pairs),
-        _octets(c.lists), out, ends,
+    data, ends = pack_tasks(
+        c, slots, octets, lengths, _octets(c.pairs), _octets(c.lists),
+        int(lengths.sum()) + int(records["pairs"].sum()) * PAIR.itemsize + 4 * lists,
     )  # fmt: skip
-    data = out[: int(ends[-1])].tobytes()
     ids: list[Any] = pool.tasks.ids
     prefix = b"t%b\0" % pool.key
     rows: list[Row] = []
@@ -243,44 +232,51 @@ def _octets(column: Array) -> Array:
     return column.view(np.uint8).reshape(len(column), -1)
 
 
-@functools.cache
-def skill_width(classes: int) -> int:
-    """Float32 values of a task's learned posterior."""
-    return int(skill.belief_width(classes)) if classes else 0
-
-
 def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of annotators."""
-    c = pool.columns
-    records = c.annotators[slots]
-    stored = records.copy()
-    stored["live_head"], stored["asked"], stored["profile"] = -1, 0, 0
+    stored = pool.tables["annotators"].saved(slots)["annotators"]
     data, size = stored.tobytes(), ANNOTATOR.itemsize
+    shares = _amounts(pool, "limited", pool.columns.share, SHARE, slots)
+    credits = _amounts(pool, "taught", pool.columns.credit, CREDIT, slots)
+    profiles = pool.columns.annotators["profile"][slots].tolist()
     rows: list[Row] = []
-    limited, taught = (
-        {int(row): j for j, row in enumerate(c.projects[name][: pool.projects.used]) if row >= 0}
-        for name in ("limited", "taught")
-    )
-    for i, (slot, profile) in enumerate(zip(slots.tolist(), records["profile"].tolist(), strict=True)):
-        if pool.annotators.ids[slot] == NOBODY:
+    for i, (slot, profile, share, credit) in enumerate(zip(slots.tolist(), profiles, shares, credits, strict=True)):
+        name = pool.annotators.ids[slot]
+        if name == NOBODY:
             rows.append(sealed(key(b"x", pool, str(slot)), SLOT.pack(VERSION, slot)))
             continue
-        shares = b"".join(
-            SHARE.pack(j, int(c.share[row, slot])) for row, j in limited.items() if c.share[row, slot]
-        )
-        credits = b"".join(
-            CREDIT.pack(j, float(c.credit[row, slot])) for row, j in taught.items() if c.credit[row, slot]
-        )
-        brings = pool.profiles[profile]
-        text = _encode([sorted(part) for part in brings]) if profile else b""
+        text = _encode([sorted(part) for part in pool.fits.profiles[profile]]) if profile else b""
         rows.append(
             sealed(
-                b"a%b\0%b" % (pool.key, (pool.annotators.ids[slot] or "").encode()),
-                ANNOTATOR_HEAD.pack(VERSION, slot, len(shares), len(credits))
-                + data[i * size : i * size + size] + shares + credits + text,
+                b"a%b\0%b" % (pool.key, (name or "").encode()),
+                ANNOTATOR_HEAD.pack(VERSION, slot, len(share), len(credit))
+                + data[i * size : i * size + size] + share + credit + text,
             )
         )
     return rows
+
+
+def _amounts(pool: PoolState, field: str, column: Array, pair: struct.Struct, slots: Array) -> Iterator[bytes]:
+    """For each annotator the projects in which the column has an amount of theirs, and the amounts.
+
+    ``field`` of a project says which row of the column is its own.
+    """
+    owners = pool.columns.projects[field][: pool.projects.used]
+    projects = np.flatnonzero(owners >= 0)
+    if not len(projects):
+        yield from (b"" for _ in slots)
+        return
+    entry = np.dtype([("project", "<i4"), ("amount", column.dtype)])
+    at_once = max(1, AMOUNTS // len(projects))
+    for start in range(0, len(slots), at_once):
+        some = slots[start : start + at_once]
+        amounts = column[np.ix_(owners[projects], some)]
+        whose, which = np.nonzero(amounts.T)
+        found = np.empty(len(whose), entry)
+        found["project"], found["amount"] = projects[which], amounts[which, whose]
+        data = found.tobytes()
+        ends = np.cumsum(np.bincount(whose, minlength=len(some))) * pair.size
+        yield from (data[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
 
 
 def project_rows(pool: PoolState, slots: Array) -> list[Row]:
@@ -314,25 +310,23 @@ def pool_row(pool: PoolState) -> Row:
 def model_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of models."""
     skills = pool.columns.skills
+    records = pool.tables["models"].saved(slots)["models"]
     rows: list[Row] = []
-    for m in slots.tolist():
-        record = skills.models[m : m + 1].copy()
-        start, width = int(record["offset"][0]), int(skill.model_width(int(record["classes"][0])))
-        record["offset"] = 0
-        owner = pool.model_skills[m]
-        name = f"{pool.skills.ids[owner]}\0{int(record['classes'][0])}"
-        value = MODEL.pack(VERSION, m, owner) + record.tobytes() + skills.evidence[start : start + width].tobytes()
-        rows.append(sealed(key(b"m", pool, name), value))
+    for i, m in enumerate(slots.tolist()):
+        classes, start = int(records["classes"][i]), int(skills.models["offset"][m])
+        evidence = skills.evidence[start : start + int(skill.model_width(classes))]
+        owner = pool.models.skills[m]
+        value = MODEL.pack(VERSION, m, owner) + records[i : i + 1].tobytes() + evidence.tobytes()
+        rows.append(sealed(key(b"m", pool, f"{pool.skills.ids[owner]}\0{classes}"), value))
     return rows
 
 
 def seat_rows(pool: PoolState, slots: Array) -> list[Row]:
     """Rows of evidence: one annotator in one model."""
     skills = pool.columns.skills
-    records = skills.seats[slots]
-    starts = records["offset"].tolist()
-    widths = [int(skill.evidence_width(int(k))) for k in skills.models["classes"][: len(pool.model_skills)]]
-    records["offset"] = 0
+    records = pool.tables["seats"].saved(slots)["seats"]
+    starts = skills.seats["offset"][slots].tolist()
+    widths = [int(skill.evidence_width(int(k))) for k in skills.models["classes"][: len(pool.models.skills)]]
     data, size, evidence = records.tobytes(), records.dtype.itemsize, skills.evidence
     return [
         sealed(

@@ -8,16 +8,15 @@ and throws the shard away when they can't be: a successor restores the committed
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 import stream
 from kernels.candidates import mix
 from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.pairs import free_pairs
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Range, Rejected, Source, rules_of
-from stream.core.intake import NOTHING, Intake
+from stream.core.batch import Place, Range, Rejected, rules_of
+from stream.core.handlers import dispatch
+from stream.core.intake import Intake
 from stream.core.matching import Matched, Scratch, match
 from stream.core.pools import PoolState
 from stream.core.portions import portions
@@ -25,6 +24,7 @@ from stream.core.restore import Restorer
 from stream.core.results import Outbox
 from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
 from stream.core.stalls import ATTEMPTS, HalfSolved, Stalls
+from stream.core.turn import NOTHING, Dispatch, Rejections, Turn
 from stream.settings import Market
 
 #: characters of a dead letter's message
@@ -79,12 +79,20 @@ class Shard:
         The rules.
     timer : callable
         Seconds for the durations in the round's record; they are the only part of it that a replay won't repeat.
+    dispatch : callable
+        How events take effect; a proof puts something around it.
     """
 
     def __init__(
-        self, partition: int, market: Market, partitions: int, timer: Callable[[], float] = no_timer
+        self,
+        partition: int,
+        market: Market,
+        partitions: int,
+        timer: Callable[[], float] = no_timer,
+        dispatch: Dispatch = dispatch,
     ) -> None:
         self.timer = timer
+        self.dispatch = dispatch
         self.partition = partition
         self.partitions = partitions
         self.market = market
@@ -161,7 +169,7 @@ class Shard:
         now: float,
         complete_until: float,
         caught_up: bool,
-        refused: Mapping[Source, str] = NOTHING,
+        refused: Mapping[Place, str] = NOTHING,
     ) -> RoundResult:
         """Apply input, let the clock act, match, and say what must be committed.
 
@@ -198,20 +206,23 @@ class Shard:
         self.now = now = max(now, self.now)
         self.round_number += 1
         seed = int(mix(self.round_number, self.partition)) >> 1
-        intake = Intake(self.pools, self.market, self.partition, self.partitions, now, refused)
+        intake = Intake(self.pools, self.market, self.partition, self.partitions, now, self.dispatch, refused)
         for topic, given in ranges.items():
             if given is not None:
                 records = given.records
                 if given.start < self.position[topic]:
                     records = [record for record in records if record.offset >= self.position[topic]]
                 intake.take(topic, records)
-        concerned = intake.finish(min(now, complete_until), self.due)
+        turns = intake.finish(min(now, complete_until), self.due)
         applied = self.timer()
         outbox = Outbox(self.partition, self.round_number, now)
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
-        touched = self._market(concerned, intake, outbox, seed, rows)
+        touched = self._market(turns, outbox, seed, rows)
         matched = self.timer()
-        for pool in concerned:
+        for pool in (turn.pool for turn in turns):
+            if pool.is_empty:
+                self._forget(pool, rows)
+                continue
             self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
@@ -222,7 +233,7 @@ class Shard:
         completed = wire.RoundCompleted(
             partition=self.partition, round=self.round_number, epoch=self.epoch, at=now, seed=seed, offsets=offsets,
             caught_up=caught_up, complete_until=complete_until, events=intake.events,
-            dead_letters=len(intake.rejected), pools=touched,
+            dead_letters=len(intake.rejections.rejected), pools=touched,
             durations_ms={
                 "apply": (applied - started) * 1e3,
                 "match": (matched - applied) * 1e3,
@@ -235,33 +246,37 @@ class Shard:
         return RoundResult(
             rows=rows,
             outputs=outbox.topics,
-            dead_letters=self._dead_letters(intake, ranges),
+            dead_letters=self._dead_letters(intake.rejections, ranges),
             wakeup=self.wakeup,
             completed=completed,
             drifts=outbox.drifts,
-            erased=intake.erased,
+            erased=sum(turn.erased for turn in turns),
         )
 
     def _market(
-        self, pools: list[PoolState], intake: Intake, outbox: Outbox, seed: int, rows: dict[str, list[Row]]
+        self, turns: list[Turn], outbox: Outbox, seed: int, rows: dict[str, list[Row]]
     ) -> list[wire.PoolRound]:
         touched: list[wire.PoolRound] = []
-        for pool in pools:
-            emissions = intake.emissions.get(pool.name)
-            if emissions:
-                for slot in outbox.lifecycle(pool, np.concatenate(emissions), intake):
+        for turn in turns:
+            pool = turn.pool
+            emissions = turn.emitted()
+            if emissions is not None:
+                for slot in outbox.lifecycle(turn, emissions):
                     self._drop(pool, slot, rows)
             pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
-            is_changed = pool.name in intake.runs or bool(emissions)
+            is_changed = turn.has_input or emissions is not None
             matched = None
-            if self.stalls.may_solve(pool.name, self.now, is_changed, pool.name in intake.resumed):
+            if self.stalls.may_solve(pool.name, self.now, is_changed, turn.is_resumed):
                 matched = self._match(pool, seed, outbox.offers)
             if matched is not None:
                 outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
+                proof = matched.proof
                 touched.append(
                     wire.PoolRound(
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
-                        offers=len(matched.tasks), value=matched.primal, bound=matched.bound, gap=matched.gap,
+                        offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
+                        covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
+                        taught_value=proof.taught_value,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool, self.market.accept_s)
@@ -274,6 +289,8 @@ class Shard:
             try:
                 other = seed if attempt == 0 else int(mix(seed, attempt)) >> 1
                 matched = match(pool, self.market, other, self.round_number, first, self.scratch)
+                if matched is not None:
+                    matched.check_numbers()
             except Exception as error:  # whatever it is, other pools have nothing to do with it
                 self.scratch = Scratch()
                 failure = error
@@ -300,6 +317,14 @@ class Shard:
         pool.dirty_gone.add(name)
         rows["tasks"].append((key(b"t", pool, name), None))
 
+    def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
+        """A pool of which nothing is known is none: dead letters leave no pools behind."""
+        del self.pools[pool.name]
+        self.due.pop(pool.name, None)
+        if not pool.is_new:
+            rows["tasks"] += dirty_rows(pool)["tasks"]
+            rows["annotators"].append((key(b"p", pool, ""), None))
+
     def _position_row(self) -> Row:
         return position_row(
             Position(
@@ -307,11 +332,11 @@ class Shard:
             )
         )
 
-    def _dead_letters(self, intake: Intake, ranges: dict[str, Range | None]) -> list[DeadLetter]:
+    def _dead_letters(self, found: Rejections, ranges: dict[str, Range | None]) -> list[DeadLetter]:
         """Original key, value and headers, and what was wrong."""
-        rejected = intake.rejected
+        rejected = found.rejected
         wanted = {(letter.topic, letter.offset) for letter in rejected}
-        original = intake.waited | {
+        original = found.waited | {
             (topic, record.offset): tuple(record.headers)
             for topic, given in ranges.items()
             if given is not None and wanted

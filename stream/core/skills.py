@@ -41,7 +41,8 @@ class SkillReport(msgspec.Struct, frozen=True, kw_only=True):
 def reports(pool: PoolState, market: Market, annotator: str | None = None) -> Iterator[SkillReport]:
     """Yield what is known, by skill and annotator; of one annotator only if named."""
     skills = pool.columns.skills
-    for (owner, classes), m in sorted(pool.models.items(), key=lambda item: (pool.skills.ids[item[0][0]], item[0][1])):
+    by_name = sorted(pool.models.slots.items(), key=lambda item: (pool.skills.ids[item[0][0]], item[0][1]))
+    for (owner, classes), m in by_name:
         for name, slot in sorted(pool.annotators.slots.items()):
             s = int(skills.seat_of[m, slot])
             if s < 0 or annotator not in (None, name):

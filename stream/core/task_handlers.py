@@ -4,20 +4,17 @@ A task's fields are those that its event states, else the project's presets, els
 changes of a task are left to the kernel's run; those that need checks or lists are applied at once.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from msgspec import UNSET
 
 from kernels.lifecycle import TASK, codes, task_changed
-from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
-from stream.core.batch import Applied, Invalid, Run, pack_event, pack_task
-from stream.core.pools import PoolState, Waiting
-
-if TYPE_CHECKING:
-    from stream.core.intake import Intake
+from stream.core.batch import Applied, Invalid, pack_event, pack_task
+from stream.core.pools import PoolState, Waiting, check_id
+from stream.core.turn import Turn
 
 NAN, INF = float("nan"), float("inf")
 # plain ints pack faster
@@ -26,39 +23,38 @@ NONE, CREATED, AMENDED, OPEN = map(int, (codes.NONE, codes.CREATED, codes.AMENDE
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
-def wait(intake: "Intake", pool: PoolState, task: str, topic: str, offset: int, value: bytes) -> None:
+def wait(turn: Turn, task: str) -> None:
     """The event's task is unknown: too old, or it waits, unless too many wait for the same task already.
 
     What waits for a task is one row, written anew with each of them: it must stay small.
     """
+    pool, source = turn.pool, turn.source
     if task in pool.gone:
-        message = f"task {task!r} settled more than {intake.market.settled_retention_s:g} s ago: its books are closed"
-        intake.reject(topic, offset, pool.key, value, "too_old", message)
+        message = f"task {task!r} settled more than {turn.market.settled_retention_s:g} s ago: its books are closed"
+        turn.reject("too_old", message)
         return
-    until = intake.now + intake.market.reference_wait_s
-    headers = tuple((name, content) for name, content in intake.current.headers)
-    waits = Waiting(topic, offset, bytes(value), until, headers)
+    until = turn.now + turn.market.reference_wait_s
+    headers = tuple((name, content) for name, content in source.headers)
+    waits = Waiting(source.topic, source.offset, bytes(source.value), until, headers)
     others = pool.waiting_bytes.get(task, 0)
     if others and others + waits.size > wire.WAITING_BYTES:
         message = (
             f"{len(pool.waiting[task])} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: "
             "create the task, then send the event again"
         )
-        intake.reject(topic, offset, pool.key, value, "too_many_waiting", message)
+        turn.reject("too_many_waiting", message)
         return
     pool.add_waiting(task, waits)
     pool.dirty_waiting.add(task)
 
 
-def created(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskCreated, topic: str, offset: int, value: bytes
-) -> None:
+def created(turn: Turn, event: wire.TaskCreated) -> None:
     """A task exists; the first of an id counts. What waited for it is applied right behind."""
-    name = event.task
+    pool, name = turn.pool, event.task
     if name in pool.tasks.slots or name in pool.gone:
         return
-    j = pool.project(event.project)
-    preset = pool.defaults[j]
+    pool.check_project(event.project)
+    preset = pool.presets(event.project)
     pick = _pick
     skill_name = pick(event.skill, preset.skill, None)
     if skill_name is None:
@@ -76,38 +72,46 @@ def created(
     min_skill = pick(event.min_skill, preset.min_skill, None)
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
+    check_id(name, "task")
+    pool.check_skill(skill_name)
+    pool.check_annotators((*event.only, *event.exclude))
+    # nothing refuses it any more
+    j = pool.project(event.project)
     skill_slot = pool.skill(skill_name)
-    model = pool.model(skill_slot, classes)
-    only = [pool.annotator(a) for a in event.only]
-    exclude = [pool.annotator(a) for a in event.exclude]
-    # stored before the task has a slot: an id that is too long leaves nothing half made
+    model = pool.models.of(skill_slot, classes)
+    only, exclude = _slots(pool, event.only), _slots(pool, event.exclude)
     slot = pool.add_task(name)
     if event.purpose != "work" and not pool.is_taught(j):
-        intake.flush(pool, run)  # what was judged before earns nothing
+        turn.flush()  # what was judged before earns nothing
         pool.teach(j)
-    run.packed.append(
-        pack_event(CREATED, 0, NONE, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
+    turn.packed.append(
+        pack_event(CREATED, 0, NONE, NONE, slot, len(turn.created), 0, event.at, 0.0, 0.0)
     )
-    run.created.append(
+    turn.created.append(
         pack_task(
             OPEN, PURPOSES[event.purpose], 0, 0,
             classes, NONE if event.label is None else event.label, NONE, 0, pick(event.priority, preset.priority, 0),
-            j, skill_slot, model, pool.demand(skill_name, requires),
+            j, skill_slot, model, pool.fits.demand(skill_name, requires),
             overlap, most,
             0, 0, 0,
             NONE, 0,
             pool.store_list(only) if only else 0, len(only), pool.store_list(exclude) if exclude else 0, len(exclude),
             NAN if confidence is None else confidence, pick(event.value, preset.value, 1.0),
             INF if deadline is None else deadline,
-            pick(event.expected_s, preset.expected_s, None) or intake.market.expected_s,
-            pick(event.lease_s, preset.lease_s, None) or intake.market.lease_s,
+            pick(event.expected_s, preset.expected_s, None) or turn.market.expected_s,
+            pick(event.lease_s, preset.lease_s, None) or turn.market.lease_s,
             NAN if min_skill is None else min_skill, event.at, event.at, INF,
         )
     )  # fmt: skip
-    for w in pool.release(name):
+    waiting = pool.release(name)
+    if waiting:
         pool.dirty_waiting.add(name)
-        intake.waited[w.topic, w.offset] = w.headers
-        intake.handle(pool, run, wire.decode(w.value), w.topic, w.offset, w.value)
+        turn.take_waiting(waiting)
+
+
+def _slots(pool: PoolState, names: wire.Ids) -> list[int]:
+    """Slots of the annotators in a list, each once: markets rely on it."""
+    return [pool.annotator(name) for name in dict.fromkeys(names)]
 
 
 def _check_label(event: wire.TaskCreated, classes: int) -> None:
@@ -127,14 +131,14 @@ def _pick(stated: Any, preset: Any, default: Any) -> Any:
     return default if preset is UNSET else preset
 
 
-def _amend(intake: "Intake", run: Run, slot: int, event: wire.TaskUpdated) -> bool:
+def _amend(turn: Turn, slot: int, event: wire.TaskUpdated) -> bool:
     """Leave an update of simple fields to the kernel; False when it needs checks or lists."""
     complex_fields = (
         event.overlap, event.max_overlap, event.confidence, event.requires, event.min_skill, event.only, event.exclude,
     )  # fmt: skip
     if any(field is not UNSET for field in complex_fields):
         return False
-    market = intake.market
+    market = turn.market
     stated = (event.priority, event.value, event.deadline, event.expected_s, event.lease_s)
     bits = sum(1 << i for i, field in enumerate(stated) if field is not UNSET)
     priority, value, deadline, expected_s, lease_s = (None if field is UNSET else field for field in stated)
@@ -142,24 +146,23 @@ def _amend(intake: "Intake", run: Run, slot: int, event: wire.TaskUpdated) -> bo
     changed["priority"], changed["value"] = priority or 0, value or 0.0
     changed["deadline"] = INF if deadline is None else deadline
     changed["expected_s"], changed["lease_s"] = expected_s or market.expected_s, lease_s or market.lease_s
-    run.packed.append(
-        pack_event(AMENDED, 0, bits, NONE, slot, len(run.created), 0, event.at, 0.0, 0.0)
+    turn.packed.append(
+        pack_event(AMENDED, 0, bits, NONE, slot, len(turn.created), 0, event.at, 0.0, 0.0)
     )
-    run.created.append(changed.tobytes())
+    turn.created.append(changed.tobytes())
     return True
 
 
-def updated(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskUpdated, topic: str, offset: int, value: bytes
-) -> None:
+def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     """Fields of a task change; the newest ``at`` wins."""
+    pool = turn.pool
     slot = pool.tasks.slots.get(event.task)
     if slot is None:
-        wait(intake, pool, event.task, topic, offset, value)
+        wait(turn, event.task)
         return
-    if _amend(intake, run, slot, event):
+    if _amend(turn, slot, event):
         return
-    intake.flush(pool, run)
+    turn.flush()
     record = pool.columns.tasks[slot : slot + 1]
     if event.at < record["updated"][0]:
         return
@@ -176,11 +179,13 @@ def updated(
             most = overlap
         else:
             raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
-    only = [pool.annotator(a) for a in event.only] if event.only is not UNSET else None
-    exclude = [pool.annotator(a) for a in event.exclude] if event.exclude is not UNSET else None
+    for listed in (event.only, event.exclude):
+        pool.check_annotators(listed if listed is not UNSET else ())
+    only = _slots(pool, event.only) if event.only is not UNSET else None
+    exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
     record["updated"] = event.at
-    market = intake.market
+    market = turn.market
     for name, stated, default in (
         ("priority", event.priority, 0),
         ("value", event.value, 1.0),
@@ -193,36 +198,29 @@ def updated(
             record[name] = default if stated is None else stated
     if event.requires is not UNSET:
         skill_name = pool.skills.ids[int(record["skill"][0])] or ""
-        record["demand"] = pool.demand(skill_name, frozenset(event.requires))
+        record["demand"] = pool.fits.demand(skill_name, frozenset(event.requires))
     if only is not None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
-    pool.reserve_emissions(2 * pool.live + 64)
-    pool.columns.clock[NOW] = intake.now
-    task_changed(pool.columns, slot, intake.rules.retention_s)
-    intake.collect(pool)
+    turn.apply_now(task_changed, slot, turn.rules.retention_s)
 
 
-def cancelled(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TaskCancelled, topic: str, offset: int, value: bytes
-) -> None:
+def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:
     """Nobody needs the task any more."""
-    task = pool.tasks.slots.get(event.task)
+    task = turn.pool.tasks.slots.get(event.task)
     if task is None:
-        wait(intake, pool, event.task, topic, offset, value)
+        wait(turn, event.task)
         return
-    run.packed.append(pack_event(codes.CANCELLED, 0, NONE, NONE, task, 0, 0, event.at, 0.0, 0.0))
+    turn.packed.append(pack_event(codes.CANCELLED, 0, NONE, NONE, task, 0, 0, event.at, 0.0, 0.0))
 
 
-def truth(
-    intake: "Intake", pool: PoolState, run: Run, event: wire.TruthSet, topic: str, offset: int, value: bytes
-) -> None:
+def truth(turn: Turn, event: wire.TruthSet) -> None:
     """An adjudicated label."""
-    task = pool.tasks.slots.get(event.task)
+    task = turn.pool.tasks.slots.get(event.task)
     if task is None:
-        wait(intake, pool, event.task, topic, offset, value)
+        wait(turn, event.task)
         return
-    index = len(intake.applied)
-    intake.applied.append(Applied(event, topic, offset, value))
-    run.packed.append(pack_event(codes.TRUTH, 0, event.label, NONE, task, 0, index, event.at, 0.0, 0.0))
+    index = len(turn.applied)
+    turn.applied.append(Applied(event, turn.source))
+    turn.packed.append(pack_event(codes.TRUTH, 0, event.label, NONE, task, 0, index, event.at, 0.0, 0.0))

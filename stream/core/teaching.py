@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels import teaching
+from kernels import bench, buffers, teaching
 from kernels.lifecycle.layout import NOW
 from stream.core.growth import Array
 from stream.core.pools import PoolState
@@ -52,27 +52,32 @@ class Teaching:
 
     def give(self, market: Market, free: Array, first: int, *, examines: bool) -> Taught:
         """Offer what is due, or (``examines``) what helps to tell whether idle people may do the work that is there."""
-        pool, n, m = self.pool, len(self.golds), len(free)
-        wanting = np.empty(m, np.int32)
-        by = np.int64(examines)
-        w = int(
-            teaching.find_wanting(
-                pool.columns, self.golds, n, free, m, self.bars, by, self.given, pool.grants, wanting
-            )
-        )
-        made_t, made_a, terms = np.empty(w, np.int32), np.empty(w, np.int32), np.empty((w, 4))
-        made = 0
-        if w:
-            pool.reserve_pairs(w)
-            columns = pool.columns
-            made = int(
-                teaching.teach(
-                    columns, self.golds, n, wanting, w, self.bars, by, self.given, np.zeros((n, w), np.uint8),
-                    self.place, pool.fits, pool.grants, self.asked, float(market.judgment_cost), self.seed,
-                    columns.clock[NOW] + market.accept_s, self.round, first, made_t, made_a, terms,
-                )
-            )  # fmt: skip
-        return Taught(made_t[:made], made_a[:made], terms[:made])
+        pool, by = self.pool, np.int64(examines)
+        wanting = bench.slots(len(free))
+        while True:
+            teaching.find_wanting(pool.columns, self.golds, free, self.bars, by, self.given, pool.fits.grants, wanting)
+            if not buffers.is_short(wanting):
+                break
+            wanting = buffers.enlarged(wanting)
+        slots = buffers.entries(wanting).slots
+        offers = bench.offers(len(slots))
+        if len(slots):
+            pool.reserve_pairs(buffers.first_room(len(slots)))
+            met = np.zeros((len(self.golds), len(slots)), np.uint8)
+            accept_by = pool.columns.clock[NOW] + market.accept_s
+            at = 0
+            while True:
+                at = bench.checked(
+                    teaching.teach(
+                        pool.columns, self.golds, slots, self.bars, by, self.given, met, self.place, pool.fits.meets,
+                        pool.fits.grants, self.asked, float(market.judgment_cost), self.seed, accept_by, self.round,
+                        first, at, offers,
+                    )
+                )  # fmt: skip
+                if at == len(slots):
+                    break
+                offers = pool.more_offers(offers)
+        return Taught(*buffers.entries(offers)[:3])
 
 
 def _bars(records: Array, golds: Array, tasks: Array) -> Array:

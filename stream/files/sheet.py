@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from stream.files import exports
-from stream.files.columns import FIELDS, NEEDED, Kind, header_words, kind_of, named, plain
+from stream.files.column_names import FIELDS, NEEDED, Kind, header_words, kind_of, named, plain
 from stream.files.complaints import Complaint, Complaints, FileProblem, joined
 from stream.files.text import NAMES, Text, look
 
@@ -171,8 +171,13 @@ class Sheet:
 
         A line with other than the header's number of cells goes to `complaints`; empty cells at its end don't count.
         """
-        width = len(self.columns)
         used = [(i, name) for i, name in enumerate(self.columns) if name]
+        for line, cells in self.cells(complaints):
+            yield line, {name: cells[i] for i, name in used if cells[i]}
+
+    def cells(self, complaints: Complaints) -> Iterator[tuple[int, Sequence[str]]]:
+        """Yield (line, cells) of every row that has as many as the header."""
+        width = len(self.columns)
         for line, cells in self._lines():
             if len(cells) < width or any(cells[width:]):
                 # a line that is cut looks like a row whose last columns are empty: neither is guessed at
@@ -185,7 +190,7 @@ class Sheet:
                     )
                 )
                 continue
-            yield line, {name: cells[i] for i, name in used if cells[i]}
+            yield line, cells
 
     def _lines(self) -> Iterator[tuple[int, Sequence[str]]]:
         if self._table is not None:

@@ -1,6 +1,6 @@
 """Which deployment a command means: the one of a flag, of the environment, or of a folder on this machine.
 
-    --folder DIR                          the deployment that `allocator up --folder DIR` runs
+    --folder DIR, ALLOCATOR_FOLDER        the deployment that `allocator up --folder DIR` runs
     ALLOCATOR_KAFKA_BOOTSTRAP is set      the one of the environment; no folder is looked at
     otherwise                             the one that runs in this checkout's `run/up` (or `run/demo`), or ran last
 
@@ -10,6 +10,8 @@ is said by a lock that dies with its process, never by a process id that may be 
 
 import contextlib
 import fcntl
+import os
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import IO
@@ -19,7 +21,7 @@ import msgspec
 from stream.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
-#: set for the commands that take their settings from a folder, so that they can say so
+#: names the folder; set for the commands that take their settings from one, so that they can say so
 FOLDER_VARIABLE = f"{PREFIX}FOLDER"
 BOOTSTRAP = f"{PREFIX}KAFKA_BOOTSTRAP"
 
@@ -72,7 +74,8 @@ def home() -> Path:
 
 def default_folder() -> Path:
     """The folder of `allocator up`."""
-    return home() / "up"
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given).absolute() if given else home() / "up"
 
 
 def demo_folder() -> Path:
@@ -139,11 +142,13 @@ def apply(environ: MutableMapping[str, str], folder: Path | None = None) -> None
     NoDeployment
         The folder that was named holds none.
     """
+    if folder is None and environ.get(FOLDER_VARIABLE):
+        folder = Path(environ[FOLDER_VARIABLE])
     if folder is not None:
         kept = read(folder.resolve())
         if kept is None:
             raise NoDeployment(f"there is no deployment in {folder}: start one: allocator up --folder {folder}")
-        for name in _given(environ, "KAFKA_"):
+        for name in [name for name in environ if name.startswith(f"{PREFIX}KAFKA_") and "JAVA" not in name]:
             del environ[name]  # a user and a password are of another deployment
         environ.update(kept.environment(folder.resolve()))
         return
@@ -154,10 +159,6 @@ def apply(environ: MutableMapping[str, str], folder: Path | None = None) -> None
     if folder is not None and kept is not None:
         for name, value in kept.environment(folder).items():
             environ.setdefault(name, value)
-
-
-def _given(environ: Mapping[str, str], prefix: str) -> list[str]:
-    return [name for name in environ if name.startswith(PREFIX + prefix)]
 
 
 def origin(environ: Mapping[str, str]) -> str:
@@ -192,3 +193,36 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without any setting of ours but Java's place."""
     return {k: v for k, v in environ.items() if not k.startswith(PREFIX) or k == f"{PREFIX}KAFKA_JAVA"}
 
+
+
+@contextlib.contextmanager
+def announced(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Let other shells find a deployment while it lives whose data lie elsewhere and go with it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they look; locked meanwhile.
+    environment : mapping
+        The variables of its worker; its broker is on this machine.
+    """
+    held = lock(folder)
+    if held is None:
+        raise NoDeployment(f"another deployment is announced in {folder}: allocator status --folder {folder}")
+    kept = Kept(
+        port=int(environment[BOOTSTRAP].rpartition(":")[2]),
+        controller_port=0,
+        web_port=int(environment[f"{PREFIX}WEB_PORT"]),
+        partitions=int(environment[f"{PREFIX}PARTITIONS"]),
+        app_id=environment[f"{PREFIX}APP_ID"],
+        settings=dict(settings_of(environment)),
+        pid=os.getpid(),
+        since=time.time(),
+        ready=True,
+    )
+    write(folder, kept)
+    try:
+        yield
+    finally:
+        (folder / "deployment.json").unlink(missing_ok=True)
+        held.close()

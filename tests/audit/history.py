@@ -83,7 +83,7 @@ def settlement(task: str, annotator: str, topic: str, offset: int, outcome: str,
 def posterior(task: str, values: list[float], judgments: int, kind: str = "consensus_updated") -> Fields:
     return {
         "type": kind, "pool": POOL, "task": task, "skill": "s", "label": values.index(max(values)),
-        "posterior": values, "judgments": judgments,
+        "posterior": values, "judgments": judgments, "tie": values.count(max(values)) > 1,
     }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def settled(task: str, outcome: str, values: list[float] | None, judgments: int)
     return {
         "type": "task_settled", "pool": POOL, "task": task, "project": "j", "outcome": outcome,
         "label": None if values is None else values.index(max(values)), "posterior": values,
-        "judgments": judgments,
+        "judgments": judgments, "tie": values is not None and values.count(max(values)) > 1,
     }  # fmt: skip
 
 
@@ -236,14 +236,16 @@ def records(steps: list[Step]) -> Iterator[Record]:
                 tuple((name, value.encode()) for name, value in headers.items()),
             )
         offers = sum(fields["type"] == "assignment_offered" for fields in step.outputs)
+        worth = sum(fields["value"] for fields in step.outputs if fields["type"] == "decision_made")
         completed = {
             "type": "round_completed", "partition": 0, "round": number, "epoch": 1, "at": step.at,
             "seed": number,
             "offsets": {topic: [starts[topic], ends[topic]] for topic in topics.INPUTS}, "caught_up": True,
             "complete_until": step.at, "events": len(step.tasks) + len(step.annotators),
             "dead_letters": len(step.dead),
-            "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": 1.0,
-                       "bound": 1.0, "gap": 0.0}],
+            "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": worth,
+                       "bound": 1.25 * worth, "gap": 0.2 if worth > 0 else 0.0, "covers": "all", "pairs": offers,
+                       "unproven_value": 0.0, "taught_value": 0.0}],
             "durations_ms": {}, "software": "test", "settings": 0,
         }  # fmt: skip
         yield write(topics.ROUNDS, encode(completed | step.record))

@@ -8,7 +8,7 @@ from stream import topics
 from stream.audit import Audit, Record
 from stream.core.shard import Shard
 from stream.settings import Market
-from stream.shell.audit import limits_of
+from stream.shell.commands.audit_command import limits_of
 from tests.core.histories import PARTITION, PARTITIONS, POOLS, Range
 from tests.core.histories import Record as Sent
 from tests.core.test_oracle import offered

@@ -78,6 +78,52 @@ def a_posterior_that_is_none(steps: list[Step]) -> None:
     output(steps[1], "consensus_updated")["posterior"] = [0.75, 0.75]
 
 
+@planted(1, "the label of 't3' is 0: all said 1, of whom nothing is known")
+def a_label_that_does_not_follow_the_only_answer(steps: list[Step]) -> None:
+    output(steps[3], "consensus_updated").update(posterior=[0.7, 0.3], label=0)
+
+
+@planted(1, "the label of 't3' is a tie, 1 drawn: all said 1, of whom nothing is known")
+def an_only_answer_that_is_not_believed(steps: list[Step]) -> None:
+    output(steps[3], "consensus_updated").update(posterior=[0.5, 0.5], label=1, tie=True)
+
+
+@planted(1, "the label of 't1' is 0: all said 1, of whom nothing is known")
+def a_settled_label_that_does_not_follow_what_all_said(steps: list[Step]) -> None:
+    steps[1].annotators[1]["label"] = 1
+    output(steps[1], "consensus_updated").update(posterior=[0.25, 0.75], label=1)
+    steps[2].annotators[0]["label"] = 1
+
+
+@planted(1, "label 0 is not said to be drawn from a tie")
+def a_tie_that_is_not_told(steps: list[Step]) -> None:
+    steps[2].annotators[0]["label"] = 1
+    for kind in ("consensus_updated", "task_settled"):
+        output(steps[2], kind)["posterior"] = [0.5, 0.5]
+
+
+@planted(1, "label 0 is said to be drawn from a tie")
+def a_tie_that_is_none(steps: list[Step]) -> None:
+    output(steps[2], "consensus_updated")["tie"] = True
+
+
+@planted(1, "label 0 of 't1', 1 by the same posterior")
+def a_tie_that_is_drawn_anew(steps: list[Step]) -> None:
+    steps[2].annotators[0]["label"] = 1
+    for kind, label in (("consensus_updated", 1), ("task_settled", 0)):
+        output(steps[2], kind).update(posterior=[0.5, 0.5], label=label, tie=True)
+
+
+@planted(1, "label 0 is not the most likely one")
+def a_task_that_settles_with_another_label_than_its_posterior_says(steps: list[Step]) -> None:
+    output(steps[5], "task_settled")["label"] = 0
+
+
+@planted(1, "settles with label None, a tie, and 0 probabilities")
+def a_tie_without_a_label(steps: list[Step]) -> None:
+    output(steps[1], "task_settled")["tie"] = True
+
+
 @planted(1, "judgments, 1 count")
 def a_posterior_of_judgments_that_do_not_count(steps: list[Step]) -> None:
     output(steps[1], "consensus_updated")["judgments"] = 2
@@ -97,6 +143,39 @@ def a_judged_pair_returns(steps: list[Step]) -> None:
 @planted(2, "settles as counted (+1), expected duplicate")
 def a_judgment_counts_twice(steps: list[Step]) -> None:
     output(steps[2], "judgment_settled", outcome="duplicate").update(outcome="counted", count=1)
+
+
+def figures(step: Step, **changes: float | str) -> None:
+    """Let the round of a step that decided one offer, worth 0.5, say something else of it."""
+    step.record["pools"] = [
+        {"pool": "p", "open_tasks": 1, "free_annotators": 1, "offers": 1, "value": 0.5, "bound": 0.5, "gap": 0.0,
+         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0} | changes
+    ]  # fmt: skip
+
+
+@planted(6, "a value of 0.5 and a bound of 0.4, which it should not exceed")
+def a_bound_below_its_value(steps: list[Step]) -> None:
+    figures(steps[3], bound=0.4, gap=-0.25)
+
+
+@planted(6, "a gap of 0.001, where value and bound make it 0.5")
+def a_gap_that_its_numbers_deny(steps: list[Step]) -> None:
+    figures(steps[3], bound=1.0, gap=0.001)
+
+
+@planted(6, "offers worth 0.75 according to the round, 0.5 according to its decisions")
+def a_value_of_what_nobody_decided(steps: list[Step]) -> None:
+    figures(steps[3], covers="recalled", unproven_value=0.25)
+
+
+@planted(6, "0.25 without a proof, where the bound is said to cover all pairs")
+def a_proof_of_everything_beside_what_is_unproven(steps: list[Step]) -> None:
+    figures(steps[3], value=0.25, bound=0.25, unproven_value=0.25)
+
+
+@planted(6, "over no pairs")
+def a_value_of_no_pairs(steps: list[Step]) -> None:
+    figures(steps[3], pairs=0)
 
 
 @planted(3, "has capacity 1")

@@ -1,5 +1,6 @@
 """The entities of the oracle: plain records, and the evidence of one pool as the skill kernels keep it."""
 
+import hashlib
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
@@ -117,8 +118,15 @@ class Task:
         return self.reported[: self.classes].tolist()
 
     @property
-    def leader(self) -> int | None:
-        return self.posterior.index(max(self.posterior)) if self.classes else None
+    def tied(self) -> list[int]:
+        """Classes that nothing in the posterior puts behind another."""
+        return [k for k, share in enumerate(self.posterior) if all(share >= other for other in self.posterior)]
+
+    def leader(self, pool: str) -> int | None:
+        if not self.classes:
+            return None
+        seed = hashlib.blake2b(pool.encode() + b"\0" + self.name.encode(), digest_size=8).hexdigest()
+        return self.tied[int(seed, 16) % len(self.tied)]
 
     @property
     def is_work(self) -> bool:

@@ -64,12 +64,12 @@ class Course:
 
     def seat(self, annotator: str, classes: int = 2) -> int:
         pool = self.shard.pools[POOL]
-        model = pool.models[pool.skills.slots["s"], classes]
+        model = pool.models.slots[pool.skills.slots["s"], classes]
         return int(pool.columns.skills.seat_of[model, pool.annotators.slots[annotator]])
 
     def at_least(self, annotator: str, bar: float) -> float:
         pool = self.shard.pools[POOL]
-        model = np.int64(pool.models[pool.skills.slots["s"], 2])
+        model = np.int64(pool.models.slots[pool.skills.slots["s"], 2])
         return float(skill.at_least(pool.columns.skills, model, np.int64(self.seat(annotator)), bar))
 
 

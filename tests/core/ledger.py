@@ -45,18 +45,39 @@ class Ledger:
     def now(self) -> float:
         return self.oracle.now
 
+    @property
+    def is_empty(self) -> bool:
+        """Does it say nothing that a pool nobody has heard of doesn't?"""
+        entities = self.people or self.projects or self.slots.tasks or self.evidence.models
+        return not (entities or self.waiting or self.gone or self.paused or self.changed_at)
+
+    def check(self, *names: str) -> None:
+        if any(len(name.encode()) > wire.ID_BYTES for name in names):
+            raise Rejection("malformed")
+
+    def check_judgment(self, task: Task | None, event: Any) -> None:
+        """Refuse a judgment or a score that can't be meant; before anybody is known by it or a sign of life is seen."""
+        self.check(event.annotator)
+        labelled = task is not None and isinstance(event, (wire.JudgmentSubmitted, wire.JudgmentCorrected))
+        if labelled and ((event.label is None) != (not task.classes) or (event.label or 0) >= max(task.classes, 1)):
+            raise Rejection("invalid")
+        if task is not None and isinstance(event, wire.JudgmentScored):
+            pair = task.pairs.get(event.annotator)
+            if task.classes or pair is None or pair.state not in ("judged", "voided"):
+                raise Rejection("invalid")
+        if isinstance(event, wire.SkillSeeded):
+            self.check(event.skill)
+
     def annotator(self, name: str) -> Annotator:
         if name not in self.annotators:
-            if len(name.encode()) > wire.ID_BYTES:
-                raise Rejection("malformed")
+            self.check(name)
             self.annotators[name] = Annotator(name, self.people)
             self.people += 1
         return self.annotators[name]
 
     def project(self, name: str) -> Project:
         if name not in self.projects:
-            if len(name.encode()) > wire.ID_BYTES:
-                raise Rejection("malformed")
+            self.check(name)
             self.projects[name] = Project(name)
         return self.projects[name]
 
@@ -85,7 +106,6 @@ class Ledger:
         if task.state != "open":
             return
         task.state, task.outcome = "settled", outcome
-        task.label = task.leader if task.counted or task.truth >= 0 else None
         task.due = self.now + self.market.settled_retention_s
         self.withdraw(task, cause)
         self.settled.append(task)
@@ -163,8 +183,6 @@ class Ledger:
         if isinstance(event, wire.JudgmentRetracted):
             self.retract(task, annotator, event, topic, offset)
             return
-        if (event.label is None) != (not task.classes) or (event.label or 0) >= max(task.classes, 1):
-            raise Rejection("invalid")
         source = task, annotator, event, topic, offset
         if isinstance(event, wire.JudgmentCorrected) and pair is not None and state in ("judged", "voided"):
             if state == "voided":
@@ -221,9 +239,7 @@ class Ledger:
             self.review(task)
 
     def scored(self, task: Task, annotator: Annotator, event: wire.JudgmentScored) -> None:
-        pair = task.pairs.get(annotator.name)
-        if task.classes or pair is None or pair.state not in ("judged", "voided"):
-            raise Rejection("invalid")
+        pair = task.pairs[annotator.name]
         score = ("agreement", "metric", "reviewer").index(event.source), event.at, event.score
         if pair.state == "judged" and (pair.score is None or score[:2] >= pair.score[:2]):
             self.score(task, pair, score)
@@ -268,23 +284,24 @@ class Ledger:
         found: list[Any] = []
         for task in self.settled:
             known = task.is_work and task.classes and (task.counted or task.truth >= 0)
-            task.label = task.leader if known else task.label
+            task.label = task.leader(self.name) if known else None
             found.append(
                 self.out(
                     wire.TaskSettled, task=task.name, project=task.project.name, outcome=task.outcome,
-                    label=task.leader if known else None, posterior=task.posterior if known else None,
-                    judgments=task.counted,
+                    label=task.label, posterior=task.posterior if known else None, judgments=task.counted,
+                    tie=bool(known) and len(task.tied) > 1,
                 )
             )  # fmt: skip
         for task in self.changed:
             revised = task.state == "settled" and task not in self.settled and task.label is not None
-            kind = wire.ConsensusRevised if revised and task.label != task.leader else wire.ConsensusUpdated
+            leader = task.leader(self.name)
+            kind = wire.ConsensusRevised if revised and task.label != leader else wire.ConsensusUpdated
             if task.state == "settled" and task not in self.settled:
-                task.label = task.leader
+                task.label = leader
             found.append(
                 self.out(
-                    kind, task=task.name, skill=task.skill, label=task.leader, posterior=task.posterior,
-                    judgments=task.counted,
+                    kind, task=task.name, skill=task.skill, label=leader, posterior=task.posterior,
+                    judgments=task.counted, tie=len(task.tied) > 1,
                 )
             )  # fmt: skip
         return found

@@ -17,8 +17,9 @@ class Book(Offering):
     def created(self, event: wire.TaskCreated) -> None:
         if event.task in self.tasks or event.task in self.gone:
             return
-        project = self.project(event.project)
-        preset = project.set.defaults if project.set else wire.TaskDefaults()
+        self.check(event.project)
+        found = self.projects.get(event.project)
+        preset = found.set.defaults if found and found.set else wire.TaskDefaults()
 
         def pick(name: str, otherwise: Any) -> Any:
             for source in (event, preset):
@@ -36,8 +37,8 @@ class Book(Offering):
             overlap, most, confidence = EVERYONE, EVERYONE, None
         if name is None or most < overlap:
             raise Rejection("invalid")
-        if len(name.encode()) > wire.ID_BYTES or len(event.task.encode()) > wire.ID_BYTES:
-            raise Rejection("malformed")
+        self.check(name, event.task, *event.only, *event.exclude)
+        project = self.project(event.project)
         for person in (*event.only, *event.exclude):
             self.annotator(person)
         model = self.evidence.model(name, classes)
@@ -76,6 +77,8 @@ class Book(Offering):
             if event.max_overlap is not UNSET:
                 raise Rejection("invalid")
             most = overlap
+        for listed in (event.only, event.exclude):
+            self.check(*(listed if listed is not UNSET else ()))
         task.updated, task.overlap, task.most, task.confidence = event.at, overlap, most, confidence
         if event.deadline is not UNSET:
             task.deadline = INF if event.deadline is None else event.deadline
@@ -119,8 +122,6 @@ class Book(Offering):
         self.evidence.call(skill.refresh, task, 0, at=event.at)
 
     def seeded(self, annotator: Annotator, event: wire.SkillSeeded) -> None:
-        if len(event.skill.encode()) > wire.ID_BYTES:
-            raise Rejection("malformed")
         self.evidence.seed(annotator.slot, event)
 
     def project_set(self, event: wire.ProjectSet) -> None:

@@ -135,15 +135,17 @@ class Offering(Ledger):
         return float(gained - self.market.judgment_cost - cost * task.expected_s / 3600.0)
 
     def trust(self, task: Task, annotator: Annotator, seat: int, ability: float) -> float:
-        """1; half on a task nobody has judged, for whom much is unchecked; 0 for who is contained, see there."""
+        """1; half on a task nobody has judged, for whom much is unchecked, but where there is a budget; 0 for who is
+        contained, see there."""
         columns, m = self.evidence.columns, np.int64(task.model)
         least = self.market.least_ability
         if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
             last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
             return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
-        if skill.unchecked(columns, np.int64(seat)) > 3.0 and not task.counted and task.max_overlap > 1:
-            return 0.5
-        return 1.0
+        limits = task.project.set
+        has_budget = limits is not None and limits.budget is not None
+        unchecked = skill.unchecked(columns, np.int64(seat)) > 3.0
+        return 0.5 if unchecked and not has_budget and not task.counted and task.most > 1 else 1.0
 
     def unavailable(self) -> Iterable[Any]:
         for annotator in self.asked:

@@ -63,6 +63,7 @@ class Oracle:
             for task in closed:
                 book.close(task)
             book.bars, book.given = book.asked_for(), set()
+            self.before_offers(book)
             for pool, task_name, to in offered:
                 if pool == name:
                     assignment = f"{self.partition}-{self.number}-{index}"
@@ -70,7 +71,12 @@ class Oracle:
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
             book.clear()
+            if book.is_empty:
+                del self.books[name]
         return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
+
+    def before_offers(self, book: Book) -> None:
+        """A pool as its matching finds it: for tests that want to know more than the rules say."""
 
     def take(self, topic: str, record: Any) -> None:
         headers = sum(8 + len(name.encode()) + len(text or b"") for name, text in record.headers)
@@ -84,6 +90,8 @@ class Oracle:
 
     def usable(self, record: Any) -> Any:
         if record.key is None:
+            raise Rejection("wrong_key")
+        if len(record.key) > wire.ID_BYTES:
             raise Rejection("wrong_key")
         if partition_of(record.key, self.partitions) != self.partition:
             raise Rejection("wrong_partition")
@@ -123,6 +131,8 @@ class Oracle:
                 return
         if isinstance(event, wire.AnnotatorErased):
             return book.erased(event.annotator)
+        if hasattr(event, "annotator"):
+            book.check_judgment(task, event)
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,

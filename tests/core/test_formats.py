@@ -9,12 +9,15 @@ import pytest
 
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
+from kernels.lifecycle.layout import learned_width
+from kernels.schema import declared
 from stream import topics
 from stream.core import rows
 from stream.core.formats import ANNOTATOR_HEAD_1, LOSS_1, MODEL_1, PAIR_1, PROJECT_1, SEAT_1, STEPS, as_of_2
 from stream.core.pools import PoolState, Waiting
-from stream.core.rows import CHECK_BYTES, POSITION, VERSION, NewerRow, RowError, sealed, skill_width, waiting_row
+from stream.core.rows import CHECK_BYTES, POSITION, VERSION, NewerRow, RowError, sealed, waiting_row
 from stream.core.shard import Shard
+from stream.core.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
@@ -54,7 +57,7 @@ def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     if kind == b"t":
         head = np.frombuffer(value, rows.TASK_HEAD, 1)[0]
         n, classes = int(head["pairs"]), int(head["classes"])
-        at = rows.TASK_HEAD.itemsize + TASK.itemsize + 4 * (skill_width(classes) + classes)
+        at = rows.TASK_HEAD.itemsize + TASK.itemsize + 4 * (learned_width(classes) + classes)
         pairs, rest = records(value, at, PAIR, n), value[at + n * PAIR.itemsize :]
         return b"\1" + value[1:at] + old(pairs, PAIR_1) + rest, value[:at] + known(pairs, PAIR_1) + rest
     if kind == b"j":
@@ -203,7 +206,8 @@ def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, 
 
 def test_a_layout_never_changes_within_a_version() -> None:
     """When this fails: raise VERSION, keep the old layout in stream/core/formats.py, add the step from it."""
-    layouts = [TASK, ANNOTATOR, PROJECT, PAIR, skill.MODEL, skill.SEAT, rows.TASK_HEAD]
+    stored = [column for kind in KINDS.values() for column in declared(kind.schema).values() if column.is_stored]
+    layouts = [column.dtype for column in stored if getattr(column.dtype, "names", None)] + [rows.TASK_HEAD]
     heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.SHARE, rows.CREDIT]
     text = repr([layout.descr for layout in layouts]) + repr([head.format for head in heads])
     assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (3, LAYOUT_3)

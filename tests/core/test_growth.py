@@ -80,7 +80,7 @@ def test_a_view_that_is_not_the_first_rows_of_its_base_is_copied(foreign: Callab
 
 def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at_powers_of_two() -> None:
     pool = PoolState("pool")
-    pool.model(pool.skill("skill"), 2)
+    pool.models.of(pool.skill("skill"), 2)
     pool.limit(pool.project("limited"))
     pool.teach(pool.project("taught"))
     moves = 0
@@ -98,3 +98,16 @@ def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at
     for column, unused in ((c.share, 0), (c.credit, 0), (c.skills.seat_of, -1)):
         assert (column[0, :used] == range(1, 20_000)).all()
         assert (column[0, used:] == unused).all()
+
+
+def test_a_pool_takes_more_classes_whenever_they_come() -> None:
+    """Columns grow by shares of their own lengths: those of posteriors may be longer than that of tasks."""
+    pool, made = PoolState("p"), 0
+    for classes in (3, 7, 12, 20):
+        for _ in range(300):
+            slot = pool.add_task(f"t{made}")
+            pool.columns.reported[slot, 0] = made
+            made += 1
+        pool.reserve_classes(classes)
+        assert len(pool.columns.reported) >= made
+        assert (pool.columns.reported[:made, 0] == range(made)).all()

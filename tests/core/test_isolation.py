@@ -1,6 +1,7 @@
 """A record that makes the core raise costs itself and nothing else."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from kernels.lifecycle.codes import EMIT_JUDGMENT
 from stream import events as wire
 from stream import topics
-from stream.core import handlers
 from stream.core import shard as shard_module
+from stream.core.handlers import dispatch
 from stream.core.isolation import isolate
 from stream.core.results import Outbox
 from stream.core.rows import POSITION
 from stream.core.shard import Range, RoundResult, Shard
 from stream.core.stalls import RETRY_S
+from stream.core.turn import Turn as PoolTurn
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, POOLS, Record, Turn, Writer
 from tests.core.test_oracle import inputs, offered, reasons, started, without_epoch
 
@@ -35,25 +37,22 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs raise on "late…".
     """
 
-    def raising(handle: handlers.Handler) -> handlers.Handler:
-        def wrapped(intake: Any, pool: Any, run: Any, event: Any, *rest: Any) -> None:
-            handle(intake, pool, run, event, *rest)
-            event_id = event.event_id or ""
-            waits = getattr(event, "task", None) in pool.waiting
-            if event_id.startswith(("culprit", "late") if waits else ("culprit", "waiter")):
-                pool.annotator("left behind by a half applied event")
-                raise Planted(event_id)
+    def raising(turn: PoolTurn, event: Any) -> None:
+        dispatch(turn, event)
+        event_id = event.event_id or ""
+        waits = getattr(event, "task", None) in turn.pool.waiting
+        if event_id.startswith(("culprit", "late") if waits else ("culprit", "waiter")):
+            turn.pool.annotator("left behind by a half applied event")
+            raise Planted(event_id)
 
-        return wrapped
-
-    for kind, handle in list(handlers.HANDLERS.items()):
-        monkeypatch.setitem(handlers.HANDLERS, kind, raising(handle))
+    made = Shard.__init__
+    monkeypatch.setattr(Shard, "__init__", functools.partialmethod(made, dispatch=raising))
     encode = Outbox.lifecycle
 
-    def lifecycle(self: Outbox, pool: Any, emissions: Any, intake: Any) -> list[int]:
-        dropped = encode(self, pool, emissions, intake)
+    def lifecycle(self: Outbox, turn: PoolTurn, emissions: Any) -> list[int]:
+        dropped = encode(self, turn, emissions)
         for emission in emissions[emissions["code"] == int(EMIT_JUDGMENT)]:
-            event_id = intake.applied[emission["event"]].event.event_id or ""
+            event_id = turn.applied[emission["event"]].event.event_id or ""
             if event_id.startswith("late"):
                 raise Planted(event_id)
         return dropped
@@ -237,10 +236,10 @@ def test_more_culprits_than_one_round_bears_are_spread_over_rounds(fragile: None
 def test_events_that_make_the_core_raise_only_together_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
     encode = Outbox.lifecycle
 
-    def lifecycle(self: Outbox, pool: Any, emissions: Any, intake: Any) -> list[int]:
-        if {"x", "y"} <= set(pool.annotators.slots) and len(intake.applied) > 1:
+    def lifecycle(self: Outbox, turn: PoolTurn, emissions: Any) -> list[int]:
+        if {"x", "y"} <= set(turn.pool.annotators.slots) and len(turn.applied) > 1:
             raise Planted("x and y in one batch")
-        return encode(self, pool, emissions, intake)
+        return encode(self, turn, emissions)
 
     monkeypatch.setattr(Outbox, "lifecycle", lifecycle)
     shard = fresh()

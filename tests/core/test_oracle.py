@@ -12,7 +12,7 @@ from stream.audit import Audit
 from stream.audit import Record as Seen
 from stream.core.rows import POSITION
 from stream.core.shard import RoundResult, Shard
-from stream.shell.audit import limits_of
+from stream.shell.commands.audit_command import limits_of
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Record, Turn, Writer
 from tests.core.oracle import Oracle
 

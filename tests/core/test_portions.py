@@ -4,6 +4,7 @@ import pytest
 
 from stream.core.rows import POSITION
 from stream.core.shard import Shard
+from tests.core.course import Course
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
@@ -37,3 +38,19 @@ def test_a_copy_in_portions_and_the_log_after_its_beginning_give_the_state(seed:
         assert {key: value for key, value in successor.rows(table) if key != POSITION} == expected
     assert successor.position == shard.position
     assert successor.round_number == shard.round_number
+
+
+def test_a_pool_may_go_between_two_portions() -> None:
+    course = Course()
+    course.told({"type": "pool_paused", "pool": "a"}, {"type": "task_cancelled", "task": "t", "pool": "b"})
+    left = course.shard.portions(1)
+    copy = dict([*next(left), *next(left)])
+    log = [row for rows in course.told(after=100.0).rows.values() for row in rows]
+    assert set(course.shard.pools) == {"a"}, "the task never came"
+    for rows in left:
+        copy.update(rows)
+    successor = Shard(0, MARKET, 1)
+    successor.restore_many("", copy)
+    successor.restore_many("", log)
+    successor.restored()
+    assert set(successor.pools) == {"a"}

@@ -10,7 +10,7 @@ from stream import events as wire
 from stream import topics
 from stream.core.skills import SkillReport, reports
 from stream.settings import Market
-from stream.shell.metrics import Metrics
+from stream.shell.process.metrics import Metrics
 from tests.core.course import POOL, Course, evidence, gold, people, project, truth, work
 
 

@@ -40,7 +40,7 @@ def test_a_record_that_waited_for_its_task_keeps_its_headers_through_a_takeover(
         (b"p", b'{"type":"%b"}' % (b"x" * 500_000), b"malformed", "at `$.type`"),
         (b"p", b'{"type":"annotator_online","pool":"p","at":1,"annotator":"a","mode":"%b"}' % (b"m" * 500_000),
          b"malformed", "at `$.mode`"),
-        (b"\1" * 500_000, b'{"type":"pool_paused","pool":"p","at":1}', b"wrong_key", "use the pool as key"),
+        (b"\1" * 500_000, b'{"type":"pool_paused","pool":"p","at":1}', b"wrong_key", "use the pool's id"),
     ],
 )  # fmt: skip
 def test_a_dead_letter_has_room_for_its_message_however_large_the_record(

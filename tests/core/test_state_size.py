@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from kernels import skill
-from kernels.lifecycle import PAIR
 from stream.core.pools import PoolState
 from tests.core.course import POOL, Course, gold, people, project, truth, work
 
@@ -17,17 +16,15 @@ ROW = re.compile(r"^\| (a task|each .+|an annotator|a skill.*) \| (\d+) \| (\d+)
 @pytest.mark.parametrize("place, classes", [(0, 2), (1, 5), (2, 20)])
 def test_the_documented_bytes_are_those_of_the_columns(place: int, classes: int) -> None:
     pool = PoolState(POOL)
-    pool.model(pool.skill("s"), classes)
-    c = pool.columns
-    seat = skill.SEAT.itemsize + c.skills.evidence.itemsize * int(skill.evidence_width(classes)) + 1
-    model = skill.MODEL.itemsize + c.skills.evidence.itemsize * int(skill.model_width(classes)) + 1
-    of_tasks = (c.tasks, c.room, c.due, c.belief, c.reported, c.dirty_tasks)
+    pool.models.of(pool.skill("s"), classes)
+    tables = pool.tables
+    number = tables["evidence"].row_bytes()
     measured = [
-        sum(column.nbytes // len(column) for column in of_tasks),
-        PAIR.itemsize,
-        sum(column.nbytes // len(column) for column in (c.annotators, c.dirty_annotators)),
-        seat,
-        model,
+        tables["tasks"].row_bytes(),
+        tables["pairs"].row_bytes(),
+        tables["annotators"].row_bytes(),
+        tables["seats"].row_bytes() + number * int(skill.evidence_width(classes)),
+        tables["models"].row_bytes(beside="annotators") + number * int(skill.model_width(classes)),
     ]
     assert [int(row[1 + place]) for row in ROW.findall(PAGE)] == measured
 

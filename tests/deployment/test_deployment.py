@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stream.settings import PREFIX, Settings
-from stream.shell.metrics import Metrics
+from stream.shell.process.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -20,10 +20,10 @@ from stream.events import (
     decode,
 )
 from stream.files.classes import Classes
-from stream.files.columns import FIELDS
+from stream.files.column_names import FIELDS
 from stream.files.complaints import FileProblem
-from stream.files.events import Checked, EventFile, Given
 from stream.files.fields import EXPECTED, short_id
+from stream.files.file_events import Checked, EventFile, Given
 from stream.files.sheet import Reading
 from tests.files.shapes import SHAPES
 

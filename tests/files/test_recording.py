@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from stream.files.complaints import FileProblem
 from stream.files.recording import Recording, read
 from stream.files.sheet import Reading
-from stream.shell.evaluate import evaluate
+from stream.shell.commands.evaluate import evaluate
 from tests.files.shapes import SHAPES, judgments
 
 FIELD_CASE = "task,worker,label\nu1,w1,0\nu1,w2,1\nu1,w1,1\nu2,w1,1\nu2,w2,1\n"

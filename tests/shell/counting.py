@@ -6,7 +6,7 @@ A value ``wake:0.5`` asks for a round half a second later, ``bad`` is a dead let
 makes a takeover last that long.
 ``newer`` writes a row of a version that isn't known yet.
 
-    python -m tests.shell.counting        a worker with this shard, settings from the environment
+    python -m tests.shell.counting        a worker with this shard, settings and planted faults from the environment
 """
 
 import json
@@ -149,9 +149,12 @@ def make_shard(partition: int, settings: Settings) -> Any:
 
 def main() -> None:
     """Run a worker with counting shards."""
-    from stream.shell import worker  # noqa: PLC0415  (only the process needs faust)
+    # only the process needs faust
+    from load.planted import faults, suffering  # noqa: PLC0415
+    from stream.shell.worker import worker  # noqa: PLC0415
 
-    worker.run(load(), make_shard, prepare=lambda settings: None)
+    suffers = faults.take()
+    worker.run(load(), make_shard, prepare=suffering.then_plant(lambda settings: None, suffers))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from load.wire import Wire
+from load.system.wire import Wire
 from stream.events import AssignmentOffered, JudgmentSubmitted
 from stream.topics import ASSIGNMENTS
 

@@ -19,10 +19,10 @@ import click
 
 from stream.files.complaints import FileProblem
 from stream.local import KafkaUnavailable
-from stream.local.deployment import DeploymentFailed
+from stream.local.embedded import DeploymentFailed
 from stream.local.folder import NoDeployment, hint
 from stream.settings import SettingsError
-from stream.shell.clients import AccessRefused, BrokerUnreachable
+from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
 
 FINE, WRONG, OPERATOR, INTERRUPTED, PIPE = 0, 1, 2, 130, 141
 
@@ -42,7 +42,7 @@ OTHERS = (AccessRefused, BrokerUnreachable, OSError, TimeoutError, aiokafka.erro
 ELSEWHERE = (
     ("stream.core.rows", "RowError"),
     ("kafka.errors", "KafkaError"),
-    ("stream.shell.topic_admin", "TopicsRefused"),
+    ("stream.shell.kafka.topic_admin", "TopicsRefused"),
 )
 
 

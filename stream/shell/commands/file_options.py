@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stream.files.columns import OURS
+from stream.files.column_names import OURS
 from stream.files.sheet import Reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -7,9 +7,9 @@ import msgspec
 
 from stream.events import ProjectSet, TaskDefaults
 from stream.files.classes import Classes
-from stream.files.columns import Kind
+from stream.files.column_names import Kind
 from stream.files.complaints import joined
-from stream.files.events import Checked, EventFile, Given
+from stream.files.file_events import Checked, EventFile, Given
 from stream.files.sheet import Reading
 from stream.settings import Settings
 from stream.shell.commands.failures import NotRight

@@ -17,9 +17,9 @@ import msgspec
 from stream.core.partitioning import partition_of
 from stream.events import AnnotatorOnline, encode
 from stream.files.classes import Classes
-from stream.files.columns import Kind
+from stream.files.column_names import Kind
 from stream.files.complaints import plural
-from stream.files.events import TOPIC, EventFile
+from stream.files.file_events import TOPIC, EventFile
 from stream.settings import Settings
 from stream.shell.commands import resume
 from stream.shell.commands.fate import Fate, Watch

@@ -18,7 +18,7 @@ from stream.shell.commands.project_names import class_name
 from stream.shell.commands.telling import Tell
 from stream.shell.commands.topic_reader import TopicReader
 
-COLUMNS = ["task", "label", "confidence", "judgments", "agreement", "outcome", "pool"]
+COLUMNS = ["task", "label", "confidence", "judgments", "agreement", "tie", "outcome", "pool"]
 
 HELP = """\
 Write the labels of PROJECT: one row a task, in the order in which the tasks came.
@@ -28,6 +28,7 @@ Write the labels of PROJECT: one row a task, in the order in which the tasks cam
   confidence  how probable it is, calibrated
   judgments   how many count
   agreement   the share of them that say the same
+  tie         1 if other classes are as probable and the label was drawn from them
   outcome     why the task ended (docs/architecture.md), or open
 
 Everything comes from the topics and reaches as far back as they do (ALLOCATOR_OUTPUT_RETENTION_DAYS). An export to
@@ -84,6 +85,7 @@ async def _run(
                     None if row.confidence is None else round(row.confidence, 4),
                     row.judgments,
                     round(same / given, 4) if given and row.label is not None else None,
+                    int(row.tie),
                     row.outcome,
                     row.pool,
                     *(["; ".join(row.who) if kind in ("csv", "excel") else row.who] if who else []),

@@ -21,7 +21,7 @@ from stream.events import (
 )
 from stream.files.classes import Classes, UnknownClass
 from stream.shell.commands.failures import NotRight, plain_errors
-from stream.shell.commands.import_ import Span
+from stream.shell.commands.import_command import Span
 from stream.shell.commands.sent_events import now, send_one, with_state
 
 wait_option = click.option("--no-wait", is_flag=True, help="Return when it is sent.")

@@ -22,7 +22,7 @@ from stream.topics import CONSENSUS, JUDGMENTS
 
 STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS task (pool TEXT, task TEXT, is_work INT, label INT, confidence REAL, judgments INT,"
-    " outcome TEXT, topic TEXT, partition INT, offset INT, PRIMARY KEY (pool, task)) WITHOUT ROWID",
+    " tie INT, outcome TEXT, topic TEXT, partition INT, offset INT, PRIMARY KEY (pool, task)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS vote (pool TEXT, task TEXT, label INT, n INT, PRIMARY KEY (pool, task, label))"
     " WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS who (pool TEXT, task TEXT, annotator TEXT)",
@@ -38,6 +38,7 @@ class TaskRow(NamedTuple):
     label: int | None
     confidence: float | None
     judgments: int
+    tie: bool
     outcome: str
     votes: dict[int, int]
     who: list[str]
@@ -107,7 +108,7 @@ class ProjectBooks:
         if event.project != self.project or self.pool not in (None, event.pool):
             return
         self.work.books.execute(
-            "INSERT OR IGNORE INTO task VALUES (?, ?, ?, NULL, NULL, 0, 'open', ?, ?, ?)",
+            "INSERT OR IGNORE INTO task VALUES (?, ?, ?, NULL, NULL, 0, 0, 'open', ?, ?, ?)",
             (event.pool, event.task, event.purpose == "work", *place, offset),
         )
 
@@ -130,27 +131,28 @@ class ProjectBooks:
             elif isinstance(output, ConsensusUpdated | ConsensusRevised) and self.pool in (None, output.pool):
                 updated[output.pool, output.task] = output
         self.work.books.executemany(
-            "INSERT INTO task VALUES (?, ?, 1, ?, ?, ?, ?, NULL, NULL, NULL) ON CONFLICT DO UPDATE SET "
+            "INSERT INTO task VALUES (?, ?, 1, ?, ?, ?, ?, ?, NULL, NULL, NULL) ON CONFLICT DO UPDATE SET "
             "label = excluded.label, confidence = excluded.confidence, judgments = excluded.judgments, "
-            "outcome = excluded.outcome",
-            [(*k, s.label, max(s.posterior or (0.0,)), s.judgments, s.outcome) for k, s in settled.items()],
+            "tie = excluded.tie, outcome = excluded.outcome",
+            [(*k, s.label, max(s.posterior or (0.0,)), s.judgments, s.tie, s.outcome) for k, s in settled.items()],
         )
         self.work.books.executemany(
-            "UPDATE task SET label = ?, confidence = ?, judgments = ? WHERE pool = ? AND task = ?",
-            [(u.label, max(u.posterior), u.judgments, *k) for k, u in updated.items()],
+            "UPDATE task SET label = ?, confidence = ?, judgments = ?, tie = ? WHERE pool = ? AND task = ?",
+            [(u.label, max(u.posterior), u.judgments, u.tie, *k) for k, u in updated.items()],
         )
 
     def rows(self) -> Iterator[TaskRow]:
         """Yield the tasks that are work, in the order in which they came."""
         books = self.work.books
         tasks = books.execute(
-            "SELECT pool, task, label, confidence, judgments, outcome FROM task WHERE is_work "
+            "SELECT pool, task, label, confidence, judgments, tie, outcome FROM task WHERE is_work "
             "ORDER BY pool, offset IS NULL, topic DESC, partition, offset, task"
         )
-        for pool, task, label, confidence, judgments, outcome in tasks:
+        for pool, task, label, confidence, judgments, tie, outcome in tasks:
             votes = dict(books.execute("SELECT label, n FROM vote WHERE pool = ? AND task = ?", (pool, task)))
             who = []
             if self.with_who:
                 found = "SELECT annotator FROM who WHERE pool = ? AND task = ? ORDER BY rowid"
                 who = [row[0] for row in books.execute(found, (pool, task))]
-            yield TaskRow(pool, task, label, confidence if label is not None else None, judgments, outcome, votes, who)
+            confidence_of = confidence if label is not None else None
+            yield TaskRow(pool, task, label, confidence_of, judgments, bool(tie), outcome, votes, who)

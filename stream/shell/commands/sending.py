@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stream.core.partitioning import partition_of
 from stream.settings import Settings
-from stream.shell import clients
+from stream.shell.kafka import clients
 
 
 class Outgoing(NamedTuple):
@@ -92,7 +92,7 @@ async def sender(settings: Settings) -> AsyncIterator[Sender]:
     Raises
     ------
     BrokerUnreachable, AccessRefused
-        See :func:`stream.shell.clients.knock`.
+        See :func:`stream.shell.kafka.clients.knock`.
     """
     await clients.knock(settings)
     producer = clients.sender(settings)

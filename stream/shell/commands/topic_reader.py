@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 
 from stream.settings import Settings
-from stream.shell import clients
 from stream.shell.commands.failures import PersonNeeded
+from stream.shell.kafka import clients
 
 PATIENCE_S = 30.0
 POLL_MS = 200
@@ -38,7 +38,7 @@ class TopicReader:
     Raises
     ------
     BrokerUnreachable, AccessRefused
-        On entering: see :func:`stream.shell.clients.knock`.
+        On entering: see :func:`stream.shell.kafka.clients.knock`.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from stream.local import folder as folders
-from stream.local.deployment import ALLOCATOR, PARTITIONS, Deployment, page_answers
+from stream.local.embedded import ALLOCATOR, PARTITIONS, Deployment, page_answers
 from stream.local.folder import BOOTSTRAP, Kept
 from stream.settings import load
 from stream.shell.commands.failures import FINE, WRONG, NotRight, PersonNeeded, plain_errors
@@ -49,13 +49,16 @@ def up(folder: Path | None, detach: bool, demo: bool, partitions: int, seconds: 
     """
     with plain_errors():
         _refuse_another_broker()
-        place = (folder or (folders.demo_folder() if demo else folders.default_folder())).resolve()
+        if demo and folder is not None:
+            raise NotRight("--demo has a folder of its own: leave --folder out")
+        place = folders.demo_folder() if demo else (folder or folders.default_folder()).resolve()
         if detach:
             _start_in_background(place, demo, partitions, seconds)
             return
         if demo:
-            keep = import_module("load.demo").keep
-            sys.exit(keep(place, seconds))
+            # the same thing as `demo --keep`, without the kill
+            replay = import_module("load.replay.demo").demo
+            sys.exit(replay.main(["--keep", "--no-kill", "--seconds", str(seconds)], standalone_mode=False) or FINE)
         _run(Deployment(place, dict(folders.settings_of(os.environ)), partitions))
 
 
@@ -92,13 +95,14 @@ def _start_in_background(place: Path, demo: bool, partitions: int, seconds: floa
     if folders.is_running(place):
         raise PersonNeeded(f"the deployment in {place} runs already: allocator status")
     place.mkdir(parents=True, exist_ok=True)
-    words = ["up", "--folder", str(place), "--partitions", str(partitions)]
+    words = ["up", "--demo", "--seconds", str(seconds)]
+    if not demo:
+        words = ["up", "--folder", str(place), "--partitions", str(partitions)]
     log = place / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*ALLOCATOR, *words, *(["--demo", "--seconds", str(seconds)] if demo else [])],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-        )  # fmt: skip
+            [*ALLOCATOR, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
     end = time.monotonic() + START_LIMIT_S
     while time.monotonic() < end:
         kept = folders.read(place)

@@ -13,8 +13,8 @@ from kafka.errors import (
 )
 
 from stream.settings import Settings
-from stream.shell import topic_admin
 from stream.shell.commands.failures import PersonNeeded
+from stream.shell.kafka import topic_admin
 from stream.topics import INPUTS
 
 #: a broker that has just started doesn't know its groups yet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import certificate, solve
-from load.auction_random import optimum
+from load.checks.auction_random import optimum
 
 
 def wide_market(rng):

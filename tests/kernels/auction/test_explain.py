@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.auction import explain, flip, solve
-from load.auction_random import market, optimum
+from load.checks.auction_random import market, optimum
 
 
 def changed(case, arc, by):

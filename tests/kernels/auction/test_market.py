@@ -5,8 +5,8 @@ import pytest
 
 from kernels.auction import Market, certificate
 from kernels.auction.warm import EPS, PAUSE, SHARE
-from load.auction_families import family
-from load.auction_random import changes, optimum
+from load.bench.auction_families import family
+from load.checks.auction_random import changes, optimum
 
 
 def empty_market(rng, dtype=np.float64, m_max=30, n_max=14):

@@ -5,7 +5,7 @@ import pytest
 
 from kernels.auction import certificate, solve
 from kernels.auction.forward import SCOUT_FROM
-from load.auction_random import hostile_start, market, optimum
+from load.checks.auction_random import hostile_start, market, optimum
 
 
 def check_exact(case, scale=1.0, **start):

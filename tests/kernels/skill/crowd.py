@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels import skill
-from kernels.skill.replay import replay
+from kernels.study.recorded import replay
 
 
 class Crowd:
@@ -61,12 +61,16 @@ class Crowd:
         return skill.ability(self.skills, self.m, self.seat(annotator))
 
     def accuracy(self):
-        """Share of tasks not told that are labelled right."""
-        return float((self.reported.argmax(1) == self.truth)[self.told < 0].mean())
+        """Share of tasks not told that are labelled right; ties share."""
+        return self._right(self.reported)
 
     def vote(self):
-        """The same of a majority vote, ties to the lower class."""
-        return float((self.votes.argmax(1) == self.truth)[self.told < 0].mean())
+        """The same of a majority vote."""
+        return self._right(self.votes)
+
+    def _right(self, scores):
+        best = scores == scores.max(axis=1, keepdims=True)
+        return float((best[np.arange(len(best)), self.truth] / best.sum(axis=1))[self.told < 0].mean())
 
 
 def coin(classes, accuracy):

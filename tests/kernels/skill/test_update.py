@@ -74,13 +74,15 @@ class Market:
         evidence[start : start + k + k * k] = 0
         for s in self.skills.seats[: self.skills.used[1]]:
             evidence[s["offset"] : s["offset"] + skill.evidence_width(k)] = 0
-        doubt = np.zeros(len(self.skills.seats))
+        doubt, alone = np.zeros((2, len(self.skills.seats)))
         rows = [(t, a) for t in self.tasks.values() for a in t["judgments"]]
         for i in np.random.default_rng(seed).permutation(len(rows)):
             task, annotator = rows[i]
             label, stamp = task["judgments"][annotator], task["stamps"][annotator]
             s = self.skills.seat_of[self.m, annotator]
             weight = 2.0 ** (stamp - self.skills.seats[s]["base"])
+            checked = len(task["judgments"]) > 1 or task["truth"] >= 0
+            alone[s] += 0.0 if checked else weight
             evidence[start + label] += 1
             r = np.float64(task["reported"][label])
             doubt[s] += weight * r * (1 - r)
@@ -91,9 +93,9 @@ class Market:
                 evidence[base : base + k * k].reshape(k, k)[label] += weight * q
                 evidence[base + k * k : base + k * k + k] += weight * q
                 evidence[base + k * k + k] += weight * q[label]
-                if engine == layout.SHARED:
+                if engine == layout.SHARED and checked:
                     evidence[start + k : start + k + k * k].reshape(k, k)[label] += q
-        return evidence, doubt
+        return evidence, doubt, alone
 
 
 steps = st.lists(
@@ -125,9 +127,10 @@ def test_counts_equal_the_sum_over_judgments_and_posteriors_bit_for_bit(steps, c
         elif what == "truth":
             market.set_truth(name, label if annotator % 2 else -1)
     for seed in range(2):
-        evidence, doubt = market.rebuilt(seed)
+        evidence, doubt, alone = market.rebuilt(seed)
         np.testing.assert_array_equal(market.skills.evidence, evidence)
         np.testing.assert_array_equal(market.skills.seats["doubt"], doubt)
+        np.testing.assert_array_equal(market.skills.seats[layout.ALONE], alone)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -149,22 +152,8 @@ def test_a_retracted_judgment_leaves_the_posteriors_of_the_others(classes):
     for part, expected in zip(sums, before, strict=True):
         np.testing.assert_allclose(market.skills.evidence[part], expected, atol=2e-3)
     np.testing.assert_allclose(market.task("new")["belief"], belief, atol=2e-3)
-    evidence, _ = market.rebuilt(0)
+    evidence, _, _ = market.rebuilt(0)
     np.testing.assert_array_equal(market.skills.evidence, evidence)
-
-
-def test_growing_the_columns_changes_nothing():
-    market = Market(3, 4)
-    for name in range(5):
-        for annotator in range(4):
-            market.judge(name, annotator, (name + annotator) % 3)
-    grown = skill.grow(market.skills, models=7, annotators=9, seats=30, evidence=10_000)
-    assert (grown.used == market.skills.used).all()
-    n = len(market.skills.evidence)
-    np.testing.assert_array_equal(grown.evidence[:n], market.skills.evidence)
-    np.testing.assert_array_equal(grown.seat_of[:1, :4], market.skills.seat_of)
-    assert grown.seats[:4].tobytes() == market.skills.seats.tobytes()
-    assert skill.has_room(grown, 3, 5)
 
 
 def test_a_row_put_into_another_slot_is_the_same_seat():

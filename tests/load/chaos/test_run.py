@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from load.chaos.report import judge
 from load.chaos.run import PLANTED, Outcome, Plan, Run
+from load.chaos.verdict import judge
 
 pytestmark = [
     pytest.mark.kafka,

@@ -2,13 +2,13 @@
 
 from random import Random
 
-from load.chaos.faults import FAULTS
+from load.chaos.catalogue import FAULTS
 from load.chaos.ledger import EVENT, JUDGMENT, REASONS
 from load.chaos.schedule import LAST, LAST_FROM, ONCE, schedule
 from load.chaos.traffic import Traffic
 from stream.core.partitioning import partition_of
 from stream.events import AssignmentOffered, decode
-from stream.shell.faults import STEPS
+from stream.shell.process.steps import STEPS
 
 
 def test_every_kind_is_drawn_whatever_the_seed():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from load.worker import Worker
+from load.system.worker_process import Worker
 from stream.local import LocalKafka
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
@@ -22,7 +22,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
 @pytest.fixture
 def settings(broker: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     # kafka-python warns when it is imported, which pytest lets pass only once it has read its settings
-    from stream.shell import topic_admin  # noqa: PLC0415
+    from stream.shell.kafka import topic_admin  # noqa: PLC0415
     from tests.shell.harness import make_topics, settings_for  # noqa: PLC0415
 
     settings = settings_for(broker.bootstrap, tmp_path)

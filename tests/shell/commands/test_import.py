@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from load.worker import Worker, allocator
+from load.system.worker_process import Worker, allocator
 from stream.events import AnnotatorOnline, JudgmentSettled, ProjectSet, TaskSettled, decode, decode_result
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
-from stream.shell.commands.import_ import import_
+from stream.shell.commands.import_command import import_
 from stream.shell.commands.resume import place_of
 from stream.shell.commands.workers import Lag
 from stream.topics import ANNOTATORS, CONSENSUS, INPUTS, JUDGMENTS, TASKS, dead_letters

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from load.wire import Wire
-from load.worker import Worker
+from load.system.wire import Wire
+from load.system.worker_process import Worker
 from stream.events import (
     AnnotatorErased,
     AnnotatorSet,
@@ -25,9 +25,9 @@ from stream.events import (
     TaskDefaults,
 )
 from stream.settings import Settings
-from stream.shell.cli import main
-from stream.shell.commands import judgments as judgments_module
+from stream.shell.commands import judgments_command as judgments_module
 from stream.shell.commands import topic_reader
+from stream.shell.commands.cli import main
 from stream.topics import ASSIGNMENTS
 from tests.shell.harness import PARTITIONS, is_applied, until
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from load.worker import Worker
+from load.system.worker_process import Worker
 from stream.events import ProjectSet, decode, decode_result
 from stream.settings import PREFIX, Settings
-from stream.shell.cli import main
+from stream.shell.commands.cli import main
 from stream.topics import CONSENSUS, TASKS
 from tests.shell.harness import read
 

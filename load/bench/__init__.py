@@ -1,0 +1,1 @@
+"""Benches (`make bench-…`), with the peers they run beside them and what they are measured on."""

@@ -1,0 +1,1 @@
+"""Correctness checks that take longer than a test may (`make check-…`)."""

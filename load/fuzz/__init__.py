@@ -1,0 +1,1 @@
+"""Noise through every decoder: ``python -m load.fuzz`` (`make fuzz`)."""

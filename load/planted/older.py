@@ -1,0 +1,50 @@
+"""A worker that reads and writes rows as the version before this one did: what a proof of upgrades puts beside others.
+
+What goes to the changelogs and into snapshots is rewritten on its
+way out, what is read of a later version is refused in the words of that version.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stream.core import restore
+from stream.core.formats import as_of_2, current
+from stream.core.rows import NewerRow, Row
+from stream.core.shard import RoundResult, Shard
+from stream.shell.snapshots import snapshot, writing
+
+OLDER = 2
+
+
+def grow_old() -> None:
+    """Be a worker of the version before, for the life of the process."""
+    compute, portions = Shard.round, Shard.portions
+
+    @functools.wraps(compute)
+    def round_of_2(self: Shard, *given: Any) -> RoundResult:
+        result = compute(self, *given)
+        return result._replace(rows={table: _rewritten(rows) for table, rows in result.rows.items()})
+
+    @functools.wraps(portions)
+    def portions_of_2(self: Shard, size: int) -> Iterator[list[Row]]:
+        return map(_rewritten, portions(self, size))
+
+    def refusing(kind: str, values: Sequence[bytes]) -> Sequence[bytes]:
+        newest = max(value[0] for value in values)
+        if newest > OLDER:
+            raise NewerRow(
+                f"the state holds rows of version {newest}, this software reads up to {OLDER}: a newer version has run "
+                "on this deployment; upgrade this worker"
+            )
+        return current(kind, values)
+
+    setattr(Shard, compute.__name__, round_of_2)
+    setattr(Shard, portions.__name__, portions_of_2)
+    setattr(restore, current.__name__, refusing)
+    for module in (snapshot, writing):
+        vars(module)["VERSION"] = OLDER
+
+
+def _rewritten(rows: list[Row]) -> list[Row]:
+    return [(key, value if value is None else as_of_2(key, value)) for key, value in rows]

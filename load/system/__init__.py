@@ -1,0 +1,1 @@
+"""A deployment as seen from outside: its commands and processes, its topics."""
