@@ -38,6 +38,19 @@ Classes = Annotated[int, Meta(ge=2, le=20)]
 Label = Annotated[int, Meta(ge=0, le=19)]
 Priority = Annotated[int, Meta(ge=-10, le=10)]
 Purpose = Literal["work", "gold", "training"]
+ProjectState = Literal["active", "paused", "closed"]
+AnnotatorKind = Literal["human", "model"]
+Mode = Literal["push", "pull"]
+DeclineReason = Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"]
+ScoreSource = Literal["reviewer", "metric", "agreement"]
+#: how an assignment ended, and why if it was withdrawn
+End = Literal["submitted", "declined", "expired", "abandoned", "withdrawn"]
+Cause = Literal["cancel", "pause", "absence", "met_need", "override", "erased"]
+Covers = Literal["all", "recalled"]
+UnavailableReason = Literal["not_online", "paused", "at_capacity", "no_matching_task"]
+#: what became of a judgment, and how a task settled
+JudgmentOutcome = Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
+TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked"]
 
 
 def _tag(name: str) -> str:
@@ -77,7 +90,7 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     """
 
     project: Id
-    state: Literal["active", "paused", "closed"] = "active"
+    state: ProjectState = "active"
     weight: Amount = 1.0
     budget: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     max_per_annotator: Count | None = None
@@ -162,7 +175,7 @@ class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
     attributes: Ids = ()
     grants: Ids = ()
     cost: Amount = 0.0
-    kind: Literal["human", "model"] = "human"
+    kind: AnnotatorKind = "human"
 
 
 class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
@@ -170,7 +183,7 @@ class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
 
     annotator: Id
     capacity: Positive = 1
-    mode: Literal["push", "pull"] = "push"
+    mode: Mode = "push"
     until: Time | None = None
     ttl_s: Seconds = 300.0
 
@@ -214,7 +227,7 @@ class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
 
     annotator: Id
     task: Id
-    reason: Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"] = "other"
+    reason: DeclineReason = "other"
 
 
 class JudgmentSubmitted(Event, frozen=True, gc=False, kw_only=True):
@@ -251,7 +264,7 @@ class JudgmentScored(Event, frozen=True, gc=False, kw_only=True):
     annotator: Id
     task: Id
     score: Probability
-    source: Literal["reviewer", "metric", "agreement"]
+    source: ScoreSource
 
 
 class SkillSeeded(Event, frozen=True, gc=False, kw_only=True):
@@ -352,8 +365,8 @@ class AssignmentEnded(Output, frozen=True, gc=False, kw_only=True):
     task: str
     annotator: str
     at: float
-    outcome: Literal["submitted", "declined", "expired", "abandoned", "withdrawn"]
-    cause: Literal["cancel", "pause", "absence", "met_need", "override", "erased"] | None = None
+    outcome: End
+    cause: Cause | None = None
 
 
 class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
@@ -361,7 +374,7 @@ class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
 
     annotator: str
     at: float
-    reason: Literal["not_online", "paused", "at_capacity", "no_matching_task"]
+    reason: UnavailableReason
     retry_after_s: float
 
 
@@ -396,7 +409,7 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
     project: str
     annotator: str
     source: Source
-    outcome: Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
+    outcome: JudgmentOutcome
     count: Literal[-1, 0, 1]
     duration_s: float | None
     accepted_at: float | None
@@ -435,7 +448,7 @@ class TaskSettled(Output, frozen=True, gc=False, kw_only=True):
 
     task: str
     project: str
-    outcome: Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked"]
+    outcome: TaskOutcome
     label: int | None
     posterior: list[float] | None
     judgments: int
@@ -483,7 +496,7 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     value: float
     bound: float
     gap: float
-    covers: Literal["all", "recalled"]
+    covers: Covers
     pairs: int
     unproven_value: float
     taught_value: float

@@ -40,7 +40,6 @@ LONG_FUNCTIONS = {
     "kernels/study/recorded.py:allocate": "kernel: a market in small, played in one loop",
     "kernels/teaching.py:teach": "kernel: 21 buffers, one a line",
     "stream/core/isolation.py:isolate": "half of it says what is promised",
-    "stream/core/matching.py:_work": "two modes in one body: to be parted",
     "stream/core/shard.py:round": "the steps of a round in their order: to be parted",
     "stream/shell/worker/rehearsal.py:_script": "a script: one list of events after the other",
 }

@@ -17,13 +17,14 @@ learned posterior of n judgments, v_k of them for class k, is reported as
 it has given on other tasks, imports included. A single judgment is tempered too: tasks that stop stop early, and it is
 after two that agree that people and models are too sure.
 
-Of whom nothing is known is believed as a newcomer is, and the less the more others' answers have shown: o are the odds
-that a newcomer is right with any one class, by the share M of right answers among all that were checked in the model,
-never less than a little more than chance. Where no judge has a checked answer elsewhere, ripe is 0 and this is all:
-what everybody said is the label, and labels named equally often tie exactly.
+As far as its judges aren't ripe, a task's answers are believed as newcomers' are: o = M (K - 1) / (1 - M), M the share
+of right answers among all checked ones of the model (0.7 before there are any), never less than a little more than
+chance. Where no judge has a checked answer elsewhere, ripe is 0 and this is all: what everybody said is the label, and
+labels named equally often tie exactly. The cube keeps votes out where people are known: with two classes they teach
+nothing.
 
-The vote also joins as one more witness who has no part in the model's errors: among many classes one that nobody named
-loses to one that somebody did (with two classes it would teach nothing).
+The vote also joins what is ripe, as one more witness who has no part in the model's errors: among many classes one
+that nobody named loses to one that somebody did (with two classes it would teach nothing).
 
 rho is learned twice. Without gold: how well would each candidate, through the earlier judgments of a task, have
 foretold the next one (`foresee`)? The best, times RAISE[engine], is where gold starts: smaller where the engine
@@ -50,6 +51,8 @@ UNIT = 1.0 / SCALE
 TEMPERATURE = 60.0
 """Nats of forecast that count as one of evidence."""
 SHARPNESS = 1.0 / (LOG_2 * TEMPERATURE)
+UNSEEN = 0.02
+"""The cube of what isn't ripe, where it is no more than this, is below what rounding leaves."""
 BEYOND_CHANCE = 0.1
 """Of the way from chance to certainty that a newcomer has gone at least."""
 LEAD = 3.0
@@ -191,7 +194,7 @@ def heard(q, labels, n, classes, out):
         out[k] = 0.0 if out[k] == top else log2(max(out[k] * inverse, TINY))
 
 
-@inner
+@kernel
 def newcomer(skills, m):
     """log2 of the odds o that a newcomer is right: with the true class against any one other."""
     classes = skills.models[m]["classes"]
@@ -204,6 +207,8 @@ def join(labels, n, classes, ripeness, vote, deep):
     """Temper `deep` (`heard`) to how ripe the judgments are, and add `vote` for each to the class it names."""
     for k in range(classes):
         deep[k] *= ripeness
+    if vote == 0.0:
+        return
     for j in range(n):
         deep[index(labels[index(j)])] += vote
     top = deep[0]
@@ -248,7 +253,7 @@ def depths(skills, m, q, labels, n, ripeness, room, out):
     """
     classes = skills.models[m]["classes"]
     rest = 1.0 - ripeness
-    vote = rest * rest * rest * newcomer(skills, m)
+    vote = rest * rest * rest * newcomer(skills, m) if rest > UNSEEN else 0.0
     if classes == 2:
         for e in range(0, 2 * ENGINES, 2):
             heard(q[e : e + 2], labels, n, classes, out[e : e + 2])

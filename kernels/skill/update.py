@@ -24,8 +24,8 @@ log order). Forgetting a judgment therefore leaves exactly the statistics of the
 posteriors).
 
 An answer is *checked* once its task has another counted answer or a known truth. What has met nobody was scored
-against a posterior that it made itself: it says nothing of whoever gave it, nor of all annotators together, so P and
-`ripe` (`calibration`) leave it out. The weight of such answers is a sum of its own, ALONE.
+against a posterior that it made itself: it says nothing of all annotators together, nor makes it whoever gave it better
+known, so P and `ripe` (`calibration`) leave it out. The weight of an annotator's answers of this kind is ALONE.
 
 Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on the model of Dawid and
 Skene (1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence:
@@ -85,13 +85,12 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, unde
     first = 0
     while True:
         last = min(first + RENORMALISE, n)
+        task = seats, labels, stamps, first, last, n - fresh, met
         if classes == 2:
-            columns = seats, labels, stamps
-            known += binary.products(skills, m, *columns, first, last, n - fresh, met, belief, q, under)
+            known += binary.products(skills, m, *task, belief, q, under)
             binary.scale(q, under)
         else:
-            columns = seats, labels, stamps
-            known += _products(skills, m, *columns, first, last, n - fresh, met, belief, q, under, room)
+            known += _products(skills, m, *task, belief, q, under, room)
             _scale(q, under, classes)
         first = last
         if first == n:
@@ -220,17 +219,18 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
                     evidence[index(rows + k)] += delta
                 evidence[index(rows + classes)] += weight * change[index(e + label)]
         if met:
-            shared = moved if was_met and not new else q
-            for k in range(classes):
-                evidence[index(p + label * classes + k)] += shared[index(SHARED * classes + k)]
             if not (new or was_met):
                 record[ALONE] -= weight
+                change = q
+            for k in range(classes):
+                evidence[index(p + label * classes + k)] += change[index(SHARED * classes + k)]
         elif new:
             record[ALONE] += weight
-        elif was_met:
+        elif was_met:  # a truth was lifted from the only answer
             record[ALONE] += weight
-            for k in range(SHARED * classes, ENGINES * classes):
-                evidence[index(p + (label - SHARED) * classes + k)] -= q[index(k)] - moved[index(k)]
+            for k in range(classes):
+                e = SHARED * classes + k
+                evidence[index(p + label * classes + k)] -= q[index(e)] - moved[index(e)]
         now = report[index(label)]
         doubt = now * (1.0 - now)
         if truth >= 0:

@@ -308,7 +308,8 @@ def contained(skills, m, s, known, usual, least):
 def unchecked(skills, s):
     """How many answers of seat `s` (-1: a newcomer) nobody else has yet confirmed or denied: sum of 4 q (1 - q).
 
-    q is the calibrated probability of what it answered, so a settled answer counts little and a lone one whole.
+    q is the calibrated probability of what it answered, so a settled answer counts little and a newcomer's lone one
+    nearly whole.
     """
     if s < 0:
         return 0.0

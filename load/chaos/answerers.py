@@ -10,7 +10,6 @@ Pure: outputs in, events out, with the time given. What people say follows from 
 
 import heapq
 from random import Random
-from typing import Literal
 
 from stream.events import (
     AnnotatorOffline,
@@ -18,14 +17,14 @@ from stream.events import (
     AssignmentDeclined,
     AssignmentExtended,
     AssignmentOffered,
+    DeclineReason,
     Event,
     JudgmentCorrected,
     JudgmentRetracted,
     JudgmentSubmitted,
 )
 
-Reason = Literal["other", "unclear", "not_my_skill"]
-REASONS: tuple[Reason, ...] = ("other", "other", "unclear", "not_my_skill")
+REASONS: tuple[DeclineReason, ...] = ("other", "other", "unclear", "not_my_skill")
 
 
 class People:

@@ -11,7 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from random import Random
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from load.chaos.answerers import People
 from load.chaos.ledger import EVENT, JUDGMENT, mark
@@ -27,6 +27,7 @@ from stream.events import (
     JudgmentCorrected,
     JudgmentRetracted,
     JudgmentSubmitted,
+    Mode,
     PoolPaused,
     PoolResumed,
     ProjectSet,
@@ -194,7 +195,7 @@ class Traffic:
         return f"{prefix}{next(self._numbers)}"
 
     def _online(self, pool: str, at: float, who: str) -> AnnotatorOnline:
-        mode: Literal["pull", "push"] = "pull" if who.endswith("7") else "push"
+        mode: Mode = "pull" if who.endswith("7") else "push"
         return AnnotatorOnline(pool=pool, at=at, annotator=who, capacity=CAPACITY, mode=mode, ttl_s=TTL_S)
 
     def _import(self, pool: str, at: float) -> TaskCreated:

@@ -6,6 +6,14 @@ from load.world.figures import Lane, MarketFigures, RunFigures
 
 WIDTH = 100
 RULE = "-" * WIDTH
+OUTCOMES: dict[str, str] = {  # of every `TaskOutcome`
+    "consensus": "settled with the confidence asked for",
+    "exhausted": "ended in doubt after the most judgments allowed",
+    "deadline": "were closed at the end with what was known",
+    "complete": "completed by overlap",
+    "blocked": "were blocked as broken or unclear",
+    "cancelled": "were cancelled",
+}
 
 
 def report(run: RunFigures) -> str:
@@ -78,16 +86,8 @@ def _less(ours: float, theirs: float) -> str:
 
 
 def _outcomes(market: MarketFigures) -> str:
-    words = {
-        "consensus": "settled with the confidence asked for",
-        "exhausted": "ended in doubt after the most judgments allowed",
-        "deadline": "were closed at the end with what was known",
-        "complete": "completed by overlap",
-        "blocked": "were blocked as broken or unclear",
-        "cancelled": "were cancelled",
-    }
     often = sorted(market.outcomes.items(), key=lambda pair: -pair[1])
-    return f"Tasks: {', '.join(f'{count} {words[outcome]}' for outcome, count in often)}."
+    return f"Tasks: {', '.join(f'{count} {OUTCOMES[outcome]}' for outcome, count in often)}."
 
 
 def _people(market: MarketFigures) -> str:

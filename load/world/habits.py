@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from load.world.crowd import SPAMMER, Crowd
+from stream.events import DeclineReason
 
 Fate = Literal["answer", "decline", "ignore", "leave", "vanish", "late"]
 
@@ -44,7 +45,7 @@ class Plan(NamedTuple):
     """What one person does with one task: drawn once, the same in every lane. Times in simulated seconds."""
 
     fate: Fate
-    reason: Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"]
+    reason: DeclineReason
     react_s: float
     think_s: float
     label: int

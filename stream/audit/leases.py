@@ -11,7 +11,11 @@ from stream.audit.market import Pair, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
 
-AFTER = {"submitted": "submitted", "declined": "closed", "abandoned": "closed"}
+#: State of a pair after each end of its assignment.
+AFTER = {
+    "submitted": "submitted", "declined": "closed", "expired": "returned", "abandoned": "closed",
+    "withdrawn": "returned",
+}  # fmt: skip
 
 
 def later(case: Case, time: float, kind: str, what: object) -> None:
@@ -61,7 +65,7 @@ def drop(case: Case, pair: Pair, outcome: str) -> None:
     (task.offered if pair.state == "offered" else task.leased).pop(pair.annotator.name)
     del pair.annotator.live[task.name]
     task.project.use(pair.annotator.name, -1)
-    pair.state = AFTER.get(outcome, "returned")
+    pair.state = AFTER[outcome]
     if pair.is_taught and outcome != "submitted":
         task.project.taught[pair.annotator.name] -= 1
     if outcome == "expired":

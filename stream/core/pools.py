@@ -6,9 +6,11 @@ Who may do what is in ``stream/core/fits.py``.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+
 from kernels import bench, buffers
-from kernels.lifecycle import ANNOTATOR, Pool, blank
-from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED
+from kernels.lifecycle import ANNOTATOR, Pool, blank, codes
+from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, EMISSIONS_WANTED, EMITTED, NOW, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import most_of_event
 from stream.core.fits import Fits
 from stream.core.growth import Array
@@ -283,6 +285,22 @@ class PoolState:
         entities = self.tasks, self.annotators, self.projects, self.skills
         said = self.waiting or self.gone or self.paused or self.changed_at
         return not said and not any(names.used for names in entities)
+
+    @property
+    def open_tasks(self) -> int:
+        """Tasks of work that some judgment is missing for and nobody is at."""
+        wanting = np.flatnonzero(self.columns.room[: self.tasks.used] > 0)
+        if not self.taught:
+            return len(wanting)
+        return int(np.count_nonzero(self.columns.tasks["purpose"][wanting] == codes.WORK))
+
+    @property
+    def free_annotators(self) -> int:
+        """Annotators who may be offered something now, as `kernels.lifecycle.presence.is_free` says."""
+        people = self.columns.annotators[: self.annotators.used]
+        present = (people["online"] > 0) & (people["paused"] == 0) & (people["absent"] == 0)
+        present &= (people["expires"] > self.columns.clock[NOW]) & (people["live"] < people["capacity"])
+        return int(np.count_nonzero(present & ((people["mode"] != codes.PULL) | (people["asked"] > 0))))
 
     @property
     def live(self) -> int:

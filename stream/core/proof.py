@@ -16,15 +16,15 @@ Which pairs the bound speaks of is part of what is said:
 Tasks of known answer are offered before and after; what they teach is no part of the market and stated by itself.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels import auction
 from stream.core.growth import Array
+from stream.events import Covers
 
 ULP = 2.0**-52
-Covers = Literal["all", "recalled"]
 Rows = tuple[Array, Array, Array]
 
 
@@ -68,5 +68,6 @@ def bound_of(
         Any prices: good ones give a low bound.
     """
     bound = float(auction.dual_bound(*rows, demand, capacity, price, group=group, budget=budget))
+    bound = max(bound, 0.0)  # a sum of differences may end a rounding below 0; no offer at all is worth 0
     # rounded up by more than a sum of as many numbers can be off, and the value with it: a bound is never below
     return bound * (1.0 + (len(demand) + 2 * len(capacity) + 8) * ULP)

@@ -52,11 +52,30 @@ class RoundResult(NamedTuple):
     completed: wire.RoundCompleted
     drifts: int = 0
     erased: int = 0  # persons: copies of rows from before this round should go
+    open_tasks: int = 0  # of all pools of the partition, those that this round didn't concern included
+    free_annotators: int = 0
 
 
 def no_timer() -> float:
     """The timer of a shard whose durations nobody wants to know: every round takes no time."""
     return 0.0
+
+
+class Openings:
+    """Open tasks and free annotators of a partition: sums over its pools that cost what a round has touched."""
+
+    def __init__(self) -> None:
+        self.tasks = 0
+        self.annotators = 0
+        self._pools: dict[str, tuple[int, int]] = {}
+
+    def put(self, pool: str, tasks: int, annotators: int) -> None:
+        """So many are there in a pool now."""
+        before = self._pools.pop(pool, (0, 0))
+        if tasks or annotators:
+            self._pools[pool] = tasks, annotators
+        self.tasks += tasks - before[0]
+        self.annotators += annotators - before[1]
 
 
 class InputHole(Exception):
@@ -98,6 +117,7 @@ class Shard:
         self.market = market
         self.pools: dict[str, PoolState] = {}
         self.due: dict[str, float] = {}  # when the clock next concerns each pool
+        self.openings = Openings()
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
         self.lost: dict[str, tuple[int, int]] = {}  # input given up since the last round
         self.round_number = 0
@@ -137,6 +157,9 @@ class Shard:
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
             self.due = {name: pool.earliest for name, pool in self.pools.items()}
+            for name, pool in self.pools.items():
+                pool.columns.clock[NOW] = self.now
+                self.openings.put(name, pool.open_tasks, pool.free_annotators)
         self.epoch += 1
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -224,6 +247,7 @@ class Shard:
                 self._forget(pool, rows)
                 continue
             self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
+            self.openings.put(pool.name, pool.open_tasks, pool.free_annotators)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
@@ -251,6 +275,8 @@ class Shard:
             completed=completed,
             drifts=outbox.drifts,
             erased=sum(turn.erased for turn in turns),
+            open_tasks=self.openings.tasks,
+            free_annotators=self.openings.annotators,
         )
 
     def _market(
@@ -320,6 +346,7 @@ class Shard:
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
         """A pool of which nothing is known is none: dead letters leave no pools behind."""
         del self.pools[pool.name]
+        self.openings.put(pool.name, 0, 0)
         self.due.pop(pool.name, None)
         if not pool.is_new:
             rows["tasks"] += dirty_rows(pool)["tasks"]

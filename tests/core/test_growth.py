@@ -108,6 +108,6 @@ def test_a_pool_takes_more_classes_whenever_they_come() -> None:
             slot = pool.add_task(f"t{made}")
             pool.columns.reported[slot, 0] = made
             made += 1
-        pool.reserve_classes(classes)
+        pool.tables.widen("classes", classes)
         assert len(pool.columns.reported) >= made
         assert (pool.columns.reported[:made, 0] == range(made)).all()

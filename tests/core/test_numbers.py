@@ -177,7 +177,10 @@ def test_where_people_are_taught_scored_and_fall(witness: Witness) -> None:
     assert witness.seen["SkillDrifted.score"]
 
 
-@pytest.mark.parametrize("field", ["price", "terms", "runner_up_value", "skill_low", "bound", "gap", "primal"])
+PROVEN = ["value", "bound", "unproven_value", "taught_value"]
+
+
+@pytest.mark.parametrize("field", ["price", "terms", "runner_up_value", "skill_low", *PROVEN])
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_a_matching_of_what_is_no_number_is_not_published(
     field: str, number: float, monkeypatch: pytest.MonkeyPatch
@@ -185,8 +188,9 @@ def test_a_matching_of_what_is_no_number_is_not_published(
     def spoiled(*given: Any) -> matching.Matched | None:
         matched = matching.match(*given)
         assert matched is not None
-        good = getattr(matched, field)
-        return matched._replace(**{field: number if isinstance(good, float) else np.full_like(good, number)})
+        if field in PROVEN:
+            return matched._replace(proof=matched.proof._replace(**{field: number}))
+        return matched._replace(**{field: np.full_like(getattr(matched, field), number)})
 
     course = Course()
     monkeypatch.setattr(shards, "match", spoiled)

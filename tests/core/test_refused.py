@@ -1,7 +1,6 @@
 """What is refused changes nothing: neither the rows of the state nor what is in memory, and no pool is born of it."""
 
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -89,8 +88,7 @@ def changed(result: RoundResult) -> list[bytes]:
     return [key for rows in result.rows.values() for key, _ in rows if key != POSITION]
 
 
-@pytest.fixture
-def course() -> Iterator[Course]:
+def begun() -> Course:
     """People and tasks of every kind, judged and not; somebody has missed an offer; nothing more is to be offered."""
     course = Course(missed_offers=2, accept_s=20.0)
     common = {"project": "j", "skill": "s"}
@@ -108,7 +106,12 @@ def course() -> Iterator[Course]:
     (slot,) = [course.shard.pools[POOL].annotators.slots["late"]]
     assert course.columns.annotators[slot]["missed"] == 1
     course.told({"type": "pool_paused"})
-    yield course
+    return course
+
+
+@pytest.fixture
+def course() -> Course:
+    return begun()
 
 
 @pytest.mark.parametrize(("event", "reason"), REFUSED, ids=NAMES)
@@ -124,7 +127,7 @@ def test_an_event_that_is_refused_leaves_the_state_as_it_was(course: Course, eve
 @pytest.mark.parametrize(("event", "reason"), REFUSED, ids=NAMES)
 def test_it_does_so_behind_a_task_of_the_same_round(course: Course, event: Any, reason: str) -> None:
     """The task that it speaks of may not have reached the columns yet."""
-    twin: Course = pickle.loads(pickle.dumps(course))
+    twin = begun()
     names = {"w0": "n0", "plain": "nplain", "sure": "nsure"}
     fresh = [
         task("n0", project="j"),

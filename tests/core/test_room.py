@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from kernels.buffers import Overrun
-from kernels.lifecycle import apply
 from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, REFUSED
 from kernels.rows import scatter
 from stream import topics
 from stream.core import intake, matching, pools
+from stream.core import turn as turning
 from stream.core.pools import PoolState
 from stream.core.rows import dirty_rows
 from stream.core.shard import RoundResult
@@ -88,7 +88,7 @@ def test_least_room_makes_kernels_stop_and_go_on(monkeypatch: pytest.MonkeyPatch
     with_least_room(monkeypatch)
     monkeypatch.setattr(matching, "FULL_PAIRS", 0)
     monkeypatch.setattr(matching, "SAMPLE", 1)
-    monkeypatch.setattr(intake, "apply", counted("apply", apply, lambda given: len(given[1])))
+    monkeypatch.setattr(turning, "apply", counted("apply", turning.apply, lambda given: len(given[1])))
     monkeypatch.setattr(intake, "advance", counted("advance", intake.advance, lambda given: 0))
     monkeypatch.setattr(matching, "offer", counted("offer", matching.offer, lambda given: len(given[1].tasks)))
     complete = matching.completion.complete

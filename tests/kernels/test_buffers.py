@@ -99,7 +99,7 @@ def test_a_caller_that_makes_room_gets_the_whole_list(growth: int, monkeypatch: 
 def test_emissions_beyond_their_room_are_counted_and_write_nowhere() -> None:
     pool = PoolState("p")
     emissions, memory = guarded(3, EMISSION)
-    pool.columns = pool.columns._replace(emissions=emissions)
+    pool.tables.pool = pool.columns._replace(emissions=emissions)
     emit_many(pool.columns, 5)
     counters = pool.columns.counters
     assert (counters[EMITTED], counters[EMISSIONS_WANTED]) == (3, 5)
@@ -113,7 +113,7 @@ def test_pairs_beyond_their_room_are_refused() -> None:
     pool.add_task("t")
     pairs, memory = guarded(2, PAIR)
     pairs[:] = blank(PAIR, 2)
-    pool.columns = pool.columns._replace(pairs=pairs)
+    pool.tables.pool = pool.columns._replace(pairs=pairs)
     taken = np.empty(4, np.int64)
     open_pairs(pool.columns, 4, taken)
     assert taken.tolist() == [0, 1, -1, -1] and is_whole(memory, 2)
@@ -145,7 +145,7 @@ def test_a_market_that_finds_its_scratch_too_small_does_nothing() -> None:
     pool.annotator("a")
     for small in (bench(0, 2, 6), bench(1, 1, 6), bench(1, 2, 5)):
         done = recall_kernel(
-            pool.columns, tasks, free, nobody, nobody, nobody, 0.02, 0.4, 1, 4, 4, small, np.empty(1),
+            pool.columns, tasks, free, nobody, nobody, nobody, 0.02, 0.4, 1, 4, 4, small,
             np.empty(2, np.int64), arcs, np.zeros((0, 0)),
         )  # fmt: skip
         assert done == -1 and arcs.count.tolist() == [0, 0]

@@ -16,7 +16,9 @@ from stream.events import (
     AssignmentEnded,
     AssignmentLeased,
     AssignmentOffered,
+    Cause,
     DecisionMade,
+    End,
     PoolRound,
     RoundCompleted,
 )
@@ -36,7 +38,7 @@ TERMS = {
 
 EQUAL = 5e-5  # what four decimals don't show
 
-ENDS = {
+ENDS: dict[End, str] = {
     "submitted": "The answer came",
     "declined": "The offer was declined",
     "expired": "The offer was not accepted in time",
@@ -44,12 +46,13 @@ ENDS = {
     "withdrawn": "The offer was withdrawn",
 }
 
-CAUSES = {
+CAUSES: dict[Cause, str] = {
     "cancel": "the task, its project or the work on it was cancelled",
     "pause": "the person, project or pool was paused",
     "absence": "the person was no longer there",
     "met_need": "the task needed no further judgment",
     "override": "the person's capacity was lowered",
+    "erased": "the person was erased",
 }
 
 

@@ -5,12 +5,14 @@ round, each standing for its neighbours: exact in small rounds, a sample in larg
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from stream import topics
+from stream.core.batch import Reason
 from stream.core.shard import RoundResult
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -81,9 +83,9 @@ class Metrics:
         self.unproven = gauge(
             "unproven_share", "Share of the last matching's value in work that no bound speaks of", "partition"
         )
-        self.open_tasks = gauge("open_tasks", "Open tasks in the pools of the last matching", "partition")
+        self.open_tasks = gauge("open_tasks", "Tasks of work that need somebody, over all pools", "partition")
         self.free_annotators = gauge(
-            "free_annotators", "Annotators with free capacity in the pools of the last matching", "partition"
+            "free_annotators", "Annotators who may be offered work, over all pools", "partition"
         )
         self.owned = gauge("owned_partitions", "Partitions owned by this worker")
         self.ready = gauge("ready_partitions", "Owned partitions that are recovered and running")
@@ -101,6 +103,15 @@ class Metrics:
         )
         registry.register(self.latency)
         ProcessCollector(registry=registry)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Show every series at 0 from the start: an increase is only seen by who has seen the 0."""
+        for topic in topics.INPUTS:
+            self.events.labels(topic)
+            self.holes.labels(topic)
+            for reason in get_args(Reason):
+                self.dead_letters.labels(topics.dead_letters(topic), reason)
 
     def committed(
         self, partition: int, result: RoundResult, inputs: dict[str, Sequence[Any]], at: float, records: int
@@ -129,6 +140,8 @@ class Metrics:
             self.dead_letters.labels(letter.topic, reason).inc()
         self.drifts.inc(result.drifts)
         self.stalled.labels(partition).set(len(result.completed.stalled))
+        self.open_tasks.labels(partition).set(result.open_tasks)
+        self.free_annotators.labels(partition).set(result.free_annotators)
         pools = result.completed.pools
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))
@@ -136,8 +149,6 @@ class Metrics:
             unproven = sum(pool.unproven_value for pool in pools)
             worth = sum(pool.value for pool in pools) + unproven
             self.unproven.labels(partition).set(unproven / worth if worth else 0.0)
-            self.open_tasks.labels(partition).set(sum(pool.open_tasks for pool in pools))
-            self.free_annotators.labels(partition).set(sum(pool.free_annotators for pool in pools))
 
     def _observe_latency(self, applied: Sequence[Any], at: float) -> None:
         stride = max(1, -(-len(applied) // SAMPLES))

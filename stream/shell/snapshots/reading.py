@@ -8,13 +8,14 @@ Whatever is wrong with one is logged and counted, and the changelogs are read in
 
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import get_args
 
 from stream.settings import Settings
 from stream.shell.process import clock
 from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
 from stream.shell.snapshots.changelogs import Changelogs
-from stream.shell.snapshots.snapshot import Header, Unusable, check, path_of, read
+from stream.shell.snapshots.snapshot import Flaw, Header, Unusable, check, path_of, read
 
 log = Log("allocator.snapshots")
 
@@ -46,6 +47,8 @@ class SnapshotReader:
     def __init__(self, settings: Settings, metrics: Metrics, changelogs: Changelogs) -> None:
         self._settings = settings
         self._metrics = metrics
+        for flaw in get_args(Flaw):  # there at 0, so that the first is seen as an increase
+            metrics.snapshots_ignored.labels(flaw)
         self.changelogs = changelogs
         #: what `read_early` has begun to read
         self.early: Early = {}

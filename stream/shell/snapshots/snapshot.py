@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -55,10 +55,13 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     software: str
 
 
+Flaw = Literal["damaged", "newer", "foreign", "too_old"]
+
+
 class Unusable(Exception):
     """A snapshot must not be used; ``reason`` is one word for the metric, the message says what was found."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Flaw, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 

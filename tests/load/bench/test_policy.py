@@ -54,8 +54,8 @@ class Witness:
             return None
         scratch.reserve(pool.annotators.used, len(free), pool.classes)
         dense = candidates.recall(
-            pool.columns, tasks, free, pool.fits, pool.grants, matching.restricted(pool), market.judgment_cost,
-            market.least_ability, 1, 1, 1, scratch.bench, True,
+            pool.columns, tasks, free, pool.fits.meets, pool.fits.grants, matching.restricted(pool),
+            market.judgment_cost, market.least_ability, 1, 1, 1, scratch.bench, True,
         ).dense  # fmt: skip
         n, m = dense.shape
         people = pool.columns.annotators[free]

@@ -6,6 +6,7 @@ A fake at the edge of the simulation; leases and offers expire, nothing is learn
 from collections import Counter
 from collections.abc import Sequence
 
+from stream.core.ties import leader
 from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
@@ -106,12 +107,14 @@ class FirstCome:
         )
         if counts:
             share = [list(given.values()).count(label) / len(given) for label in range(2)]
+            best = leader(event.pool, event.task, share)
             self._out.append(
                 ConsensusUpdated(
                     **self._fields(event.pool),
                     task=event.task,
                     skill="skill",
-                    label=share.index(max(share)),
+                    label=best.label,
+                    tie=best.tie,
                     posterior=share,
                     judgments=len(given),
                 )

@@ -1,10 +1,12 @@
 """The explanation of an assignment, in words."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
 from kernels.valuation import TERMS as VALUED
-from stream.events import AssignmentEnded, AssignmentOffered, ConsensusUpdated, DecisionMade, PoolRound
+from stream.events import AssignmentEnded, AssignmentOffered, Cause, ConsensusUpdated, DecisionMade, End, PoolRound
 from stream.shell.commands.why import CAUSES, ENDS, TERMS, Explanation, UnknownAssignment, explain, place
 from stream.shell.commands.why_label import Label
 
@@ -97,11 +99,22 @@ def test_it_says_what_the_label_has_to_do_with_the_answer(
     assert "label of the task" not in words()
 
 
-def test_every_term_end_and_cause_has_words() -> None:
+def test_every_term_has_words() -> None:
     assert set(VALUED) == set(TERMS)
-    fields = {field.name: field.type for field in msgspec.structs.fields(AssignmentEnded)}
-    assert set(fields["outcome"].__args__) == set(ENDS)
-    assert set(CAUSES) == {"cancel", "pause", "absence", "met_need", "override"}
+
+
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_every_cause_of_a_withdrawal_is_said(cause: Cause) -> None:
+    ended = AssignmentEnded(
+        **WHERE, assignment="3-128-0", task="t9", annotator="ann", at=5.0, outcome="withdrawn", cause=cause
+    )
+    assert f"because {CAUSES[cause]}." in words(ended=ended)
+
+
+@pytest.mark.parametrize("outcome", get_args(End))
+def test_every_end_is_said(outcome: End) -> None:
+    ended = AssignmentEnded(**WHERE, assignment="3-128-0", task="t9", annotator="ann", at=5.0, outcome=outcome)
+    assert f"{ENDS[outcome]} (1970-01-01 00:00:05 UTC)." in words(ended=ended)
 
 
 @pytest.mark.parametrize("name", ["", "3-128", "3-128-x", "a-b-c", "1-2-3-4"])

@@ -1,13 +1,15 @@
 """Figures of a round, as Prometheus reads them."""
 
 from types import SimpleNamespace
+from typing import get_args
 
 from prometheus_client import generate_latest
 
+from stream.core.batch import Reason
 from stream.core.shard import DeadLetter, RoundResult
 from stream.events import PoolRound, RoundCompleted
 from stream.shell.process.metrics import SAMPLES, Metrics
-from stream.topics import TASKS, dead_letters
+from stream.topics import INPUTS, TASKS, dead_letters
 
 
 def result(events: int, letters: int = 0) -> RoundResult:
@@ -18,7 +20,9 @@ def result(events: int, letters: int = 0) -> RoundResult:
         events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="", settings=0,
     )  # fmt: skip
     unusable = [DeadLetter(dead_letters(TASKS), b"k", b"v", [("reason", b"clock")])] * letters
-    return RoundResult(rows={}, outputs={}, dead_letters=unusable, wakeup=None, completed=completed)
+    return RoundResult(
+        rows={}, outputs={}, dead_letters=unusable, wakeup=None, completed=completed, open_tasks=9, free_annotators=0
+    )
 
 
 def text(metrics: Metrics) -> str:
@@ -33,7 +37,8 @@ def test_a_round_is_counted_by_topic_reason_and_pool() -> None:
     for line in ('allocator_events_total{topic="labeling.tasks.v1"} 5.0', "allocator_rounds_total 1.0",
                  'allocator_dead_letters_total{reason="clock",topic="labeling.tasks.v1-dlt"} 2.0',
                  "allocator_offers_total 4.0", "allocator_records_total 9.0", 'allocator_gap{partition="1"} 0.01',
-                 'allocator_open_tasks{partition="1"} 8.0', 'allocator_unproven_share{partition="1"} 0.2'):  # fmt: skip
+                 'allocator_open_tasks{partition="1"} 9.0', 'allocator_free_annotators{partition="1"} 0.0',
+                 'allocator_unproven_share{partition="1"} 0.2'):  # fmt: skip
         assert line in shown
 
 
@@ -53,3 +58,12 @@ def test_series_of_a_partition_that_was_lost_disappear() -> None:
     metrics.forget(1)
     assert 'partition="1"' not in text(metrics)
     metrics.forget(2)
+
+
+def test_every_series_that_may_count_something_is_there_at_0() -> None:
+    """The first incident is an increase only for whoever has seen the 0 before it."""
+    shown = text(Metrics())
+    for topic in INPUTS:
+        assert f'allocator_events_total{{topic="{topic}"}} 0.0' in shown
+        for reason in get_args(Reason):
+            assert f'allocator_dead_letters_total{{reason="{reason}",topic="{dead_letters(topic)}"}} 0.0' in shown
