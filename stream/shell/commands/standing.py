@@ -36,8 +36,8 @@ STATEMENTS = (
     " outcome TEXT, at REAL, duration_s REAL, known_as TEXT, PRIMARY KEY (pool, task, known_as))",
 )
 COLUMNS = "pool, project, task, annotator, label, counted, outcome, at, duration_s"
-#: outcomes of the first judgment of a person and a task; others change it or repeat it
-FIRST = ("counted", "late", "surplus", "unsolicited")
+#: outcomes that change the first judgment of a person and a task, or repeat it
+LATER = ("corrected", "duplicate", "retracted")
 CHANGES = ("corrected", "retracted")
 BITS = 1 << 23
 BATCH = 1000
@@ -225,7 +225,7 @@ class _Course:
         times = np.where(known, said["at"], settled_at).tolist()
         found = []
         for one, label, at, when in zip(kept, labels, times, settled_at, strict=True):
-            if one.outcome not in FIRST:
+            if one.outcome in LATER:
                 if one.outcome in CHANGES:
                     self._change(one, label)
                 continue
