@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/shell/worker/rehearsal.py
+# tests that the interpreter gets through in minutes
+INTERPRETED := tests/kernels tests/core/test_oracle.py tests/core/test_scores.py tests/core/test_gold.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test bounds check compose-check bench bench-demo bench-pipeline bench-fairness \
-        bench-latency bench-recovery bench-export bench-auction bench-auction-large bench-skill check-auction \
-        check-golden chaos fuzz lock clean
+.PHONY: help setup up down demo test bounds quick python-kernels check compose-check bench bench-demo bench-pipeline \
+        bench-fairness bench-latency bench-recovery bench-export bench-auction bench-auction-large bench-skill \
+        bench-compile check-auction check-golden chaos fuzz lock clean
 
 # list the targets
 help:
@@ -54,6 +56,15 @@ bounds: setup
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels \
 	  $(BIN)/python -m pytest tests/bounds tests/core/test_room.py tests/core/test_oracle.py tests/core/test_gold.py
 
+# unit and property tests, a minute: no Kafka, nothing marked slow, and nothing that takes as long as that
+quick: setup
+	@$(BIN)/python -m pytest --quick $(ARGS)
+
+# the kernels run by Python, without a compiler: the same bytes, and which of their lines the tests come through
+python-kernels: setup
+	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -m "not kafka and not compiled" $(INTERPRETED) $(ARGS)
+	@$(BIN)/coverage report
+
 # ruff, mypy --strict, the layers' contracts, the image and the compose file, known vulnerabilities
 check: setup compose-check
 	@$(BIN)/ruff check .
@@ -68,7 +79,8 @@ compose-check: setup
 	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
 
 # every benchmark but the largest, one after the other
-bench: bench-demo bench-pipeline bench-latency bench-recovery bench-export bench-fairness bench-auction bench-skill
+bench: bench-demo bench-pipeline bench-latency bench-recovery bench-export bench-fairness bench-auction bench-skill \
+       bench-compile
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
@@ -105,6 +117,10 @@ bench-auction-large: $(VENV)/bench.stamp setup
 # the skill model beside crowd-kit on recorded labels
 bench-skill: $(VENV)/bench.stamp setup
 	@$(BIN)/python -m load.bench.bench_skill $(ARGS)
+
+# what compiling costs: all kernels, and what one changed line concerns (ARGS="--before COMMIT" compares)
+bench-compile: setup
+	@$(BIN)/python -m load.bench.bench_compile $(ARGS)
 
 # the auction against an exact solver on thousands of random small markets
 check-auction: setup

@@ -21,7 +21,7 @@ from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, first_room, 
 from kernels.hashing import mix
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, WORK, ZERO
-from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED
+from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED, Rules
 from kernels.lifecycle.pairs import find
 from kernels.lifecycle.presence import is_free
 from kernels.skill import at_least
@@ -190,8 +190,7 @@ class Recalled(NamedTuple):
 
 @entry
 def recall_kernel(
-    pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit, sample, bench, indptr, arcs,
-    dense,
+    pool, tasks, free, fits, grants, asked, rules, seed, limit, sample, bench, indptr, arcs, dense,
 ):  # fmt: skip
     """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
 
@@ -217,7 +216,7 @@ def recall_kernel(
         task = pool.tasks[t]
         if task.model != model:
             model = task.model
-            prepare_model(pool, model, free, m, least, bench)
+            prepare_model(pool, model, free, m, rules.least_ability, bench)
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
@@ -253,7 +252,7 @@ def recall_kernel(
             if gain[j, 2] != alike:
                 gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
                 gain[j, 2] = alike
-            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], judgment_cost, out)
+            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], rules.judgment_cost, out)
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -276,7 +275,7 @@ def recall_kernel(
 
 def recall(
     pool: Any, tasks: np.ndarray, free: np.ndarray, fits: np.ndarray, grants: np.ndarray, asked: np.ndarray,
-    judgment_cost: float, least: float, seed: int, limit: int, sample: int, bench: Bench, is_full: bool,
+    rules: Rules, seed: int, limit: int, sample: int, bench: Bench, is_full: bool,
 ) -> Recalled:  # fmt: skip
     """The market of open ``tasks`` (equal models and posteriors together) and ``free`` annotators.
 
@@ -285,8 +284,8 @@ def recall(
     tasks, free : int32[:]
         Slots, each once.
     asked : see `allowed`
-    least : float
-        Share of the typical ability below which an annotator is contained.
+    rules : Rules
+        Of the pool.
     limit : int
         Most candidates of a task.
     sample : int
@@ -303,8 +302,8 @@ def recall(
     while True:
         pairs = checked(
             recall_kernel(
-                pool, tasks, free, fits, grants, asked, judgment_cost, least, seed, limit,
-                EVERYBODY if is_full else sample, bench, indptr, arcs, dense,
+                pool, tasks, free, fits, grants, asked, rules, seed, limit, EVERYBODY if is_full else sample, bench,
+                indptr, arcs, dense,
             )
         )  # fmt: skip
         if not is_short(arcs):

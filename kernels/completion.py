@@ -19,7 +19,7 @@ from kernels.valuation import gains, importance, terms, trust
 
 @entry
 def complete(
-    pool, tasks, free, fits, grants, asked, judgment_cost, least, bench, accept_by, rnd, first, at, offers,
+    pool, tasks, free, fits, grants, asked, rules, bench, accept_by, rnd, first, at, offers,
 ):  # fmt: skip
     """The final pass: offer feasible pairs of positive value that are left, best task first for each annotator.
 
@@ -56,12 +56,12 @@ def complete(
                     continue
                 if pool.tasks[t].model != model:
                     model = pool.tasks[t].model
-                    prepare_model(pool, model, free[j : j + 1], ONE, least, bench)
+                    prepare_model(pool, model, free[j : j + 1], ONE, rules.least_ability, bench)
                 weight = importance(pool, t, now) * trust(pool, t, a, standing[0], now)
                 if weight <= 0.0:
                     continue
                 information, accuracy = gains(pool, t, theta[0])
-                worth = terms(pool, t, a, weight, ability[0], information, accuracy, judgment_cost, out)
+                worth = terms(pool, t, a, weight, ability[0], information, accuracy, rules.judgment_cost, out)
                 if worth > best:
                     best = worth
                     best_t = t

@@ -8,13 +8,13 @@ from kernels.bench import TERMS_OF_PAIR, Bench, check_bench, is_wide, prepare_mo
 from kernels.candidates import CERTAINTY
 from kernels.jit import entry
 from kernels.lifecycle.codes import NONE, ONE
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.layout import NOW, Rules
 from kernels.skill import quantile
 from kernels.valuation import gains, importance, terms, trust
 
 
 @entry
-def explain_kernel(pool, tasks, annotators, judgment_cost, least, bench, terms_of):
+def explain_kernel(pool, tasks, annotators, rules, bench, terms_of):
     """Fill ``terms_of`` float64[n, 4], see `explain`; False if the scratch is too small."""
     if not is_wide(pool, bench, ONE):
         return False
@@ -22,19 +22,17 @@ def explain_kernel(pool, tasks, annotators, judgment_cost, least, bench, terms_o
     for i in range(tasks.shape[0]):
         t = tasks[i]
         now = pool.clock[NOW]
-        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, least, bench)
+        prepare_model(pool, pool.tasks[t].model, annotators[i : i + 1], ONE, rules.least_ability, bench)
         weight = importance(pool, t, now) * trust(pool, t, annotators[i], standing[0], now)
         information, accuracy = gains(pool, t, theta[0])
-        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, judgment_cost, terms_of[i])
+        terms(pool, t, annotators[i], weight, ability[0], information, accuracy, rules.judgment_cost, terms_of[i])
     return True
 
 
-def explain(
-    pool: Any, tasks: np.ndarray, annotators: np.ndarray, judgment_cost: float, least: float, bench: Bench
-) -> np.ndarray:
+def explain(pool: Any, tasks: np.ndarray, annotators: np.ndarray, rules: Rules, bench: Bench) -> np.ndarray:
     """Terms float64[n, 4] of pairs that are about to be offered, as ``recall`` valued them."""
     out = np.empty((len(tasks), TERMS_OF_PAIR))
-    check_bench(explain_kernel(pool, tasks, annotators, judgment_cost, least, bench, out))
+    check_bench(explain_kernel(pool, tasks, annotators, rules, bench, out))
     return out
 
 

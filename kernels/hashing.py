@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from kernels.interpreted import INTERPRETED, wrapping
 from kernels.jit import entry
 
 
-@entry
+@(wrapping if INTERPRETED else entry)
 def mix(seed, x):
     """A 64-bit hash (the finaliser of SplitMix64)."""
     z = np.uint64(seed) + np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)

@@ -11,13 +11,28 @@ that only kernels call stay unoptimised parts, and each is optimised once in eve
 half of the compile time away. The classes that do it override private names of numba, whose version is pinned.
 """
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any, Protocol, TypeVar
 
-from numba import njit
+from numba import types
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import IRLegalization
+from numba.extending import intrinsic
+
+from kernels.cache import KernelCache
+from kernels.interpreted import INTERPRETED, interpreted
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Makes a kernel of a function; to whoever calls it, it is the function."""
+
+    def __call__(self, kernel: Function, /) -> Function: ...
 
 
 class _Part(JITCodeLibrary):
@@ -58,13 +73,62 @@ class PartCompiler(CompilerBase):
         return [passes]
 
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+class Kernel(CPUDispatcher):
+    """A compiled function, in one version for integers of any width: what is narrower comes as int64.
 
-entry = njit(cache=True, **OPTIONS)
+    Numba compiles a function anew for every combination of argument types it meets, and a field of four bytes, or a
+    literal number, is another type than an index.
+    """
+
+    def compile(self, given):
+        """Compile for these argument types, or load what is kept; numba comes here from Python and from kernels."""
+        return super().compile(tuple(map(_widened, given)))
+
+    def enable_caching(self):
+        """Keep compiled code on disk."""
+        self._cache = KernelCache(self.py_func)
+
+
+def _widened(given):
+    given = types.unliteral(given)
+    return types.int64 if isinstance(given, types.Integer) and given.bitwidth < types.int64.bitwidth else given
+
+
+def _compiled(compiler: type[CompilerBase] = Compiler, **options: Any) -> Decorator:
+    def decorate(kernel: Function) -> Function:
+        made = Kernel(kernel, targetoptions={"nopython": True, **options}, pipeline_class=compiler)
+        if compiler is Compiler:
+            made.enable_caching()
+        return made
+
+    return decorate
+
+
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+PART = {**OPTIONS, "no_cpython_wrapper": True}
+
+
+def _as_it_is(kernel: Function) -> Function:
+    return kernel
+
+
+entry: Decorator = interpreted if INTERPRETED else _compiled(**OPTIONS)
 """For kernels that Python calls."""
 
-inner = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, **OPTIONS)
-"""For kernels that only kernels call: cached as part of their callers."""
+allocating: Decorator = interpreted if INTERPRETED else _compiled(nogil=True)
+"""For tools that Python calls beside the market: they may allocate, and raise as Python does."""
 
-inlined = njit(no_cpython_wrapper=True, pipeline_class=PartCompiler, forceinline=True, **OPTIONS)
+inner: Decorator = _as_it_is if INTERPRETED else _compiled(PartCompiler, **PART)
+"""For kernels that only kernels call: kept as part of their callers."""
+
+inlined: Decorator = _as_it_is if INTERPRETED else _compiled(PartCompiler, **PART, forceinline=True)
 """For small kernels in the loops of others: a call would pass every array of a tuple as seven numbers on the stack."""
+
+
+def instructions(write: Callable[..., Any]) -> Decorator:
+    """A kernel that `write` writes as LLVM instructions (an `intrinsic`); what is decorated says the same in Python."""
+
+    def decorate(body: Function) -> Function:
+        return body if INTERPRETED else intrinsic(write)
+
+    return decorate

@@ -122,7 +122,7 @@ def scatter(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, out: np.n
         )
 
 
-def precompile():
+def precompile() -> None:
     """Compile `scatter_kernel` for the one set of types it is called with."""
     one = np.zeros(1, np.int64)
     scatter(np.zeros(2, np.uint8), one, one, np.zeros(2, np.uint8), one)

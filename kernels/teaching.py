@@ -122,8 +122,8 @@ def mark_met(pool, golds, wanting, place, met):
 
 @entry
 def teach(
-    pool, golds, wanting, bars, examines, given, met, place, fits, grants, asked, judgment_cost, seed, accept_by, rnd,
-    first, at, offers,
+    pool, golds, wanting, bars, examines, given, met, place, fits, grants, asked, rules, seed, accept_by, rnd, first,
+    at, offers,
 ):  # fmt: skip
     """Offer each wanting annotator the task that teaches most.
 
@@ -192,7 +192,7 @@ def teach(
             if due(pool, t, a):
                 pay(pool, np.int64(pool.tasks[t].head), seed)
             given[a] = 1
-            cost = judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
+            cost = rules.judgment_cost + pool.annotators[a].cost * pool.tasks[t].expected_s / 3600.0
             offers.terms[made, INFORMATION] = best + cost
             offers.terms[made, ACCURACY] = 0.0
             offers.terms[made, COVERAGE] = 0.0

@@ -70,8 +70,9 @@ def describe(kind: inspect.Type) -> str:
             return ", ".join(f"`{value}`" for value in values)
         case inspect.IntType(ge=low, le=high):
             return "integer" + _bounds(low, high)
-        case inspect.FloatType(gt=above, ge=low, le=high):
-            return "number" + (f" > {above:g}," if above is not None else "") + _bounds(low, high)
+        case inspect.FloatType(gt=above, ge=low, lt=below, le=high):
+            most = _bounds(low, high) if below is None else f" < {below:g}"
+            return "number" + (f" > {above:g}," if above is not None else "") + most
         case inspect.StrType(max_length=most):
             return "text" if most is None else "id"
         case inspect.VarTupleType(item_type=item, max_length=most):
@@ -80,8 +81,8 @@ def describe(kind: inspect.Type) -> str:
             return f"list of {describe(item)}"
         case inspect.TupleType(item_types=items):
             return "[" + ", ".join(describe(item) for item in items) + "]"
-        case inspect.DictType(value_type=value):
-            return f"object of {describe(value)}"
+        case inspect.DictType(key_type=key, value_type=value):
+            return f"object of {describe(value)}" + (" by id" if describe(key) == "id" else "")
         case inspect.StructType(cls=cls):
             return f"[`{cls.__name__}`](#{cls.__name__.lower()})"
         case inspect.NoneType():
@@ -158,7 +159,7 @@ def render(samples: Mapping[str, bytes]) -> str:
     lines += _fields(events.Output)
     for event in get_args(events.Result):
         lines += _event(event, events.Output if issubclass(event, events.Output) else None, samples)
-    for part in (events.Source, events.PoolRound, events.StalledPool):
+    for part in (events.Source, events.PoolPolicy, events.PoolRound, events.StalledPool):
         lines += [f"### {part.__name__}", "", _sentence(part), "", *_fields(part)]
     return "\n".join(lines).rstrip() + "\n"
 

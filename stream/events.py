@@ -17,6 +17,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from stream.policy import Policy
+
 ID_BYTES = 128
 LIST_ITEMS = 1000
 MOST_CLASSES = 20
@@ -298,10 +300,13 @@ class PairReleased(Event, frozen=True, gc=False, kw_only=True):
 
 
 class SettingsChanged(Event, frozen=True, gc=False, kw_only=True):
-    """Versioned weights and limits of the pool."""
+    """Weights and limits of the pool, by the names of its policy; of each name the newest ``at`` wins.
 
-    version: Count
-    settings: dict[str, float]
+    Of equal ``at`` the larger value wins, so the order of events never matters. Names and bounds are those of
+    ``PoolPolicy`` up to ``least_ability``; a name that isn't there or a value out of bounds is ``invalid``.
+    """
+
+    settings: dict[Id, float]
 
 
 class AnnotatorErased(Event, frozen=True, gc=False, kw_only=True):
@@ -379,7 +384,10 @@ class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
 
 
 class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
-    """Why an offer was made: for operators, never for annotators. ``terms`` sum to ``value``."""
+    """Why an offer was made: for operators, never for annotators. ``terms`` sum to ``value``.
+
+    ``policy`` is the version of the pool's policy.
+    """
 
     assignment: str
     task: str
@@ -391,7 +399,7 @@ class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
     runner_up: str | None
     runner_up_value: float | None
     skill_low: float
-    settings: int
+    policy: int = 0
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -478,8 +486,22 @@ class SkillDrifted(Output, frozen=True, gc=False, kw_only=True):
     score: float
 
 
+class PoolPolicy(Policy, frozen=True, kw_only=True):
+    """The policy that a pool runs by.
+
+    ``version`` counts its changes, 0 is what the pool was born with. ``since`` has the ``at`` of the event that stated
+    a setting; the others are as they were at birth.
+    """
+
+    pool: str
+    version: int = 0
+    since: dict[str, float] = msgspec.field(default_factory=dict)
+
+
 class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One pool's part of a round; ``open_tasks`` is open work, gold and training aside.
+    """One pool's part of a round.
+
+    ``open_tasks`` is open work, gold and training aside; ``policy`` the version of the pool's policy.
 
     ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
     could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
@@ -500,6 +522,7 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     pairs: int
     unproven_value: float
     taught_value: float
+    policy: int = 0
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -518,6 +541,11 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     deadline is later do not expire in this round; ``caught_up`` says that no input was waiting. ``stalled`` names
     the pools that get no offers because solving their market has failed. ``lost`` names input that retention had
     removed and an operator has given up before this round: there the previous end is its start, its end this start.
+
+    ``policies`` says what pools run by: of a pool that was born in this round (or that no round has spoken of) what it
+    was born with, which holds before its first event; then of each pool whose policy events have changed what it is at
+    the end of the round. So from the log alone it is known at every event. It is null in records of older versions.
+    An event was too early when its ``at`` was more than ``clock_ahead_s`` ahead of ``at``.
     """
 
     partition: int
@@ -533,9 +561,10 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     pools: list[PoolRound]
     durations_ms: dict[str, float]
     software: str
-    settings: int
     stalled: list[StalledPool] = []
     lost: dict[str, tuple[int, int]] = {}
+    policies: list[PoolPolicy] | None = None
+    clock_ahead_s: float = 300.0
 
 
 Result = (
@@ -561,7 +590,7 @@ IDENTITY: dict[type, tuple[str, ...]] = {
 
 #: Inputs that are part of the contract but whose effect another release brings: dead-lettered until then.
 NOT_SUPPORTED_YET = (
-    TaskReopened, AssignmentPinned, PairForbidden, PairReleased, SettingsChanged,
+    TaskReopened, AssignmentPinned, PairForbidden, PairReleased,
 )  # fmt: skip
 
 _decode = msgspec.json.Decoder(Input).decode

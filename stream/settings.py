@@ -1,4 +1,4 @@
-"""Settings of a worker and of the market, from ``ALLOCATOR_…`` environment variables; frozen, with bounds.
+"""Settings of a worker and defaults of its markets, from ``ALLOCATOR_…`` environment variables; frozen, with bounds.
 
 The name of a variable is ``ALLOCATOR_`` and the field's name in capitals. A secret is never a flag: a variable
 ``ALLOCATOR_X_FILE`` names a file that holds the value of ``ALLOCATOR_X``. A secret's type is `Secret`, which shows
@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-PREFIX = "ALLOCATOR_"
+from stream.policy import Policy, Seconds
 
-Seconds = Annotated[float, Meta(gt=0, le=1e8)]
+PREFIX = "ALLOCATOR_"
 
 
 class SettingsError(ValueError):
@@ -55,24 +55,14 @@ class Secret:
         return f"Secret({self})"
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules of the market with their defaults: what the core needs to know. Times are seconds."""
+class Market(Policy, frozen=True, kw_only=True):
+    """What a process brings to its markets: the policy of pools that are born in it, and when an event is too early."""
 
-    accept_s: Seconds = 60.0
-    lease_s: Seconds = 900.0
-    expected_s: Seconds = 60.0
-    grace_s: Seconds = 60.0
-    reference_wait_s: Seconds = 60.0
-    settled_retention_s: Seconds = 7 * 86400.0
     clock_ahead_s: Seconds = 300.0
-    max_extensions: Annotated[int, Meta(ge=0, le=100)] = 3
-    block_declines: Annotated[int, Meta(ge=1, le=100)] = 3
-    missed_offers: Annotated[int, Meta(ge=1, le=100)] = 2
-    candidates: Annotated[int, Meta(ge=1, le=1024)] = 64
-    gap: Annotated[float, Meta(gt=0, lt=1)] = 1e-3
-    judgment_cost: Annotated[float, Meta(ge=0, le=1e6)] = 0.02
-    least_ability: Annotated[float, Meta(ge=0, le=1)] = 0.45
-    version: Annotated[int, Meta(ge=0)] = 0
+
+    def policy(self) -> Policy:
+        """The policy of a pool that is born."""
+        return Policy(**{name: getattr(self, name) for name in Policy.__struct_fields__})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,10 @@
-"""Fixtures of all tests: a real Apache Kafka, shared or of one's own, and Hypothesis without a stopwatch."""
+"""Fixtures of all tests: a real Apache Kafka, shared or of one's own, and Hypothesis without a stopwatch.
 
-from collections.abc import Callable, Iterator
+With `--quick` only what is quick, and no excuses: see `Quick`.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +21,53 @@ settings.register_profile("allocator", deadline=None)
 settings.load_profile("allocator")
 
 
+QUICK_S = 2.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`."""
+    parser.addoption("--quick", action="store_true", help="no Kafka, nothing slow, and nothing that ought to be")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pass the two warnings that importing kafka-python raises on Python 3.11 and 3.12."""
+    """Arrange for `--quick`; let pass the two warnings that importing kafka-python raises on Python 3.11 and 3.12."""
+    if config.getoption("quick"):
+        config.option.markexpr = "not kafka and not slow"
+        config.pluginmanager.register(Quick())
     for name in ("read_text", "open_text"):
         config.addinivalue_line("filterwarnings", f"ignore:{name} is deprecated:DeprecationWarning")
+
+
+class Quick:
+    """Fails whatever takes as long as a test that is marked slow: unless somebody says so, the quick run gets slower.
+
+    What counts is the processor time of a test with its fixtures and processes, but for compiling and loading kernels:
+    other processes of the machine cost a test nothing, and neither do the tests before which it is drawn.
+    """
+
+    def __init__(self) -> None:
+        from numba.core import event  # noqa: PLC0415 - slow to import, and needed here alone
+
+        self.compiling = event.TimingListener()
+        event.register("numba:compiler_lock", self.compiling)
+
+    def _spent(self) -> float:
+        times = os.times()
+        compiling = self.compiling.duration if self.compiling.done else 0.0
+        return times.user + times.system + times.children_user + times.children_system - compiling
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        self.begun = self._spent()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        result = yield
+        spent = self._spent() - self.begun
+        if spent > QUICK_S:
+            pytest.fail(f"took {spent:.1f} s of the processor: mark it slow, or make it take less than {QUICK_S}")
+        return result
 
 
 BrokerFactory = Callable[..., LocalKafka]

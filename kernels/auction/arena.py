@@ -122,14 +122,16 @@ def fetch_entries(edges, book, columns, place, i, arriving):
 
 
 @entry
-def replace_tasks(edges, columns, place, book, desk, touched, waiting, tasks, indptr, indices, values, demand):
-    """Give each of `tasks` a new row and demand (see `Market.set_tasks`).
+def replace_tasks(auction, place, touched, waiting, tasks, fresh, demand):
+    """Give each of `tasks` a new row (`fresh`: `Edges`) and demand, see `Market.set_tasks`.
 
     Returns
     -------
     waiting : number of tasks in ``desk.queue``
     crowded : whether a column had no room; `columns` is then incomplete until the next `lay_out`
     """
+    edges, columns, book, desk, _ = auction
+    indptr, indices, values = fresh
     crowded = False
     for r in range(tasks.size):
         if r + 2 < tasks.size:  # the second fetch reads what the first has asked for

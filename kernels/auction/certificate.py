@@ -16,14 +16,14 @@ See D. P. Bertsekas, Network Optimization (1998), §4.2 and §7.1.
 """
 
 import numpy as np
-from numba import njit
 
 from kernels.auction.validation import check_array, check_market, check_price
+from kernels.jit import allocating
 
 FEASIBLE, ROW_OVER, COLUMN_OVER, WORTHLESS = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def row_bound(indptr, indices, values, i, d, capacity, price, largest):
     """Sum of the `d` largest positive surpluses of row `i`; `largest` is scratch of at least `d` elements."""
     found = 0
@@ -47,7 +47,7 @@ def row_bound(indptr, indices, values, i, d, capacity, price, largest):
     return total
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def certify(indptr, indices, values, demand, capacity, held, price):
     """Value and bound, and what is wrong with the assignment: kind and row or column (or −1)."""
     widest = 1
@@ -85,7 +85,7 @@ def certify(indptr, indices, values, demand, capacity, held, price):
     return value, bound, fault, where
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def slots_and_rows(indptr, indices, values, demand, capacity, price):
     """D(p): what all slots cost, and what all rows keep."""
     widest = 1
@@ -103,7 +103,7 @@ def slots_and_rows(indptr, indices, values, demand, capacity, price):
     return bound
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def keep_rows(indptr, indices, values, demand, capacity, price, start, kept):
     """What each row would keep, its best surpluses first: row i in ``kept[start[i]:start[i + 1]]``, zeros at first."""
     for i in range(demand.size):
@@ -112,7 +112,10 @@ def keep_rows(indptr, indices, values, demand, capacity, price, start, kept):
             row_bound(indptr, indices, values, i, d, capacity, price, kept[start[i] : start[i + 1]])
 
 
-def dual_bound(indptr, indices, values, demand, capacity, price, *, group=None, budget=None):
+def dual_bound(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+    price: np.ndarray, *, group: np.ndarray | None = None, budget: np.ndarray | None = None,
+) -> float:  # fmt: skip
     """The bound that the prices prove: no assignment of this market is worth more.
 
     Parameters
@@ -154,7 +157,7 @@ def dual_bound(indptr, indices, values, demand, capacity, price, *, group=None, 
     return float(capacity[able] @ price[able] + kept.sum() - beyond(kept, owner, wanted > budget, budget))
 
 
-def beyond(kept, owner, short, budget):
+def beyond(kept: np.ndarray, owner: np.ndarray, short: np.ndarray, budget: np.ndarray) -> float:
     """What groups that are `short` would keep beyond the best `budget` of theirs."""
     mine = np.flatnonzero((owner >= 0) & short[owner])
     owner, kept = owner[mine], kept[mine]
@@ -164,7 +167,10 @@ def beyond(kept, owner, short, budget):
     return kept[place >= np.maximum(budget, 0)[owner]].sum()
 
 
-def certificate(indptr, indices, values, demand, capacity, held, price, *, check=True):
+def certificate(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+    held: np.ndarray, price: np.ndarray, *, check: bool = True,
+) -> tuple[float, float, float]:  # fmt: skip
     """Value of an assignment, the bound that the prices prove, and the relative gap between them.
 
     Parameters

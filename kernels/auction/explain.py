@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.jit import entry
-from kernels.auction.solver import solve
+from kernels.auction.layout import Case
+from kernels.auction.solver import Solution, solve
 from kernels.auction.validation import check_array, check_market, check_price
 
 
@@ -33,8 +34,10 @@ class Explanation(NamedTuple):
 
 
 @entry
-def explain_kernel(indptr, indices, values, demand, capacity, held, price, margin, runner_up, prices):
-    """Fill the columns of `Explanation`."""
+def explain_kernel(case, held, price, out):
+    """Fill the columns of an `Explanation`."""
+    indptr, indices, values, demand, capacity = case
+    prices, margin, runner_up = out
     for i in range(demand.size):
         outside = 0.0
         second = np.int32(-1)
@@ -64,7 +67,10 @@ def explain_kernel(indptr, indices, values, demand, capacity, held, price, margi
                 runner_up[k] = -1
 
 
-def explain(indptr, indices, values, demand, capacity, held, price):
+def explain(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+    held: np.ndarray, price: np.ndarray,
+) -> Explanation:  # fmt: skip
     """Price, margin and runner-up of every arc under an assignment and its prices.
 
     Parameters
@@ -79,15 +85,16 @@ def explain(indptr, indices, values, demand, capacity, held, price):
     check_market(indptr, indices, values, demand, capacity)
     check_array("held", held, [np.uint8], indices.size)
     check_price("price", price, capacity.size)
-    margin = np.empty(indices.size, np.float64)
-    runner_up = np.empty(indices.size, np.int32)
-    prices = np.empty(indices.size, np.float64)
-    wide = values.astype(np.float64, copy=False)
-    explain_kernel(indptr, indices, wide, demand, capacity, held, price, margin, runner_up, prices)
-    return Explanation(prices, margin, runner_up)
+    nnz = indices.size
+    out = Explanation(np.empty(nnz, np.float64), np.empty(nnz, np.float64), np.empty(nnz, np.int32))
+    explain_kernel(Case(indptr, indices, values.astype(np.float64, copy=False), demand, capacity), held, price, out)
+    return out
 
 
-def flip(indptr, indices, values, demand, capacity, solution, arc, *, gap_tol=0.0, abs_tol=0.0):
+def flip(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+    solution: Solution, arc: int, *, gap_tol: float = 0.0, abs_tol: float = 0.0,
+) -> float:  # fmt: skip
     """Least change of an arc's value at which the optimum takes another decision about it.
 
     Solves the market once more, from the given solution, with the opposite decision enforced: a held arc is

@@ -60,16 +60,17 @@ def round_down(edges, book, desk):
 
 
 @inner
-def finish(edges, columns, book, desk, search, early, eps, max_edges):
+def finish(auction, early, eps, max_edges):
     """Repair (3) and (4) exactly, path by path; returns the number of arcs read.
 
     Stops early once more than `max_edges` arcs have been read, or where paths turn out to be so long that another
     phase of the auction is cheaper, sooner in an `early` attempt; the state is then still feasible.
     """
+    edges, _, book, desk, _ = auction
     round_down(edges, book, desk)
     limit = min(max_edges, (EARLY_PATIENCE if early else PATIENCE) * edges.indices.size)
     waiting = unfilled(book, desk)
     idle = dear_and_idle(book, desk)
     radius = max(np.floor(eps), 1.0)
-    _, _, read = settle(edges, columns, book, desk, search, waiting, idle, radius, 0.0, limit)
+    _, _, read = settle(auction, waiting, idle, radius, 0.0, limit)
     return read + edges.indices.size

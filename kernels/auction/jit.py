@@ -3,20 +3,16 @@
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from kernels.jit import entry, inlined, inner
+from kernels.jit import entry, inlined, inner, instructions
 
-__all__ = ["entry", "inlined", "inner", "merged", "prefetch"]
+__all__ = ["entry", "inlined", "inner", "instructions", "merged", "prefetch"]
 
 merged = njit(inline="always", _nrt=False, error_model="numpy")
 """For large kernels with a single caller: compiled as part of it, not twice."""
 
 
-@intrinsic
-def prefetch(typing_context, array, index):
-    """Ask for the cache line of ``array[index]``; no effect on results, and no fault for a wrong index."""
-
+def _write_prefetch(typing_context, array, index):
     def generate(context, builder, signature, args):
         view = context.make_array(signature.args[0])(context, builder, args[0])
         byte, word = ir.IntType(8), ir.IntType(32)
@@ -27,3 +23,8 @@ def prefetch(typing_context, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
+
+
+@instructions(_write_prefetch)
+def prefetch(array, index):
+    """Ask for the cache line of ``array[index]``; no effect on results, and no fault for a wrong index."""

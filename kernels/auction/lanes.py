@@ -15,10 +15,12 @@ turns them into what the processor has.  For tests they are compared with a sort
 
 Arcs come as two arrays (rows of `Edges`) or as records `ARC` and `ARC32` (`columns`)."""
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from kernels.auction.jit import instructions
 
 WIDTH = 8
 FEW = 3
@@ -150,20 +152,35 @@ def _top(depth, load, count):
     return generate
 
 
+def _sort(values, dual, depth, pick, pick_key):
+    """What the instructions do, by a sort."""
+    surplus = values.astype(np.float64) - dual
+    found = np.flatnonzero(surplus > 0.0)
+    found = found[np.argsort(-surplus[found], kind="stable")][:depth]
+    pick[:depth], pick_key[:depth] = 0, 0.0
+    pick[: found.size], pick_key[: found.size] = found, surplus[found]
+
+
 def _of_rows(depth):
-    @intrinsic
-    def top(typing_context, values, indices, dual, start, stop, pick, pick_key):
-        """Places (from `start`) and surpluses of the best arcs of ``start:stop``, 0.0 where there are no more."""
+    def write(typing_context, values, indices, dual, start, stop, pick, pick_key):
         return types.void(values, indices, dual, types.int64, types.int64, pick, pick_key), _top(depth, _pairs, 2)
+
+    @instructions(write)
+    def top(values, indices, dual, start, stop, pick, pick_key):
+        """Places (from `start`) and surpluses of the best arcs of ``start:stop``, 0.0 where there are no more."""
+        _sort(values[start:stop], dual[indices[start:stop]], depth, pick, pick_key)
 
     return top
 
 
 def _of_columns(depth):
-    @intrinsic
-    def top(typing_context, arcs, dual, start, stop, pick, pick_key):
-        """Likewise, of records."""
+    def write(typing_context, arcs, dual, start, stop, pick, pick_key):
         return types.void(arcs, dual, types.int64, types.int64, pick, pick_key), _top(depth, _records, 1)
+
+    @instructions(write)
+    def top(arcs, dual, start, stop, pick, pick_key):
+        """Likewise, of records."""
+        _sort(arcs["value"][start:stop], dual[arcs["row"][start:stop]], depth, pick, pick_key)
 
     return top
 

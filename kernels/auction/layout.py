@@ -71,6 +71,24 @@ class Edges(NamedTuple):
     values: np.ndarray  # float[nnz]
 
 
+class Case(NamedTuple):
+    """A market as it is given, see `solve`."""
+
+    indptr: np.ndarray  # int64[m + 1]
+    indices: np.ndarray  # int32[nnz]
+    values: np.ndarray  # float64[nnz]
+    demand: np.ndarray  # int64[m]
+    capacity: np.ndarray  # int64[n]
+
+
+class Targets(NamedTuple):
+    """When to stop, see `solve`."""
+
+    gap_tol: float
+    abs_tol: float
+    max_work: int
+
+
 class Book(NamedTuple):
     """Prices, profits and who holds what."""
 
@@ -103,3 +121,25 @@ class Desk(NamedTuple):
     counters: np.ndarray  # int64[COUNTERS]
     shortlist: np.ndarray  # ARC, the lists of all annotators
     listed: np.ndarray  # LISTED[n], or empty: no lists
+
+
+class Search(NamedTuple):
+    """Distances, the arcs on which nodes were reached, and a heap of nodes (annotator ``j`` is ``m + j``)."""
+
+    task: np.ndarray  # float64[m], +inf between searches
+    annotator: np.ndarray  # float64[n], +inf between searches
+    task_arc: np.ndarray  # int32[m]
+    annotator_arc: np.ndarray  # int32[n]
+    annotator_row: np.ndarray  # int32[n], the row of ``annotator_arc``
+    key: np.ndarray  # float64[h], distances
+    node: np.ndarray  # int32[h]
+
+
+class Auction(NamedTuple):
+    """All that one solves with."""
+
+    edges: Edges
+    columns: np.ndarray  # ARC or ARC32, the arcs by annotator
+    book: Book
+    desk: Desk
+    search: Search

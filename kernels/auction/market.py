@@ -12,13 +12,26 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
-from kernels.auction.layout import ANNOTATOR, ARC, ARC32, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Edges
+from kernels.auction.layout import (
+    ANNOTATOR,
+    ARC,
+    ARC32,
+    COUNTERS,
+    LISTED,
+    SLOT,
+    TASK,
+    Auction,
+    Book,
+    Desk,
+    Edges,
+    Targets,
+)
 from kernels.auction.paths import room_to_search
 from kernels.auction.shortlist import LONG, PART, SPARE
 from kernels.auction.slots import HEAP_FROM
 from kernels.auction.solver import NO_LIMIT
 from kernels.auction.validation import check_array, check_bound, check_market, check_targets, count_once, repeats
-from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, SHARE, round_kernel
+from kernels.auction.warm import FIRST_DONE, MEMORY, SCALE, SHARE, Notes, round_kernel
 
 RESCALE = 8.0
 """A new value this many times above all before makes the next round start from a coarse ε again."""
@@ -55,7 +68,10 @@ class Market:
         Largest demand that a task may ever have (default likewise).
     """
 
-    def __init__(self, indptr, indices, values, demand, capacity, *, max_capacity=None, max_demand=None):
+    def __init__(
+        self, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray,
+        *, max_capacity: int | None = None, max_demand: int | None = None,
+    ) -> None:  # fmt: skip
         check_market(indptr, indices, values, demand, capacity)
         m, n, nnz = demand.size, capacity.size, indices.size
         if max_capacity is None:
@@ -88,12 +104,10 @@ class Market:
         )
         self._columns = np.empty(0, ARC if values.dtype == np.float64 else ARC32)
         self._place = np.empty(nnz, np.int32)
-        self._seen = np.full(n, -1.0)
+        self._notes = Notes(memory=np.zeros(MEMORY), seen=np.full(n, -1.0), touched=np.ones(m, np.uint8))
+        self._notes.memory[SHARE] = 1.0
         self._named = np.full(n, -1)
         self._rows_named = 0
-        self._touched = np.ones(m, np.uint8)
-        self._memory = np.zeros(MEMORY)
-        self._memory[SHARE] = 1.0
         widest = int(max(max_capacity, self._row_room.max(initial=0)))
         self._desk = Desk(
             queue=np.empty(2 * m, np.int32),
@@ -115,10 +129,14 @@ class Market:
         start = np.flatnonzero(tasks["demand"])
         self._waiting = start.size
         self._desk.queue[: start.size] = start
-        self._memory[SCALE] = values.max(initial=0.0, where=values > 0)
+        self._notes.memory[SCALE] = values.max(initial=0.0, where=values > 0)
         self._lay_out()
 
-    def _lay_out(self):
+    @property
+    def _auction(self) -> Auction:
+        return Auction(self.edges, self._columns, self.book, self._desk, self._search)
+
+    def _lay_out(self) -> None:
         """Give every column new room."""
         cursor = self._desk.offers
         needed = lay_out(self.edges, self.book.annotators, self._columns, self._place, cursor)
@@ -130,26 +148,29 @@ class Market:
         if self._desk.surplus.size < longest + 1:
             self._desk = self._desk._replace(surplus=np.empty(longest + 1))
             self._search = room_to_search(self.book.tasks.size, self.book.annotators.size, longest + 1)
-        n = self._seen.size
+        n = self.book.annotators.size
         entries = self._columns.size // PART + SPARE * n + 1
         if self._place.size >= LONG * n and self._desk.shortlist.size < entries:
             self._desk = self._desk._replace(shortlist=np.empty(entries, ARC), listed=np.empty(n, LISTED))
 
-    def _check_capacity(self, capacity):
+    def _check_capacity(self, capacity: np.ndarray) -> None:
         if capacity.max(initial=0) > self.max_capacity:
             raise ValueError(
                 f"capacity: expected <= max_capacity = {self.max_capacity}, got {capacity.max()}; "
                 f"pass a larger max_capacity to Market"
             )
 
-    def _check_demand(self, demand):
+    def _check_demand(self, demand: np.ndarray) -> None:
         if demand.max(initial=0) > self.max_demand:
             raise ValueError(
                 f"demand: expected <= max_demand = {self.max_demand}, got {demand.max()}; "
                 f"pass a larger max_demand to Market"
             )
 
-    def set_tasks(self, tasks, indptr, indices, values, demand, *, check=True):
+    def set_tasks(
+        self, tasks: np.ndarray, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray,
+        *, check: bool = True,
+    ) -> None:  # fmt: skip
         """Replace whole tasks: arrivals, departures (demand 0) and changes are the same thing.
 
         Parameters
@@ -177,19 +198,21 @@ class Market:
         elif repeats(indptr, indices, self._named, self._rows_named):
             values = count_once(indptr, indices, values)
         self._rows_named += tasks.size
+        fresh = Edges(indptr, indices, values)
         self._waiting, crowded = replace_tasks(
-            self.edges, self._columns, self._place, self.book, self._desk, self._touched, self._waiting,
-            tasks, indptr, indices, values, demand,
-        )  # fmt: skip
+            self._auction, self._place, self._notes.touched, self._waiting, tasks, fresh, demand
+        )
         if crowded:
             self._lay_out()
         largest = values.max(initial=0.0)
-        if largest > self._memory[SCALE]:
-            if largest > RESCALE * self._memory[SCALE]:
-                self._memory[FIRST_DONE] = 0.0
-            self._memory[SCALE] = largest
+        if largest > self._notes.memory[SCALE]:
+            if largest > RESCALE * self._notes.memory[SCALE]:
+                self._notes.memory[FIRST_DONE] = 0.0
+            self._notes.memory[SCALE] = largest
 
-    def _check_tasks(self, tasks, indptr, indices, values, demand):
+    def _check_tasks(
+        self, tasks: np.ndarray, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray
+    ) -> None:
         check_array("tasks", tasks, [np.int64], None)
         check_array("values", values, [self.edges.values.dtype], indices.size)
         check_market(indptr, indices, values, demand, self.capacity)
@@ -204,7 +227,7 @@ class Market:
                 f"indptr: task {tasks[r]} has {self._row_room[tasks[r]]} places, got {indptr[r + 1] - indptr[r]} arcs"
             )
 
-    def set_capacities(self, annotators, capacity, *, check=True):
+    def set_capacities(self, annotators: np.ndarray, capacity: np.ndarray, *, check: bool = True) -> None:
         """Give annotators a new capacity (int64 arrays of equal length); 0 is absence.  `check` as for `set_tasks`."""
         if annotators.size == 0:
             return
@@ -217,35 +240,33 @@ class Market:
             self._check_capacity(capacity)
         self._waiting = replace_capacities(self.edges, self.book, self._desk, self._waiting, annotators, capacity)
 
-    def solve(self, *, gap_tol=1e-3, abs_tol=0.0, max_work=NO_LIMIT):
+    def solve(self, *, gap_tol: float = 1e-3, abs_tol: float = 0.0, max_work: int = NO_LIMIT) -> Round:
         """Re-solve what changed and prove the whole; arguments as for `solve`."""
         check_targets(gap_tol, abs_tol, max_work)
-        status, value, bound, eps, self._waiting = round_kernel(
-            self.edges, self._columns, self.book, self._desk, self._search, self._memory, self._seen, self._touched,
-            self._waiting, float(gap_tol), float(abs_tol), int(max_work),
-        )  # fmt: skip
+        targets = Targets(float(gap_tol), float(abs_tol), int(max_work))
+        status, value, bound, eps, self._waiting = round_kernel(self._auction, self._notes, self._waiting, targets)
         check_bound(bound)
         bids, reverse_bids, phases, forward_edges, reverse_edges, audits = self._desk.counters.tolist()
         gap = (bound - value) / bound if bound > 0.0 else 0.0
         return Round(value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges, audits)
 
     @property
-    def demand(self):
+    def demand(self) -> np.ndarray:
         """int64[m]: what each task wants now."""
         return self.book.tasks["demand"].astype(np.int64)
 
     @property
-    def capacity(self):
+    def capacity(self) -> np.ndarray:
         """int64[n]: what each annotator takes now."""
         return self.book.annotators["capacity"].astype(np.int64)
 
     @property
-    def price(self):
+    def price(self) -> np.ndarray:
         """float64[n]: price of a slot of each annotator, +inf without capacity.  A view: copy to keep."""
         return self.book.price
 
     @property
-    def held(self):
+    def held(self) -> np.ndarray:
         """uint8 per place of ``edges``: 1 where an arc is taken."""
         tasks = self.book.tasks
         count = (tasks["demand"] - tasks["need"]).astype(np.int64)
@@ -254,7 +275,7 @@ class Market:
         held[self.book.row_arc[first + np.arange(count.sum())]] = 1
         return held
 
-    def snapshot(self):
+    def snapshot(self) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """The market as it is now, for `solve` and `certificate`: only arcs worth taking.
 
         Returns
@@ -269,8 +290,8 @@ class Market:
         return case, self.held[wanted]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of all arrays of the market."""
-        groups = self.edges, self.book, self._desk, self._search
-        single = (self._columns, self._place, self._seen, self._named, self._touched)
-        return sum(array.nbytes for array in single) + sum(array.nbytes for group in groups for array in group)
+        groups = self.edges, self.book, self._desk, self._search, self._notes
+        single = self._columns.nbytes + self._place.nbytes + self._named.nbytes
+        return single + sum(array.nbytes for group in groups for array in group)

@@ -28,7 +28,7 @@ import numpy as np
 
 from kernels.auction.forward import look
 from kernels.auction.jit import inlined, inner
-from kernels.auction.layout import BIDS, REVERSE_BIDS
+from kernels.auction.layout import BIDS, REVERSE_BIDS, Search
 from kernels.auction.reverse import rank
 from kernels.auction.slots import attach, release_row, release_slot
 
@@ -37,27 +37,27 @@ FIRST_RADIUS = 32.0
 """Nodes that the first search from each side may visit, and how far it goes, in ε; both double in each turn."""
 
 
-class Search(NamedTuple):
-    """Distances, the arcs on which nodes were reached, and a heap of nodes (annotator ``j`` is ``m + j``)."""
+class Limits(NamedTuple):
+    """How far searches go."""
 
-    task: np.ndarray  # float64[m], +inf between searches
-    annotator: np.ndarray  # float64[n], +inf between searches
-    task_arc: np.ndarray  # int32[m]
-    annotator_arc: np.ndarray  # int32[n]
-    annotator_row: np.ndarray  # int32[n], the row of ``annotator_arc``
-    key: np.ndarray  # float64[h], distances
-    node: np.ndarray  # int32[h]
+    radius: float  # in value
+    nodes: int  # visited by one search
+    budget: float  # value that may be left unsettled
+    edges: int  # arcs read, about
 
 
-@inlined
-def heap_room(m, surpluses):
+def heap_room(m: int, surpluses: int) -> int:
     """Room of the heap for `m` tasks: where a plateau fills it, a search is broken off."""
     return 2 * surpluses + m + 1024
 
 
-def room_to_search(m, n, surpluses):
+heap_room_here = inlined(heap_room)
+"""For kernels."""
+
+
+def room_to_search(m: int, n: int, surpluses: int) -> Search:
     """A `Search` for `m` tasks and `n` annotators whose buffer of surpluses has that size."""
-    heap = heap_room.py_func(m, surpluses)
+    heap = heap_room(m, surpluses)
     return Search(
         task=np.full(m, np.inf),
         annotator=np.full(n, np.inf),
@@ -296,11 +296,12 @@ def to_pay(book, j):
 
 
 @inner
-def seat_all(edges, book, desk, search, waiting, radius, limit, budget, max_edges):
-    """`seat` the first `waiting` tasks of ``desk.queue`` until the rest would gain at most `budget`.
+def seat_all(auction, waiting, limits):
+    """`seat` the first `waiting` tasks of ``desk.queue`` until the rest would gain at most the budget.
 
     Who is left moves to the front.  Returns how many are left, what they would still gain, and the arcs read.
     """
+    edges, _, book, desk, search = auction
     left = np.int64(0)
     cost = 0.0
     for t in range(waiting):
@@ -310,10 +311,10 @@ def seat_all(edges, book, desk, search, waiting, radius, limit, budget, max_edge
         i = np.int64(desk.queue[t])
         task = book.tasks[i]
         cost -= to_gain(book, i)
-        stuck = cost + to_gain(book, i) <= budget
-        while task.need > 0 and book.profit[i] > 0.0 and not stuck and read < max_edges:
+        stuck = cost + to_gain(book, i) <= limits.budget
+        while task.need > 0 and book.profit[i] > 0.0 and not stuck and read < limits.edges:
             before = task.need
-            read += seat(edges, book, desk, search, i, radius, limit)
+            read += seat(edges, book, desk, search, i, limits.radius, limits.nodes)
             stuck = task.need == before
         cost += to_gain(book, i)
         if task.need > 0 and book.profit[i] > 0.0:
@@ -325,8 +326,9 @@ def seat_all(edges, book, desk, search, waiting, radius, limit, budget, max_edge
 
 
 @inner
-def fill_all(edges, columns, book, desk, search, idle, radius, limit, budget, max_edges):
+def fill_all(auction, idle, limits):
     """`fill` the first `idle` annotators of ``desk.offers``, as `seat_all`."""
+    edges, columns, book, desk, search = auction
     left = np.int64(0)
     cost = 0.0
     for t in range(idle):
@@ -336,10 +338,10 @@ def fill_all(edges, columns, book, desk, search, idle, radius, limit, budget, ma
         j = np.int64(desk.offers[t])
         annotator = book.annotators[j]
         cost -= to_pay(book, j)
-        stuck = cost + to_pay(book, j) <= budget
-        while annotator.fill < annotator.capacity and book.price[j] > 0.0 and not stuck and read < max_edges:
+        stuck = cost + to_pay(book, j) <= limits.budget
+        while annotator.fill < annotator.capacity and book.price[j] > 0.0 and not stuck and read < limits.edges:
             before = annotator.fill
-            read += fill(edges, columns, book, desk, search, j, radius, limit)
+            read += fill(edges, columns, book, desk, search, j, limits.radius, limits.nodes)
             stuck = annotator.fill == before
         cost += to_pay(book, j)
         if annotator.fill < annotator.capacity and book.price[j] > 0.0:
@@ -362,7 +364,7 @@ def invite(columns, book, desk, idle):
 
 
 @inner
-def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, max_edges):
+def settle(auction, waiting, idle, radius, budget, max_edges):
     """Settle waiting tasks and idle annotators by paths until what is left costs at most `budget`.
 
     Parameters
@@ -380,6 +382,7 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
     A rest may stay: where the heap has no room for a plateau, and beyond the radius of the last turn, in which every
     node may be visited.  In a market of no more than `FIRST_LIMIT` nodes the radius is unlimited.
     """
+    _, columns, book, desk, _ = auction
     invite(columns, book, desk, idle)
     cost = 0.0
     for t in range(idle):
@@ -389,13 +392,11 @@ def settle(edges, columns, book, desk, search, waiting, idle, radius, budget, ma
     limit = np.int64(FIRST_LIMIT)
     radius = radius if nodes >= limit else np.inf
     while True:
-        waiting, gain, more = seat_all(
-            edges, book, desk, search, waiting, radius, limit, budget - cost, max_edges - read
-        )
+        limits = Limits(radius, limit, budget - cost, max_edges - read)
+        waiting, gain, more = seat_all(auction, waiting, limits)
         read += more
-        idle, cost, more = fill_all(
-            edges, columns, book, desk, search, idle, radius, limit, budget - gain, max_edges - read
-        )
+        limits = Limits(radius, limit, budget - gain, max_edges - read)
+        idle, cost, more = fill_all(auction, idle, limits)
         read += more
         if gain + cost <= budget or read >= max_edges or limit > nodes:
             return waiting, gain + cost, read

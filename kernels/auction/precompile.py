@@ -11,7 +11,7 @@ from kernels.auction.market import Market
 from kernels.auction.solver import solve
 
 
-def precompile(*, market=True):
+def precompile(*, market: bool = True) -> None:
     """Solve and certify a tiny market, one-shot and (with `market`) persistent."""
     case = (
         np.array([0, 2, 4]),

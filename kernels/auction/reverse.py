@@ -128,22 +128,22 @@ def offer_to(book, desk, j, i, k, value, eps):
 
 
 @inlined
-def call(book, desk, j, other, waiting):
-    """Let annotator `j` bid in the next epoch if it has reason to; returns the number of waiting ones."""
+def call(book, desk, j, at):
+    """Let annotator `j` bid in the next epoch if there is reason to; returns where in ``desk.offers`` the next goes."""
     annotator = book.annotators[j]
     if annotator.fill < annotator.capacity and book.price[j] > 0.0 and annotator.offered == 0:
         annotator.offered = 1
-        desk.offers[other + waiting] = j
-        waiting += 1
-    return waiting
+        desk.offers[at] = j
+        at += 1
+    return at
 
 
 @inlined
-def bid(book, desk, j, arcs, found, eps, mark, other, waiting):
+def bid(book, desk, j, arcs, found, eps, mark, at):
     """Annotator `j` makes the first `found` offers of ``desk.pick``, places in `arcs`.
 
-    Returns the number of waiting annotators, and of offers that were taken; with `mark`, −1 is written over the
-    arcs of those.
+    Returns where the next annotator who waits goes (see `call`), and how many offers were taken; with `mark`, −1 is
+    written over the arcs of those.
     """
     taken = np.int64(0)
     for t in range(found):
@@ -154,8 +154,8 @@ def bid(book, desk, j, arcs, found, eps, mark, other, waiting):
             if mark:
                 arc.arc = -1
             if dropped >= 0:
-                waiting = call(book, desk, dropped, other, waiting)
-    return waiting, taken
+                at = call(book, desk, dropped, at)
+    return at, taken
 
 
 @inner
@@ -178,7 +178,7 @@ def reverse(columns, book, desk, count, eps, max_edges):
     while count > 0 and read < max_edges:
         next_epoch(annotators, offers, base, count)
         other = annotators.size - base
-        waiting = np.int64(0)
+        at = other
         for turn in range(base, base + count):
             if turn + FAR < base + count:
                 prefetch(annotators, offers[turn + FAR])
@@ -200,7 +200,7 @@ def reverse(columns, book, desk, count, eps, max_edges):
                 if listed:
                     price[j] = min(price[j], left_out)
                     arcs = desk.shortlist[place_of(annotator, j) :]
-                    waiting, taken = bid(book, desk, j, arcs, found, eps, True, other, waiting)
+                    at, taken = bid(book, desk, j, arcs, found, eps, True, at)
                     if taken > 0:
                         strike_off(book, desk, j)
                 else:
@@ -211,13 +211,13 @@ def reverse(columns, book, desk, count, eps, max_edges):
                     if lists:
                         desk.listed[j].size = UNLISTED
                     arcs = columns[annotator.start :]
-                    waiting, _ = bid(book, desk, j, arcs, found, eps, False, other, waiting)
+                    at, _ = bid(book, desk, j, arcs, found, eps, False, at)
                     if lists and size >= LONG:
                         note(columns, book, desk, j, left_out, eps)
                 bids += found
-            waiting = call(book, desk, j, other, waiting)
+            at = call(book, desk, j, at)
         base = other
-        count = waiting
+        count = at - other
     for t in range(base, base + count):
         annotators[offers[t]].offered = 0
     desk.counters[REVERSE_BIDS] += bids

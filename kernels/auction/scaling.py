@@ -94,13 +94,15 @@ def copy_to(source, target):
 
 
 @merged
-def run(edges, columns, book, desk, search, warm, gap_tol, abs_tol, max_work):
+def run(auction, warm, targets):
     """Phases until the target is met.
 
     Returns
     -------
     status, bound, eps : the prices of the bound are in ``desk.best_price``, its rows in ``desk.best_kept``
     """
+    edges, columns, book, desk, _ = auction
+    gap_tol, abs_tol, max_work = targets
     for j in range(book.price.size):
         desk.best_price[j] = 0.0 if book.annotators[j].capacity > 0 else np.inf
     eps, largest, crowded = coarse_eps(edges, book)
@@ -136,7 +138,7 @@ def run(edges, columns, book, desk, search, warm, gap_tol, abs_tol, max_work):
             transpose(edges, book.annotators, columns, desk.offers[book.price.size :])
             transposed = True
         if finishing:
-            work += finish(edges, columns, book, desk, search, finish_from >= LAST_EARLY, eps, max_work - work)
+            work += finish(auction, finish_from >= LAST_EARLY, eps, max_work - work)
         elif idle > 0:
             work += reverse(columns, book, desk, idle, eps, max_work - work)
         if reverse_first and not first_phase and not finishing:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.auction.audit import primal
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import Edges
+from kernels.auction.layout import Auction, Case, Edges, Targets
 from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
 from kernels.auction.validation import check_bound, check_market, check_start, check_targets, count_once
@@ -98,32 +98,37 @@ def open_book(edges, demand, capacity, price, held, book, desk):
     return warm
 
 
+class Found(NamedTuple):
+    """What `solve_kernel` writes, see `Solution`."""
+
+    held: np.ndarray
+    price: np.ndarray
+    profit: np.ndarray
+
+
 @entry
-def solve_kernel(
-    indptr, indices, values, demand, capacity, price, held, gap_tol, abs_tol, max_work, sizes,
-    buffers, held_out, price_out, profit_out,
-):  # fmt: skip
+def solve_kernel(case, price, held, targets, sizes, buffers, out):
     """Solve in the buffers of a `Workspace`; an empty `price` or `held` means none.
 
     Returns value, bound, status and the last ε; the status is `NO_ROOM`, and nothing has been written, if the buffers
     are too small for the sizes or one of the arrays for the market.
     """
-    m, n, nnz = demand.size, capacity.size, indices.size
-    if not is_roomy(buffers, m, n, nnz, sizes) or min(held_out.size, values.size) < nnz or (
-        price_out.size < n or profit_out.size < m or (price.size and price.size < n) or (held.size and held.size < nnz)
-    ):
+    m, n, nnz = case.demand.size, case.capacity.size, case.indices.size
+    enough = min(out.held.size, case.values.size) >= nnz and out.price.size >= n and out.profit.size >= m
+    started = (price.size == 0 or price.size >= n) and (held.size == 0 or held.size >= nnz)
+    if not (enough and started and is_roomy(buffers, m, n, nnz, sizes)):
         return 0.0, np.inf, NO_ROOM, 0.0
-    edges = Edges(indptr, indices, values)
-    book, desk, search = carve(buffers, demand.size, capacity.size, sizes)
-    warm = open_book(edges, demand, capacity, price, held, book, desk)
-    status, bound, eps = run(edges, buffers.columns, book, desk, search, warm, gap_tol, abs_tol, max_work)
-    held_out[:] = 0
+    edges = Edges(case.indptr, case.indices, case.values)
+    book, desk, search = carve(buffers, m, n, sizes)
+    warm = open_book(edges, case.demand, case.capacity, price, held, book, desk)
+    status, bound, eps = run(Auction(edges, buffers.columns, book, desk, search), warm, targets)
+    out.held[:] = 0
     for i in range(book.tasks.size):
         task = book.tasks[i]
         for t in range(task.first, task.first + task.demand - task.need):
-            held_out[book.row_arc[t]] = 1
-    copy_to(desk.best_price, price_out)
-    copy_to(desk.best_kept, profit_out)
+            out.held[book.row_arc[t]] = 1
+    copy_to(desk.best_price, out.price)
+    copy_to(desk.best_kept, out.profit)
     return primal(book), bound, status, eps
 
 
@@ -132,9 +137,10 @@ _NO_HELD = np.empty(0, np.uint8)
 
 
 def solve(
-    indptr, indices, values, demand, capacity, *,
-    price=None, held=None, gap_tol=1e-3, abs_tol=0.0, max_work=NO_LIMIT, check=True,
-):  # fmt: skip
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray, *,
+    price: np.ndarray | None = None, held: np.ndarray | None = None,
+    gap_tol: float = 1e-3, abs_tol: float = 0.0, max_work: int = NO_LIMIT, check: bool = True,
+) -> Solution:  # fmt: skip
     """Assign annotators to tasks so that the total value is within a proven gap of the optimum.
 
     Parameters
@@ -201,14 +207,13 @@ def solve(
     if repeated:
         values = count_once(indptr, indices, values)
     space.reserve(demand.size, capacity.size, indices.size, sizes)
-    held_out = np.empty(indices.size, np.uint8)
-    price_out = np.empty(capacity.size, np.float64)
-    profit_out = np.empty(demand.size, np.float64)
+    out = Found(
+        np.empty(indices.size, np.uint8), np.empty(capacity.size, np.float64), np.empty(demand.size, np.float64)
+    )
     value, bound, status, eps = solve_kernel(
-        indptr, indices, values, demand, capacity,
+        Case(indptr, indices, values, demand, capacity),
         _NO_PRICE if price is None else price, _NO_HELD if held is None else held,
-        float(gap_tol), float(abs_tol), int(max_work),
-        sizes, space.buffers, held_out, price_out, profit_out,
+        Targets(float(gap_tol), float(abs_tol), int(max_work)), sizes, space.buffers, out,
     )  # fmt: skip
     if status == NO_ROOM:
         raise Overrun(
@@ -218,7 +223,4 @@ def solve(
     check_bound(bound)
     bids, reverse_bids, phases, forward_edges, reverse_edges, _ = space.buffers.counters.tolist()
     gap = (bound - value) / bound if bound > 0.0 else 0.0
-    return Solution(
-        held_out, price_out, profit_out, value, bound, gap, status, eps,
-        bids, reverse_bids, phases, forward_edges + reverse_edges,
-    )  # fmt: skip
+    return Solution(*out, value, bound, gap, status, eps, bids, reverse_bids, phases, forward_edges + reverse_edges)

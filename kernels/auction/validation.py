@@ -5,13 +5,17 @@ outside its arrays.  The checks read every arc once and need a mark per annotato
 arrays itself switches them off with ``check=False``.  One thing is looked at even then, because prices depend on it
 and counting the columns shows it for a hundredth of a solve: no annotator may stand twice in a row (`count_once`)."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from numba import njit
+from numpy.typing import DTypeLike
+
+from kernels.jit import allocating
 
 FINE, BAD_INDPTR, BAD_INDEX, DUPLICATE, INFINITE = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def first_fault(indptr, indices, values, n, seen):
     """Kind of the first fault, its row and its arc.  `seen` is int64[n], any content."""
     if indptr[0] != 0 or indptr[indptr.size - 1] != indices.size:
@@ -32,7 +36,7 @@ def first_fault(indptr, indices, values, n, seen):
     return FINE, -1, -1
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def repeats(indptr, indices, seen, first):
     """Whether a row names an annotator twice.  `seen` is int64[n] and holds numbers below `first`; row i marks them."""
     found = False
@@ -43,7 +47,7 @@ def repeats(indptr, indices, seen, first):
     return found
 
 
-def count_once(indptr, indices, values):
+def count_once(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The values with 0 for every arc but the best one of an annotator who is named more than once in a row."""
     rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
     order = np.lexsort((-values, indices, rows))  # NaN comes last
@@ -53,13 +57,13 @@ def count_once(indptr, indices, values):
     return values
 
 
-def check_bound(bound):
+def check_bound(bound: float) -> None:
     """Raise where the duals prove nothing: an annotator with slots has no price, or a value was +inf."""
     if not bound < np.inf:
         raise ArithmeticError(f"expected a finite bound, got {bound}: is a value +inf? If not, report this market")
 
 
-def check_array(name, array, dtypes, size):
+def check_array(name: str, array: np.ndarray, dtypes: Sequence[DTypeLike], size: int | None) -> None:
     """Raise unless `array` is a contiguous vector of one of `dtypes` and of length `size` (None: any)."""
     expected = " or ".join(np.dtype(d).name for d in dtypes)
     if not isinstance(array, np.ndarray):
@@ -74,7 +78,9 @@ def check_array(name, array, dtypes, size):
         raise ValueError(f"{name}: expected a contiguous array; pass np.ascontiguousarray({name})")
 
 
-def check_market(indptr, indices, values, demand, capacity):
+def check_market(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, demand: np.ndarray, capacity: np.ndarray
+) -> None:
     """Raise TypeError or ValueError if the arrays are not a market (see `solve`)."""
     check_array("indptr", indptr, [np.int64], None)
     if indptr.size == 0:
@@ -96,7 +102,7 @@ def check_market(indptr, indices, values, demand, capacity):
         raise ValueError(f"values[{k}]: expected a finite value, got +inf (task {i}, annotator {indices[k]})")
 
 
-def check_price(name, price, n):
+def check_price(name: str, price: np.ndarray, n: int) -> None:
     """Raise unless `price` is float64[n] without NaN and negative entries."""
     check_array(name, price, [np.float64], n)
     if not (price >= 0.0).all():
@@ -104,7 +110,7 @@ def check_price(name, price, n):
         raise ValueError(f"{name}[{j}]: expected >= 0 (or +inf for unknown), got {price[j]}")
 
 
-def check_start(nnz, n, price, held):
+def check_start(nnz: int, n: int, price: np.ndarray | None, held: np.ndarray | None) -> None:
     """Raise unless the optional start prices and held arcs fit the market."""
     if price is not None:
         check_price("price", price, n)
@@ -112,7 +118,7 @@ def check_start(nnz, n, price, held):
         check_array("held", held, [np.uint8], nnz)
 
 
-def check_targets(gap_tol, abs_tol, max_work):
+def check_targets(gap_tol: float, abs_tol: float, max_work: int) -> None:
     """Raise unless the targets are numbers that can be met."""
     if not 0.0 <= gap_tol < 1.0:
         raise ValueError(f"gap_tol: expected 0 <= gap_tol < 1, got {gap_tol}")

@@ -13,6 +13,8 @@ that the market tightens a little in every round instead of all at once in an un
 missed nevertheless, all tasks are audited and ε is divided by 2 until it is met.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kernels.auction.audit import audit, audit_rows, drop
@@ -81,17 +83,16 @@ def polish(edges, book, desk, memory, touched, waiting, eps):
 
 
 @inner
-def by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_edges):
+def by_paths(auction, memory, waiting, idle, max_edges):
     """Try to settle all changes by paths, at no more than bids usually cost.
 
     Returns how many tasks still wait, whether the rest is small enough to leave, what it costs, and the arcs read.
     """
     usual = np.int64(memory[USUAL] * (waiting + idle) / PATH_PRICE)
     budget = max(memory[SPARE_VALUE], 0.0)
-    waiting, cost, read = settle(
-        edges, columns, book, desk, search, waiting, idle, FIRST_RADIUS * memory[EPS], budget, min(usual, max_edges)
-    )
-    desk.counters[FORWARD_EDGES] += read
+    radius = FIRST_RADIUS * memory[EPS]
+    waiting, cost, read = settle(auction, waiting, idle, radius, budget, min(usual, max_edges))
+    auction.desk.counters[FORWARD_EDGES] += read
     if cost > budget:
         memory[PAUSE] = PAUSE_AFTER
     return waiting, cost <= budget, cost, read
@@ -106,9 +107,20 @@ def note_usual(memory, units, edges_read):
     memory[PAUSE] = max(memory[PAUSE] - 1.0, 0.0)
 
 
+class Notes(NamedTuple):
+    """What a market remembers from one round to the next."""
+
+    memory: np.ndarray  # float64[MEMORY]
+    seen: np.ndarray  # float64[n], the prices of the last bound
+    touched: np.ndarray  # uint8[m], 1 for rows that are others than then
+
+
 @entry
-def round_kernel(edges, columns, book, desk, search, memory, seen, touched, waiting, gap_tol, abs_tol, max_work):
+def round_kernel(auction, notes, waiting, targets):
     """Solve and prove; see the module.  Returns status, value, bound, ε and how many tasks still wait."""
+    edges, columns, book, desk, _ = auction
+    memory, seen, touched = notes
+    gap_tol, abs_tol, max_work = targets
     desk.counters[:] = 0
     warm = memory[FIRST_DONE] > 0.0
     if warm:
@@ -142,7 +154,7 @@ def round_kernel(edges, columns, book, desk, search, memory, seen, touched, wait
         if reverse_first or tried:
             welcome(edges, book, desk, waiting)
         if tried:
-            waiting, calm, left, work = by_paths(edges, columns, book, desk, search, memory, waiting, idle, max_work)
+            waiting, calm, left, work = by_paths(auction, memory, waiting, idle, max_work)
         for t in range(idle):  # who returns and has not been invited: as `tame`
             book.price[desk.offers[t]] = min(book.price[desk.offers[t]], scale)
     else:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk
-from kernels.auction.paths import Search, heap_room, room_to_search
+from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Search
+from kernels.auction.paths import heap_room_here, room_to_search
 from kernels.auction.shortlist import PART, SPARE
 
 
@@ -108,7 +108,7 @@ def is_roomy(buffers, m, n, nnz, sizes):
         and buffers.pick.size >= widest + 1
         and buffers.ints.size >= 3 * m + 2 * n
         and buffers.reals.size >= 4 * m + 2 * n + slots + longest + 3 * (widest + 1)
-        and min(search.key.size, search.node.size) >= heap_room(m, longest + widest + 1)
+        and min(search.key.size, search.node.size) >= heap_room_here(m, longest + widest + 1)
         and buffers.counters.size >= COUNTERS
     )
 
@@ -144,7 +144,7 @@ def carve(buffers, m, n, sizes):
         buffers.counters, buffers.shortlist, buffers.listed[:n],
     )  # fmt: skip
     search = buffers.search
-    heap = heap_room(m, longest + widest + 1)
+    heap = heap_room_here(m, longest + widest + 1)
     search = Search(
         search.task[:m], search.annotator[:n], search.task_arc[:m], search.annotator_arc[:n], search.annotator_row[:n],
         search.key[:heap], search.node[:heap],
@@ -155,7 +155,7 @@ def carve(buffers, m, n, sizes):
 class Workspace(threading.local):
     """The buffers of one thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.surpluses = 64
         self.buffers = Buffers(
             tasks=np.empty(64, TASK),
@@ -174,14 +174,14 @@ class Workspace(threading.local):
             search=room_to_search(64, 64, self.surpluses),
         )
 
-    def grow(self, **sizes):
+    def grow(self, **sizes: int) -> None:
         """Give each of the named buffers at least that size."""
         too_small = {name: size for name, size in sizes.items() if getattr(self.buffers, name).size < size}
         if too_small:
             fresh = {name: np.empty(size, getattr(self.buffers, name).dtype) for name, size in too_small.items()}
             self.buffers = self.buffers._replace(**fresh)
 
-    def reserve(self, m, n, nnz, sizes):
+    def reserve(self, m: int, n: int, nnz: int, sizes: tuple[int, int, int, int]) -> None:
         """Grow until a market of these sizes fits (`annotators` must have grown before `measure`)."""
         row_slots, slots, longest, widest = sizes
         self.grow(

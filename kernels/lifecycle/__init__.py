@@ -7,7 +7,7 @@ become offers, `apply` which event leads to which transition.
 
 from kernels.lifecycle import codes
 from kernels.lifecycle.apply import advance, apply
-from kernels.lifecycle.deadlines import relink
+from kernels.lifecycle.deadlines import relink, reschedule
 from kernels.lifecycle.layout import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Pool, Rules, blank
 from kernels.lifecycle.offers import count_share, offer, pool_paused, project_changed, task_changed
 
@@ -29,5 +29,6 @@ __all__ = [
     "pool_paused",
     "project_changed",
     "relink",
+    "reschedule",
     "task_changed",
 ]

@@ -43,6 +43,7 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.deadlines import expire
+from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.judgments import fits, relabel, retract, submit
 from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.lessons import relearn
@@ -52,7 +53,7 @@ from kernels.lifecycle.presence import come_online, go_offline, heard, pause
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
-from kernels.skill import refresh
+from kernels.skill import revise
 
 
 @inner
@@ -73,10 +74,7 @@ def create(pool, event, created, retention_s):
     for k in range(pool.reported.shape[1]):
         pool.reported[t, k] = 0.0
     if task.classes:
-        refresh(
-            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, ZERO, np.int64(task.truth),
-            pool.belief[t], pool.reported[t], event.at,
-        )  # fmt: skip
+        revise(pool.skills, gathered(pool, t, ZERO, np.int64(task.truth), event.at), ZERO, NONE, NONE)
     if pool.projects[task.project].state == CLOSED:
         cancel(pool, t, CANCEL, retention_s)
     review(pool, t, retention_s)
@@ -96,10 +94,7 @@ def set_truth(pool, event, retention_s):
     task.truth = event.label
     pool.dirty_tasks[t] = 1
     n = gather(pool, t, NONE)
-    refresh(
-        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, np.int64(task.truth),
-        pool.belief[t], pool.reported[t], event.at,
-    )  # fmt: skip
+    revise(pool.skills, gathered(pool, t, n, np.int64(task.truth), event.at), ZERO, NONE, NONE)
     tell(pool, t, n)
     if task.state == OPEN:
         settle(pool, t, COMPLETE, CAUSE_MET_NEED, retention_s)

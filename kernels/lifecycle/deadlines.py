@@ -120,6 +120,17 @@ def find_earliest(pool, grace_s):
 
 
 @entry
+def reschedule(pool, rules):
+    """After a change of the rules: retention and grace are counted anew from when they began. It tells nothing."""
+    for t in range(pool.counters[TASKS_USED]):
+        task = pool.tasks[t]
+        if task.state == SETTLED:
+            pool.due[t] = task.settled + rules.retention_s
+    find_earliest(pool, rules.grace_s)
+    return ZERO
+
+
+@entry
 def relink(pool, rules):
     """After restoring: room and deadline of every task follow from its record.
 

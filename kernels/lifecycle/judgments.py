@@ -37,12 +37,13 @@ from kernels.lifecycle.codes import (
     VOIDED,
     ZERO,
 )
+from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
 from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
-from kernels.skill import correct, forget, seat
+from kernels.skill import revise, seat
 
 
 @inner
@@ -135,11 +136,8 @@ def relabel(pool, event, retention_s):
     pool.dirty_tasks[t] = 1
     if pair.counted and task.classes and pair.label != event.label:
         n = gather(pool, t, p)
-        correct(
-            pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, n - 1,
-            np.int64(event.label), np.int64(task.truth),
-            pool.belief[t], pool.reported[t], event.at,
-        )  # fmt: skip
+        judged = gathered(pool, t, n, np.int64(task.truth), event.at)
+        revise(pool.skills, judged, ZERO, n - 1, np.int64(event.label))
         pair.stamp = pool.stamps[n - 1]
         tell(pool, t, n)
     pair.label = event.label
@@ -164,11 +162,8 @@ def retract(pool, event, retention_s):
                 if task.classes:
                     n = gather(pool, t, p)
                     mine = pool.seats[n - 1]
-                    forget(
-                        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, n - 1,
-                        np.int64(task.truth),
-                        pool.belief[t], pool.reported[t], event.at,
-                    )  # fmt: skip
+                    judged = gathered(pool, t, n, np.int64(task.truth), event.at)
+                    revise(pool.skills, judged, ZERO, n - 1, NONE)
                     pool.dirty_seats[mine] = 1
                     tell(pool, t, n - 1)
                 pair.counted = 0

@@ -176,7 +176,7 @@ class Emissions(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The rules of the market that the kernel applies; times in seconds."""
+    """What kernels need to know of a pool's policy; times in seconds."""
 
     accept_s: float
     grace_s: float
@@ -184,6 +184,8 @@ class Rules(NamedTuple):
     max_extensions: int
     block_declines: int
     missed_offers: int
+    judgment_cost: float
+    least_ability: float
 
 
 class Pool(NamedTuple):

@@ -19,7 +19,8 @@ import numpy as np
 from kernels.hashing import mix
 from kernels.jit import inner
 from kernels.lifecycle.codes import END_SUBMITTED, NONE, ONE, WORK, ZERO
-from kernels.skill import drift, refresh, sample_size
+from kernels.lifecycle.gathered import gathered
+from kernels.skill import drift, revise, sample_size
 
 ASKED_FOR = 9.0  # how far a newcomer, and separately an alarm, raises the share
 HALF = 0.5
@@ -94,21 +95,13 @@ def relearn(pool, t, truth, at):
         pair = pool.pairs[p]
         if pair.counted:
             # one by one, each from what was known: the posterior has no part in it
-            refresh(
-                pool.skills, model, pool.seats, pool.labels, pool.stamps, ZERO, before, pool.belief[t],
-                pool.reported[t], at,
-            )  # fmt: skip
+            revise(pool.skills, gathered(pool, t, ZERO, before, at), ZERO, NONE, NONE)
             pool.seats[0] = pool.skills.seat_of[model, pair.annotator]
             pool.labels[0] = pair.label
             pool.stamps[0] = pair.stamp
-            refresh(
-                pool.skills, model, pool.seats, pool.labels, pool.stamps, ONE, truth, pool.belief[t],
-                pool.reported[t], at,
-            )  # fmt: skip
+            revise(pool.skills, gathered(pool, t, ONE, truth, at), ZERO, NONE, NONE)
             pool.dirty_seats[pool.seats[0]] = 1
         p = np.int64(pair.next)
-    refresh(
-        pool.skills, model, pool.seats, pool.labels, pool.stamps, ZERO, truth, pool.belief[t], pool.reported[t], at
-    )
+    revise(pool.skills, gathered(pool, t, ZERO, truth, at), ZERO, NONE, NONE)
     pool.dirty_models[model] = 1
     pool.dirty_tasks[t] = 1

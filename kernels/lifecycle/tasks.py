@@ -30,10 +30,11 @@ from kernels.lifecycle.codes import (
     WORK,
     ZERO,
 )
+from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.layout import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
-from kernels.skill import alarms, drift, learn, refresh
+from kernels.skill import alarms, drift, revise
 
 REVISITS = 1  # open tasks looked at again for each judgment: on recorded sets one gives .820, four .821
 PROBES = 16  # slots looked at to find them
@@ -177,10 +178,8 @@ def revisit(pool, t, at, retention_s):
             continue
         done += 1
         n = gather(pool, u, NONE)
-        change = refresh(
-            pool.skills, np.int64(other.model), pool.seats, pool.labels, pool.stamps, n, np.int64(other.truth),
-            pool.belief[u], pool.reported[u], at,
-        )  # fmt: skip
+        others = gathered(pool, u, n, np.int64(other.truth), at)
+        change = revise(pool.skills, others, ZERO, NONE, NONE)
         if change > 0.0:
             tell(pool, u, n)
             review(pool, u, retention_s)
@@ -195,10 +194,7 @@ def learn_judgment(pool, t, p, at, retention_s):
     n = gather(pool, t, p)
     s = np.int64(pool.seats[n - 1])
     before = alarms(pool.skills, s)
-    learn(
-        pool.skills, np.int64(task.model), pool.seats, pool.labels, pool.stamps, n, ONE, np.int64(task.truth),
-        pool.belief[t], pool.reported[t], at,
-    )  # fmt: skip
+    revise(pool.skills, gathered(pool, t, n, np.int64(task.truth), at), ONE, NONE, NONE)
     pool.pairs[p].stamp = pool.stamps[n - 1]
     if alarms(pool.skills, s) > before:
         a = np.int64(pool.pairs[p].annotator)

@@ -1,8 +1,8 @@
 """Streaming skill and consensus: who is how good at what, and how sure is each task's label.
 
-`layout` holds the columns, `update` learns from judgments, `revise` takes them back, `evidence` learns from imports and
-scores, `value` says what is known about an annotator and what one more judgment would be worth, `rows` saves and
-restores.
+`layout` holds the columns, `update` learns from judgments, `revise` is where they come in and are taken back,
+`evidence` learns from imports and scores, `value` says what is known about an annotator and what one more judgment
+would be worth, `rows` saves and restores.
 
 Contract. A task is the caller's: its counted judgments (annotator, label, stamp), its truth or -1, `belief`
 and `reported`, both float32 and both zeros at first. Every call hands them over as scratch arrays; `belief`
@@ -20,6 +20,7 @@ from kernels.skill.layout import (
     MAX_CLASSES,
     MODEL,
     SEAT,
+    Judged,
     Skills,
     belief_width,
     empty,
@@ -29,9 +30,8 @@ from kernels.skill.layout import (
     seat,
 )
 from kernels.skill.report import Known, known
-from kernels.skill.revise import correct, forget
+from kernels.skill.revise import correct, forget, learn, refresh, revise
 from kernels.skill.rows import load_model, load_seat, save_model, save_seat
-from kernels.skill.update import learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -54,6 +54,7 @@ __all__ = [
     "MODEL",
     "SEAT",
     "THETA_WIDTH",
+    "Judged",
     "Known",
     "Skills",
     "ability",
@@ -80,6 +81,7 @@ __all__ = [
     "prepare",
     "quantile",
     "refresh",
+    "revise",
     "sample_size",
     "save_model",
     "save_seat",

@@ -3,6 +3,8 @@
 The equations are those of `update`; with two classes a miss has one place to go, so `shape` is 1.
 """
 
+from typing import NamedTuple
+
 from kernels.skill.confusion import LOCAL_MEAN, UNRIPE, shared_at, strengths, weight_of
 from kernels.skill.jit import index, inner
 from kernels.skill.layout import ALONE
@@ -11,9 +13,20 @@ WIDTH = 7
 """Floats per engine and seat: N[2, 2], S[2], A."""
 
 
+class _Weighed(NamedTuple):
+    """A judgment, and what its row is shrunk towards."""
+
+    label: int
+    row: float
+    top: float
+    inverse: float
+    own: float
+
+
 @inner
-def _factors(evidence, base, label, row, top, inverse, own, b0, b1):
+def _factors(evidence, base, given, b0, b1):
     """Numerators and denominators of theta[0, label] and theta[1, label], engines 0 and 1."""
+    label, row, top, inverse, own = given
     mean = (top + evidence[index(base + 6)] - own * (b1 if label else b0)) * inverse
     hit = row * mean
     miss = row - hit
@@ -25,8 +38,9 @@ def _factors(evidence, base, label, row, top, inverse, own, b0, b1):
 
 
 @inner
-def _bent(evidence, base, label, row, top, inverse, own, b0, b1, lift0, lift1):
+def _bent(evidence, base, given, b0, b1, lift0, lift1):
     """The same for engine 2, whose rows are bent by `lift`."""
+    label, row, top, inverse, own = given
     mean = (top + evidence[index(base + 6)] - own * (b1 if label else b0)) * inverse
     wrong = 1.0 - mean
     odds0 = mean * lift0
@@ -43,12 +57,14 @@ def _bent(evidence, base, label, row, top, inverse, own, b0, b1, lift0, lift1):
 
 
 @inner
-def products(skills, m, seats, labels, stamps, first, last, counted, met, belief, q, under):
+def products(skills, task, first, last, counted, met, scratch):
     """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1; K = 2.
 
     `counted` is how many of the task's judgments are in the statistics, checked ones if they have `met`; the later
     ones are fresh. Returns the sum of how `ripe` they are.
     """
+    m, seats, labels, stamps, belief = task.m, task.seats, task.labels, task.stamps, task.belief
+    q, under = scratch.q, scratch.under
     evidence = skills.evidence
     known = 0.0
     local, strength = strengths(skills, m)
@@ -68,21 +84,18 @@ def products(skills, m, seats, labels, stamps, first, last, counted, met, belief
         checked = weight - record[ALONE] - (own if met else 0.0) + scale * seeded
         known += checked / (checked + scale * UNRIPE)
         inverse = 1.0 / (scale * (local + seeded) + weight - own)
-        row = scale * strength
-        label = labels[index(j)]
-        x0, x1, y0, y1 = _factors(evidence, base, label, row, top, inverse, own, b0, b1)
+        given = _Weighed(labels[index(j)], scale * strength, top, inverse, own)
+        x0, x1, y0, y1 = _factors(evidence, base, given, b0, b1)
         q0 *= x0
         q1 *= x1
         u0 *= y0
         u1 *= y1
-        x0, x1, y0, y1 = _factors(evidence, base + WIDTH, label, row, top, inverse, own, b2, b3)
+        x0, x1, y0, y1 = _factors(evidence, base + WIDTH, given, b2, b3)
         q2 *= x0
         q3 *= x1
         u2 *= y0
         u3 *= y1
-        x0, x1, y0, y1 = _bent(
-            evidence, base + 2 * WIDTH, label, row, top, inverse, own, b4, b5, lift0, lift1
-        )
+        x0, x1, y0, y1 = _bent(evidence, base + 2 * WIDTH, given, b4, b5, lift0, lift1)
         q4 *= x0
         q5 *= x1
         u4 *= y0

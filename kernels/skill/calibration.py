@@ -349,14 +349,16 @@ def _best(skills, record, pull, start):
     best = 0
     least = math.inf
     for r in range(RHOS):
-        value = skills.evidence[record + r] + pull * (STEP * r - at) ** 2
+        off = STEP * r - at
+        value = skills.evidence[record + r] + pull * (off * off)
         if value < least:
             least = value
             best = r
     found = STEP * best
     if 0 < best < RHOS - 1:
-        before = skills.evidence[record + best - 1] + pull * (found - STEP - at) ** 2 - least
-        after = skills.evidence[record + best + 1] + pull * (found + STEP - at) ** 2 - least
+        low, high = found - STEP - at, found + STEP - at
+        before = skills.evidence[record + best - 1] + pull * (low * low) - least
+        after = skills.evidence[record + best + 1] + pull * (high * high) - least
         found += 0.5 * STEP * (before - after) / (before + after)
     return LOWEST * math.exp(found)
 

@@ -5,8 +5,7 @@ import numpy as np
 from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
 from kernels.skill.layout import belief_width, empty, evidence_width, model_width, open_model, seat
-from kernels.skill.revise import correct, forget
-from kernels.skill.update import learn, refresh
+from kernels.skill.revise import correct, forget, learn, refresh
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -20,7 +19,7 @@ from kernels.skill.value import (
 )
 
 
-def precompile():
+def precompile() -> None:
     """Run each kernel once on a tiny pool of its own; the results land in numba's cache."""
     classes = 2
     room = model_width(classes) + 2 * evidence_width(classes)

@@ -110,6 +110,28 @@ class Skills(NamedTuple):
     work: np.ndarray
 
 
+class Judged(NamedTuple):
+    """A task with its counted judgments, as the model takes it."""
+
+    m: int
+    """The task's model (classes >= 2)."""
+    seats: np.ndarray
+    labels: np.ndarray
+    stamps: np.ndarray
+    """int32[:]: its judgments, first `n` entries, each annotator once. `stamps` are opaque: kept by the caller with the
+    judgment, written for the fresh ones."""
+    n: int
+    """Judgments, the fresh ones included; 0 gives the prior."""
+    truth: int
+    """The known label (gold, adjudicated), or -1."""
+    belief: np.ndarray
+    """float32[belief_width(K)], in/out: the learned posteriors, as they are counted in the statistics."""
+    reported: np.ndarray
+    """float32[K], in/out: the calibrated posterior, the one to show and to stop on."""
+    at: float
+    """Unix seconds of what caused the call."""
+
+
 @kernel
 def engine_width(classes):
     """Floats of evidence one engine keeps per seat: N, S, A."""

@@ -7,10 +7,11 @@ the update. Written out, the same bits come out on every machine, whatever its m
     2^y:     y = n + f, n whole, f in [-1/2, 1/2],  2^f = sum of (f log 2)^i / i! to i = 6
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from kernels.jit import instructions
 from kernels.skill.jit import inner
 
 EXPONENT = 52
@@ -24,16 +25,24 @@ LEAST = -1000.0
 """2^LEAST is the smallest power given: results stay normal numbers."""
 
 
-@intrinsic
-def _bits(typing, x):
-    """The 64 bits of a float64, as an integer."""
+def _write_bits(typing, x):
     return types.int64(types.float64), lambda context, builder, sig, args: builder.bitcast(args[0], ir.IntType(64))
 
 
-@intrinsic
-def _float(typing, i):
-    """The float64 that has these 64 bits."""
+def _write_float(typing, i):
     return types.float64(types.int64), lambda context, builder, sig, args: builder.bitcast(args[0], ir.DoubleType())
+
+
+@instructions(_write_bits)
+def _bits(x):
+    """The 64 bits of a float64, as an integer."""
+    return np.float64(x).view(np.int64)
+
+
+@instructions(_write_float)
+def _float(i):
+    """The float64 that has these 64 bits."""
+    return np.int64(i).view(np.float64)
 
 
 @inner

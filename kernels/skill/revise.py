@@ -1,20 +1,25 @@
-"""Taking a judgment back, and replacing its label.
+"""The one way in: judgments are counted, taken back and relabelled, tasks revisited.
 
-What `update` has counted of a judgment is taken out at the posteriors that are counted now; then the task is computed
-anew from the others. Sums are exact, so nothing of it remains.
+To take a judgment back, what `update` has counted of it is taken out at the posteriors that are counted now; then the
+task is computed anew from the others. Sums are exact, so nothing of it remains.
+
+One kernel does it all: four would each hold a copy of the update, and a second of compiling for every part of it.
 """
 
 import numpy as np
 
+from kernels.jit import inner
 from kernels.skill.confusion import shared_at, weight_of
 from kernels.skill.jit import kernel
-from kernels.skill.layout import ALONE, ENGINES, SHARED, engine_width
-from kernels.skill.update import NONE_FRESH, is_met, learn
+from kernels.skill.layout import ALONE, ENGINES, SHARED, Judged, Skills, engine_width
+from kernels.skill.update import is_met, learned
 
 
-@kernel
-def _move(skills, m, s, label, epoch, sign, met, belief, reported):
+@inner
+def _move(skills, task, which, sign, met):
     """Add (+1) or take out (-1) one judgment, checked if it has `met`, at the task's present posteriors."""
+    m, s, label, epoch = task.m, task.seats[which], task.labels[which], task.stamps[which]
+    belief, reported = task.belief, task.reported
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     width = engine_width(classes)
@@ -46,7 +51,7 @@ def _move(skills, m, s, label, epoch, sign, met, belief, reported):
         record[ALONE] += weight
 
 
-@kernel
+@inner
 def _part(skills, m, s, label, epoch, belief):
     """A judgment stays behind as the only one of its task: nothing checks it any more."""
     classes = skills.models[m]["classes"]
@@ -57,29 +62,98 @@ def _part(skills, m, s, label, epoch, belief):
         skills.evidence[p + k] -= belief[SHARED * classes + k]
 
 
-@kernel
-def forget(skills, m, seats, labels, stamps, n, gone, truth, belief, reported, at):
-    """Retract judgment number `gone` of a task's `n`, then recompute the task from the others.
-
-    The scratch arrays are compacted in place: afterwards their first n - 1 entries are the remaining
-    judgments. Other parameters as in `learn`.
-    """
-    known = np.int64(belief[ENGINES * skills.models[m]["classes"]]) - 1
-    _move(skills, m, seats[gone], labels[gone], stamps[gone], -1, is_met(n, known), belief, reported)
+@inner
+def _leave(skills, task, gone):
+    """Take judgment `gone` out of the statistics and out of the arrays, which are compacted in place."""
+    m, seats, labels, stamps, n = task.m, task.seats, task.labels, task.stamps, task.n
+    known = np.int64(task.belief[ENGINES * skills.models[m]["classes"]]) - 1
+    _move(skills, task, gone, -1, is_met(n, known))
     for j in range(gone, n - 1):
         seats[j] = seats[j + 1]
         labels[j] = labels[j + 1]
         stamps[j] = stamps[j + 1]
     if is_met(n, known) and not is_met(n - 1, known):
-        _part(skills, m, seats[0], labels[0], stamps[0], belief)
-    return learn(skills, m, seats, labels, stamps, n - 1, NONE_FRESH, truth, belief, reported, at)
+        _part(skills, m, seats[0], labels[0], stamps[0], task.belief)
+
+
+@inner
+def _relabel(skills, task, which, label):
+    """Replace the label of judgment `which`."""
+    met = is_met(task.n, np.int64(task.belief[ENGINES * skills.models[task.m]["classes"]]) - 1)
+    _move(skills, task, which, -1, met)
+    task.labels[which] = label
+    _move(skills, task, which, 1, met)
 
 
 @kernel
-def correct(skills, m, seats, labels, stamps, n, which, label, truth, belief, reported, at):
-    """Replace the label of judgment `which` by `label` (written to `labels`), then recompute the task."""
-    met = is_met(n, np.int64(belief[ENGINES * skills.models[m]["classes"]]) - 1)
-    _move(skills, m, seats[which], labels[which], stamps[which], -1, met, belief, reported)
-    labels[which] = label
-    _move(skills, m, seats[which], label, stamps[which], 1, met, belief, reported)
-    return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)
+def revise(skills, task, fresh, which, label):
+    """Recompute a task's posterior and move the statistics of its annotators accordingly.
+
+    Parameters
+    ----------
+    skills : Skills
+    task : Judged
+    fresh : int
+        How many of the last judgments are new, that is not in the statistics yet (0 or 1, more is allowed).
+    which : int
+        The judgment to be taken back, or to be given another label, before; -1: none.
+    label : int
+        Its new label (written to `labels`), or -1: it is taken back, and afterwards the first n - 1 entries of the
+        arrays are the remaining judgments.
+
+    Returns
+    -------
+    float
+        Largest change of any posterior; 0.0 when `fresh` is 0 and nothing was worth writing, so that every
+        row is as it was.
+    """
+    n = task.n
+    if which >= 0:
+        if label >= 0:
+            _relabel(skills, task, which, label)
+        else:
+            _leave(skills, task, which)
+            n -= 1
+    left = Judged(
+        task.m, task.seats, task.labels, task.stamps, n, task.truth, task.belief, task.reported, task.at
+    )
+    return learned(skills, left, fresh)
+
+
+def _judged(
+    m: int, seats: np.ndarray, labels: np.ndarray, stamps: np.ndarray, n: int, truth: int, belief: np.ndarray,
+    reported: np.ndarray, at: float,
+) -> Judged:  # fmt: skip
+    return Judged(int(m), seats, labels, stamps, int(n), int(truth), belief, reported, float(at))
+
+
+def learn(
+    skills: Skills, m: int, seats: np.ndarray, labels: np.ndarray, stamps: np.ndarray, n: int, fresh: int, truth: int,
+    belief: np.ndarray, reported: np.ndarray, at: float,
+) -> float:  # fmt: skip
+    """Count the last `fresh` judgments: `revise` from Python, with the parts of a `Judged` one by one."""
+    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), fresh, -1, -1)
+
+
+def refresh(
+    skills: Skills, m: int, seats: np.ndarray, labels: np.ndarray, stamps: np.ndarray, n: int, truth: int,
+    belief: np.ndarray, reported: np.ndarray, at: float,
+) -> float:  # fmt: skip
+    """Revisit a task with what has been learned since; also applies a truth set or lifted."""
+    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, -1, -1)
+
+
+def forget(
+    skills: Skills, m: int, seats: np.ndarray, labels: np.ndarray, stamps: np.ndarray, n: int, gone: int, truth: int,
+    belief: np.ndarray, reported: np.ndarray, at: float,
+) -> float:  # fmt: skip
+    """Retract judgment number `gone`, and recompute the task from the others."""
+    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, gone, -1)
+
+
+def correct(
+    skills: Skills, m: int, seats: np.ndarray, labels: np.ndarray, stamps: np.ndarray, n: int, which: int, label: int,
+    truth: int, belief: np.ndarray, reported: np.ndarray, at: float,
+) -> float:  # fmt: skip
+    """Replace the label of judgment `which`, and recompute the task."""
+    return revise(skills, _judged(m, seats, labels, stamps, n, truth, belief, reported, at), 0, which, label)

@@ -8,10 +8,10 @@ in plain Python.
 import numpy as np
 
 from kernels.buffers import Overrun
-from kernels.skill.layout import MODEL, SEAT, evidence_width, model_width, open_model, seat
+from kernels.skill.layout import MODEL, SEAT, Skills, evidence_width, model_width, open_model, seat
 
 
-def save_seat(skills, s):
+def save_seat(skills: Skills, s: int) -> bytes:
     """Return the row of seat `s`."""
     record = skills.seats[s]
     start = record["offset"]
@@ -19,7 +19,7 @@ def save_seat(skills, s):
     return skills.seats[s : s + 1].tobytes() + skills.evidence[start : start + width].tobytes()
 
 
-def load_seat(skills, m, annotator, row):
+def load_seat(skills: Skills, m: int, annotator: int, row: bytes) -> int:
     """Put `row` into the seat of `annotator` in model `m` (taken if need be) and return the seat.
 
     Raises
@@ -41,14 +41,14 @@ def load_seat(skills, m, annotator, row):
     return s
 
 
-def save_model(skills, m):
+def save_model(skills: Skills, m: int) -> bytes:
     """Return the row of model `m`."""
     start = skills.models[m]["offset"]
     width = model_width(skills.models[m]["classes"])
     return skills.models[m : m + 1].tobytes() + skills.evidence[start : start + width].tobytes()
 
 
-def load_model(skills, row):
+def load_model(skills: Skills, row: bytes) -> int:
     """Open a model from its `row` and return its slot.
 
     Raises
@@ -70,12 +70,12 @@ def load_model(skills, row):
     return m
 
 
-def _taken(slot, what):
+def _taken(slot: int, what: str) -> int:
     if slot < 0:
         raise Overrun(f"No room for one more {what}: grow the columns first")
     return slot
 
 
-def _check(row, expected):
+def _check(row: bytes, expected: int) -> None:
     if len(row) != expected:
         raise ValueError(f"Expected a row of {expected} bytes, got {len(row)}")

@@ -29,8 +29,10 @@ known, so P and `ripe` (`calibration`) leave it out. The weight of an annotator'
 
 Method: collapsed variational inference of order zero (Asuncion et al., UAI 2009) on the model of Dawid and
 Skene (1979), applied incrementally. It deliberately does not read a clock, sort or iterate to convergence:
-the caller revisits open tasks with `refresh`, which does over time what the sweeps of a batch method do.
+the caller revisits open tasks (`refresh` in `revise`), which does over time what the sweeps of a batch method do.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +48,7 @@ from kernels.skill.confusion import (
     weight_of,
 )
 from kernels.skill.drift import stamp, watch
-from kernels.skill.jit import index, inner, kernel
+from kernels.skill.jit import index, inner
 from kernels.skill.layout import ALONE, ENGINES, SHARED, engine_width
 
 IDLE = 1e-3
@@ -55,8 +57,15 @@ SHARE_EVERY = 16
 FORESEE_EVERY = 8
 PREPARED = 5
 """Floats `_products` notes per judgment, RENORMALISE judgments at a time."""
-NONE_FRESH = np.int64(0)
-"""Not a plain 0, for which numba would compile a copy of `learn`."""
+
+
+class Scratch(NamedTuple):
+    """Parts of ``skills.work``."""
+
+    report: np.ndarray  # float64[K], the calibrated posterior
+    q: np.ndarray  # float64[ENGINES K], the learned ones
+    under: np.ndarray  # float64[ENGINES K], denominators at first
+    room: np.ndarray  # float64[:]
 
 
 @inner
@@ -66,13 +75,13 @@ def is_met(n, truth):
 
 
 @inner
-def _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, under, room):
+def _posteriors(skills, task, fresh, met, scratch):
     """Fill q[ENGINES K]: pi times the product of theta, the largest entry of each engine 1; return `ripeness`.
 
-    Numerators and denominators of theta are multiplied separately (`under` is scratch of the same length as
-    `q`, `room` for _products): a division costs as much as all the rest.
+    Numerators and denominators of theta are multiplied separately: a division costs as much as all the rest.
     """
-    model = skills.models[m]
+    q, under = scratch.q, scratch.under
+    model = skills.models[task.m]
     classes = model["classes"]
     prior = model["offset"] + 2 * classes * classes + 2 * classes
     for k in range(classes):
@@ -84,28 +93,29 @@ def _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, unde
     known = 0.0
     first = 0
     while True:
-        last = min(first + RENORMALISE, n)
-        task = seats, labels, stamps, first, last, n - fresh, met
+        last = min(first + RENORMALISE, task.n)
         if classes == 2:
-            known += binary.products(skills, m, *task, belief, q, under)
+            known += binary.products(skills, task, first, last, task.n - fresh, met, scratch)
             binary.scale(q, under)
         else:
-            known += _products(skills, m, *task, belief, q, under, room)
+            known += _products(skills, task, first, last, task.n - fresh, met, scratch)
             _scale(q, under, classes)
         first = last
-        if first == n:
+        if first == task.n:
             break
-    return known / n if n > 0 else 1.0
+    return known / task.n if task.n > 0 else 1.0
 
 
 @inner
-def _products(skills, m, seats, labels, stamps, first, last, counted, met, belief, q, under, room):
+def _products(skills, task, first, last, counted, met, scratch):
     """Multiply numerators into `q` and denominators into `under`, judgments first to last - 1.
 
     `counted` is how many of the task's judgments are in the statistics, checked ones if they have `met`; the later
     ones are fresh. Returns the sum of how `ripe` they are. What a judgment needs is put into `room` first; class by
     class, everything is then multiplied in registers: nothing is stored in the loop, so loads needn't wait.
     """
+    m, seats, labels, stamps, belief = task.m, task.seats, task.labels, task.stamps, task.belief
+    _, q, under, room = scratch
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     others = 1.0 / (classes - 1)
@@ -186,8 +196,10 @@ def _scale(q, under, classes):
 
 
 @inner
-def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, reported, report):
-    """Replace the old posteriors by `q` and `report` in the statistics of every seat (`moved`: scratch)."""
+def _count(skills, task, fresh, scratch):
+    """Replace the old posteriors by `q` and `report` in the statistics of every seat."""
+    m, seats, labels, stamps, n, truth, belief, reported, _ = task
+    report, q, moved, _ = scratch
     evidence = skills.evidence
     classes = skills.models[m]["classes"]
     width = engine_width(classes)
@@ -251,8 +263,9 @@ def _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, moved, 
 
 
 @inner
-def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
+def _meet(skills, task, fresh):
     """Everything that looks at a new judgment before it is counted."""
+    m, seats, labels, stamps, n, truth, belief, reported, at = task
     model = skills.models[m]
     classes = model["classes"]
     for j in range(n - fresh, n):
@@ -281,18 +294,19 @@ def _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, a
 
 
 @inner
-def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
-    """Do the work of `learn`, for kernels that have room for it."""
+def learned(skills, task, fresh):
+    """Compute a task anew and move the statistics of its annotators accordingly: see `revise`."""
+    m, seats, labels, _, n, truth, belief, reported, _ = task
     classes = skills.models[m]["classes"]
     if fresh > 0:
-        _meet(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
+        _meet(skills, task, fresh)
     report = skills.work[:classes]
     q = skills.work[classes : (1 + ENGINES) * classes]
     under = skills.work[(1 + ENGINES) * classes : (1 + 2 * ENGINES) * classes]
-    room = skills.work[(1 + 2 * ENGINES) * classes :]
+    scratch = Scratch(report, q, under, skills.work[(1 + 2 * ENGINES) * classes :])
     known = np.int64(belief[ENGINES * classes]) - 1
     met = is_met(n - fresh, known)
-    ripeness = _posteriors(skills, m, seats, labels, stamps, n, fresh, met, belief, q, under, room)
+    ripeness = _posteriors(skills, task, fresh, met, scratch)
     chosen = skills.models[m]["engine"] * classes
     news = truth != known
     if truth >= 0:
@@ -318,45 +332,5 @@ def learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported,
         change = max(change, abs(report[k] - reported[k]))
     if fresh == 0 and change < IDLE and not news:
         return 0.0
-    _count(skills, m, seats, labels, stamps, n, fresh, truth, belief, q, under, reported, report)
+    _count(skills, task, fresh, scratch)
     return change
-
-
-@kernel
-def learn(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at):
-    """Recompute a task's posterior and move the statistics of its annotators accordingly.
-
-    Parameters
-    ----------
-    skills : Skills
-    m : int
-        The task's model (classes >= 2).
-    seats, labels, stamps : int32[:]
-        The task's counted judgments, first `n` entries, each annotator once. `stamps` are opaque: kept by the
-        caller with the judgment, written here for the fresh ones.
-    n : int
-        Judgments, the fresh ones included; 0 gives the prior.
-    fresh : int
-        How many of the last entries are new, that is not in the statistics yet (0 or 1, more is allowed).
-    truth : int
-        The known label (gold, adjudicated), or -1.
-    belief : float32[belief_width(K)]
-        In/out: the learned posteriors, as they are counted in the statistics.
-    reported : float32[K]
-        In/out: the calibrated posterior, the one to show and to stop on.
-    at : float
-        Unix seconds of what caused the call.
-
-    Returns
-    -------
-    float
-        Largest change of any posterior; 0.0 when `fresh` is 0 and nothing was worth writing, so that every
-        row is as it was.
-    """
-    return learned(skills, m, seats, labels, stamps, n, fresh, truth, belief, reported, at)
-
-
-@kernel
-def refresh(skills, m, seats, labels, stamps, n, truth, belief, reported, at):
-    """Revisit a task with what has been learned since; also applies a truth set or lifted. See `learn`."""
-    return learn(skills, m, seats, labels, stamps, n, NONE_FRESH, truth, belief, reported, at)

@@ -26,6 +26,7 @@ Quantiles invert the regularised incomplete beta function (continued fraction, L
 
 import math
 
+from kernels.interpreted import lgamma
 from kernels.skill.confusion import (
     LOCAL_MEAN,
     LOCAL_WEIGHT,
@@ -77,10 +78,10 @@ def beta_shape(skills, m, s):
     """Return (alpha, beta) of the posterior of the accuracy of seat `s` (-1: a newcomer)."""
     centre = mean(skills, m, s)
     n = sample_size(skills, m, s)
-    variance = centre * (1.0 - centre) / (n + 1.0) + FLOOR_SD**2
+    variance = centre * (1.0 - centre) / (n + 1.0) + FLOOR_SD * FLOOR_SD
     if s >= 0:
         record = skills.seats[s]
-        variance += record["doubt"] / weight_of(record["epoch"] - record["base"]) / n**2
+        variance += record["doubt"] / weight_of(record["epoch"] - record["base"]) / (n * n)
     strength = max(centre * (1.0 - centre) / variance - 1.0, 1e-3)
     return centre * strength, (1.0 - centre) * strength
 
@@ -93,9 +94,9 @@ def beta_cdf(alpha, beta, x):
     if x >= 1.0:
         return 1.0
     front = math.exp(
-        math.lgamma(alpha + beta)
-        - math.lgamma(alpha)
-        - math.lgamma(beta)
+        lgamma(alpha + beta)
+        - lgamma(alpha)
+        - lgamma(beta)
         + alpha * math.log(x)
         + beta * math.log1p(-x)
     )
@@ -133,7 +134,7 @@ def quantile(skills, m, s, p):
     """The accuracy that seat `s` (-1: a newcomer) exceeds with probability 1 - p."""
     alpha, beta = beta_shape(skills, m, s)
     total = alpha + beta
-    constant = math.lgamma(total) - math.lgamma(alpha) - math.lgamma(beta)
+    constant = lgamma(total) - lgamma(alpha) - lgamma(beta)
     low, high = 0.0, 1.0
     x = alpha / total
     for _ in range(60):

@@ -18,16 +18,15 @@ Nothing here is used by the running system; it is how the kernels are judged on 
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import allocating
 from kernels.skill.jit import kernel
-from kernels.skill.layout import seat
-from kernels.skill.update import learn, learned, refresh
+from kernels.skill.layout import Judged, seat
+from kernels.skill.revise import revise
+from kernels.skill.update import learned
 from kernels.skill.value import gain_prepared, prepare
 
-ONE = np.int64(1)
 UNKNOWN = np.int64(-1)
-"""Not plain numbers, for which numba would compile copies of `learn`."""
 
 EPSILON = 0.3
 LESSONS = 20
@@ -35,7 +34,7 @@ PROBES = 16
 """Tasks looked at to find one that is open and has been judged."""
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits):
     """Count all judgments in `order`.
 
@@ -103,13 +102,13 @@ def _replay(
                 if truth[t] >= 0:
                     continue
             a, b = start[t], start[t + 1]
-            learned(
-                skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], np.int64(visit == 0), np.int64(truth[t]),
-                belief[t], reported[t], at[i],
-            )  # fmt: skip
+            judged = Judged(
+                m, seats[a:b], labels[a:b], stamps[a:b], count[t], np.int64(truth[t]), belief[t], reported[t], at[i]
+            )
+            learned(skills, judged, np.int64(visit == 0))
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def allocate(
     skills,
     m,
@@ -159,7 +158,8 @@ def allocate(
     seats, labels, stamps = table[0], table[1], table[2]
     for t in range(tasks):
         told = np.int64(truth[t])
-        refresh(skills, m, seats[:0], labels[:0], stamps[:0], count[t], told, belief[t], reported[t], 0.0)
+        judged = Judged(m, seats[:0], labels[:0], stamps[:0], count[t], told, belief[t], reported[t], 0.0)
+        revise(skills, judged, 0, -1, -1)
         credit[t] = _credit(reported[t], known[t])
         right += credit[t]
     curve[0] = right
@@ -211,9 +211,10 @@ def allocate(
             count[t] += 1
             counted += 1
             told = np.int64(truth[t])
-            learn(
-                skills, m, seats[a:b], labels[a:b], stamps[a:b], count[t], ONE, told, belief[t], reported[t], at[i]
+            judged = Judged(
+                m, seats[a:b], labels[a:b], stamps[a:b], count[t], told, belief[t], reported[t], at[i]
             )
+            revise(skills, judged, 1, -1, -1)
             right += _credit(reported[t], known[t]) - credit[t]
             credit[t] = _credit(reported[t], known[t])
             for _ in range(revisits):
@@ -224,23 +225,23 @@ def allocate(
                 else:
                     break
                 a, b = start[turn], start[turn + 1]
-                refresh(
-                    skills, m, seats[a:b], labels[a:b], stamps[a:b], count[turn], UNKNOWN, belief[turn], reported[turn],
-                    at[i],
-                )  # fmt: skip
+                judged = Judged(
+                    m, seats[a:b], labels[a:b], stamps[a:b], count[turn], UNKNOWN, belief[turn], reported[turn], at[i]
+                )
+                revise(skills, judged, 0, -1, -1)
                 right += _credit(reported[turn], known[turn]) - credit[turn]
                 credit[turn] = _credit(reported[turn], known[turn])
             curve[counted] = right
     return counted
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _is_lesson(arrival):
     """Gold goes to every second of an annotator's first LESSONS arrivals, then to every LESSONS-th one."""
     return arrival % 2 == 0 if arrival <= LESSONS else arrival % LESSONS == 0
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _owner(own, i):
     """The annotator whose judgment number i is (`own` sorted)."""
     return np.searchsorted(own, i, side="right") - 1

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 PAGE = Path(__file__).parents[2] / "docs" / "contract.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$")
 INTERVAL = re.compile(r"^(integer|number)(?: > (?P<above>[^,]+),)?(?: in \[(?P<low>[^,]+), (?P<high>[^\]]+)\])?"
-                      r"(?: ≤ (?P<most>.+))?$")  # fmt: skip
+                      r"(?: ≤ (?P<most>.+))?(?: < (?P<below>.+))?$")  # fmt: skip
 STRUCT = re.compile(r"^\[`(\w+)`\]\(#\w+\)$")
 ID_CHARACTERS = 128
 
@@ -134,9 +134,11 @@ class Contract:
         if found := re.match(r"^list of (.+?)(?:, at most (\d+))?$", words):
             item, most = self._claim(found[1]), int(found[2] or 10**9)
             return lambda value: isinstance(value, list) and len(value) <= most and all(map(item, value))
-        if words.startswith("object of "):
-            inner = self._claim(words.removeprefix("object of "))
-            return lambda value: isinstance(value, dict) and all(map(inner, value.values()))
+        if found := re.match(r"^object of (.+?)( by id)?$", words):
+            inner, named = self._claim(found[1]), self._claim("id" if found[2] else "text")
+            return lambda value: (
+                isinstance(value, dict) and all(map(inner, value.values())) and all(map(named, value))
+            )
         if words.startswith("[") and not words.startswith("[`"):
             items = [self._claim(one) for one in words[1:-1].split(", ")]
             return lambda value: (
@@ -148,7 +150,7 @@ class Contract:
             name = found[1]
             return lambda value: isinstance(value, dict) and _fits(self._structs[name], value)
         if found := INTERVAL.match(words):
-            return _number(found[1], found["above"], found["low"], found["high"] or found["most"])
+            return _number(found[1], found["above"], found["low"], found["high"] or found["most"], found["below"])
         simple: dict[str, Claim] = {
             "id": lambda value: isinstance(value, str) and 1 <= len(value) <= ID_CHARACTERS,
             "text": lambda value: isinstance(value, str),
@@ -168,7 +170,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(kind: str, above: str | None, low: str | None, high: str | None) -> Claim:
+def _number(kind: str, above: str | None, low: str | None, high: str | None, below: str | None) -> Claim:
     def claim(value: Any) -> bool:
         if not _is_integer(value) and (kind == "integer" or not isinstance(value, float)):
             return False
@@ -182,6 +184,7 @@ def _number(kind: str, above: str | None, low: str | None, high: str | None) -> 
             and (above is None or value > float(above))
             and (low is None or value >= float(low))
             and (high is None or value <= float(high))
+            and (below is None or value < float(below))
         )
 
     return claim

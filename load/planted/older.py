@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stream.core import restore
-from stream.core.formats import as_of_2, current
+from stream.core.formats import SINCE_4, as_of_3, current
 from stream.core.rows import NewerRow, Row
 from stream.core.shard import RoundResult, Shard
 from stream.shell.snapshots import snapshot, writing
 
-OLDER = 2
+OLDER = 3
 
 
 def grow_old() -> None:
@@ -22,12 +22,12 @@ def grow_old() -> None:
     compute, portions = Shard.round, Shard.portions
 
     @functools.wraps(compute)
-    def round_of_2(self: Shard, *given: Any) -> RoundResult:
+    def older_round(self: Shard, *given: Any) -> RoundResult:
         result = compute(self, *given)
         return result._replace(rows={table: _rewritten(rows) for table, rows in result.rows.items()})
 
     @functools.wraps(portions)
-    def portions_of_2(self: Shard, size: int) -> Iterator[list[Row]]:
+    def older_portions(self: Shard, size: int) -> Iterator[list[Row]]:
         return map(_rewritten, portions(self, size))
 
     def refusing(kind: str, values: Sequence[bytes]) -> Sequence[bytes]:
@@ -39,12 +39,13 @@ def grow_old() -> None:
             )
         return current(kind, values)
 
-    setattr(Shard, compute.__name__, round_of_2)
-    setattr(Shard, portions.__name__, portions_of_2)
+    setattr(Shard, compute.__name__, older_round)
+    setattr(Shard, portions.__name__, older_portions)
     setattr(restore, current.__name__, refusing)
     for module in (snapshot, writing):
         vars(module)["VERSION"] = OLDER
 
 
 def _rewritten(rows: list[Row]) -> list[Row]:
-    return [(key, value if value is None else as_of_2(key, value)) for key, value in rows]
+    known = ((key, value) for key, value in rows if key[:1] not in SINCE_4)
+    return [(key, None if value is None else as_of_3(key, value)) for key, value in known]

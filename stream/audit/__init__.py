@@ -7,6 +7,7 @@ project.
 
     log       records of many topics -> one round's worth of material, in order
     market    the entities as the auditor knows them
+    limits    what a pool runs by, and what changes it
     inputs    is a record usable, and what must become of it
     tasks     what an event about a task, a project or a pool must bring about
     people    what an event about an annotator or an offer must bring about
@@ -24,6 +25,6 @@ with their pairs, settled ones until their retention has passed, ids as long as 
 """
 
 from stream.audit.log import Audit, IncompleteLog
-from stream.audit.records import Limits, Record, Violation, partition_of
+from stream.audit.records import Record, Violation, partition_of
 
-__all__ = ["Audit", "IncompleteLog", "Limits", "Record", "Violation", "partition_of"]
+__all__ = ["Audit", "IncompleteLog", "Record", "Violation", "partition_of"]

@@ -30,11 +30,13 @@ def _holds(at: float, kind: str, what: object) -> bool:
             return at == by
         case "presence", Annotator(watched=by):
             return at == by
-        case "grace", Annotator(gone_since=since):
-            return since is not None
+        case "grace", Annotator(gone_since=since, pool=pool):
+            return since is not None and at == since + pool.limits.grace_s
+        case "retention", (Pool(), Task(closes_at=by)):
+            return at == by
         case "task", (Pool(), Task(settled=None, watched=by)):
             return at == by
-    return kind in ("wait", "retention", "gone")  # each of them ends by itself, after a time that all have in common
+    return kind in ("wait", "gone")  # each of them ends by itself
 
 
 def lapse(case: Case) -> None:
@@ -51,6 +53,7 @@ def lapse(case: Case) -> None:
         due[kind].append(what)
     missing = [annotator for pair in due["work"] for annotator in _expire(case, pair)]
     for annotator in missing:
+        annotator.is_absent = True
         withdraw(case, annotator.offered(), "absence")
     for item in due["presence"]:
         _go(case, item)
@@ -76,7 +79,8 @@ def _expire(case: Case, pair: object) -> list[Annotator]:
             end(case, pair, "abandoned")
         case _:
             return []
-    return [pair.annotator] if pair.annotator.missed >= case.limits.missed_offers else []
+    annotator = pair.annotator
+    return [annotator] if annotator.missed >= annotator.pool.limits.missed_offers else []
 
 
 def _go(case: Case, annotator: object) -> None:
@@ -98,7 +102,7 @@ def _go(case: Case, annotator: object) -> None:
 def _return(case: Case, annotator: object) -> None:
     """The time of grace is over: accepted work is abandoned."""
     match annotator:
-        case Annotator(gone_since=float(since)) if since + case.limits.grace_s <= case.round.horizon:
+        case Annotator(gone_since=float(since), pool=pool) if since + pool.limits.grace_s <= case.round.horizon:
             annotator.gone_since = None
             for pair in list(annotator.live.values()):
                 end(case, pair, "abandoned")
@@ -136,12 +140,17 @@ def _forget(case: Case, item: object) -> None:
     """The books of a settled task are closed; its id is remembered as long again."""
     match item:
         case (Pool() as pool, Task() as task) if pool.tasks.get(task.name) is task:
+            if task.closes_at > case.round.horizon:
+                return  # by other limits than those of now: another entry is due then
             if task.leased:
-                later(case, max(pair.submit_by for pair in task.leased.values()), "retention", item)
+                task.closes_at = max(pair.submit_by for pair in task.leased.values())
+                later(case, task.closes_at, "retention", item)
                 return
             if not task.project.is_limited:
                 for pair in task.pairs.values():
                     task.project.share(pair.annotator.name, -(pair.state == "counted"))
             del pool.tasks[task.name]
             pool.gone[task.name] = case.round.at
-            later(case, case.round.at + case.limits.settled_retention_s, "gone", (pool, task.name))
+            # ids are forgotten in the order in which their tasks left, whatever the limits were then
+            pool.gone_until = max(pool.gone_until, case.round.at + pool.limits.settled_retention_s)
+            later(case, pool.gone_until, "gone", (pool, task.name))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from stream.audit import people, tasks
+from stream.audit import limits, people, tasks
 from stream.audit.leases import later
 from stream.audit.market import Pool
 from stream.audit.records import Record, partition_of
@@ -33,6 +33,7 @@ from stream.events import (
     PoolPaused,
     PoolResumed,
     ProjectSet,
+    SettingsChanged,
     SkillSeeded,
     TaskCancelled,
     TaskCreated,
@@ -71,9 +72,13 @@ def _room(case: Case, record: Record, pool: str, task: str) -> str:
 
 
 def _wait(case: Case, record: Record, event: Input) -> None:
-    waits = Waiting(record, event, event.pool, getattr(event, "task", ""))
+    task = getattr(event, "task", "")
+    until = case.round.at + case.pool(event.pool).limits.reference_wait_s
+    for others in case.waiting.get((event.pool, task), [])[-1:]:
+        until = max(until, others.until)  # events of one task leave in the order in which they came
+    waits = Waiting(record, event, event.pool, task, until)
     case.add_waiting(waits)
-    later(case, case.round.at + case.limits.reference_wait_s, "wait", waits)
+    later(case, until, "wait", waits)
 
 
 def _bury(case: Case, record: Record, reason: str | None, dead: DeadLetter | None) -> None:
@@ -104,11 +109,12 @@ def _usable(case: Case, record: Record) -> Input | str:
         return "malformed"
     if event.pool != key:
         return "wrong_key"
-    if event.at > case.round.at + case.limits.clock_ahead_s:
+    if event.at > case.round.at + case.round.completed.clock_ahead_s:
         return "clock"
     if tasks.is_too_long(event.pool) or "\0" in event.pool:
         return "malformed"
-    if isinstance(event, NOT_SUPPORTED_YET):
+    is_older = case.round.completed.policies is None and isinstance(event, SettingsChanged)
+    if is_older or isinstance(event, NOT_SUPPORTED_YET):
         return "not_supported_yet"
     return event
 
@@ -131,8 +137,11 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
         return "malformed"
     annotator = None if person is None else pool.annotator(person)
     if about_task is not None:
-        return about_task(case, pool, task, annotator, record, event)
-    reason = OF_POOL[type(event)](case, pool, annotator, record, event)
+        reason = about_task(case, pool, task, annotator, record, event)
+    else:
+        reason = OF_POOL[type(event)](case, pool, annotator, record, event)
+    if annotator is not None and reason is None:
+        pool.annotators[annotator.name] = annotator
     if isinstance(event, TaskCreated) and event.task in pool.tasks:
         case.waiting_bytes.pop((event.pool, event.task), None)
         for waits in case.waiting.pop((event.pool, event.task), []):
@@ -170,6 +179,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     AnnotatorOffline: people.offline,
     WorkRequested: people.requested,
     SkillSeeded: people.seeded,
+    SettingsChanged: limits.settings_changed,
 }
 OF_TASK: dict[type, Callable[..., str | None]] = {
     TaskUpdated: tasks.updated,

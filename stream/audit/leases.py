@@ -147,9 +147,10 @@ def settle(
     if said is not None:
         task.announcement = said
     task.settled, task.settled_at = outcome, case.round.at
+    task.closes_at = case.round.at + pool.limits.settled_retention_s
     task.project.open.pop(task.name, None)
     case.touch(pool, task)
-    later(case, case.round.at + case.limits.settled_retention_s, "retention", (pool, task))
+    later(case, task.closes_at, "retention", (pool, task))
     withdraw(case, list(task.offered.values()), *causes, because=because)
 
 

@@ -13,10 +13,11 @@ import msgspec
 from stream.audit.consensus import publish
 from stream.audit.deadlines import forget, lapse
 from stream.audit.inputs import follow
+from stream.audit.limits import begin, close
 from stream.audit.market import Pool
 from stream.audit.offers import offer
 from stream.audit.proofs import check_worth
-from stream.audit.records import Limits, Record, Violation
+from stream.audit.records import Record, Violation
 from stream.audit.round import Case, Round, dead_letter
 from stream.events import Output, RoundCompleted, decode_result
 from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, ROUNDS, dead_letters, is_mark
@@ -46,8 +47,6 @@ class Audit:
         The partition whose records are fed.
     partitions : int
         How many partitions every topic has.
-    limits : Limits
-        The limits of the market under which the log was written.
 
     Examples
     --------
@@ -57,7 +56,7 @@ class Audit:
     []
     """
 
-    def __init__(self, partition: int, partitions: int, limits: Limits | None = None) -> None:
+    def __init__(self, partition: int, partitions: int) -> None:
         self.partition = partition
         self.rounds = 0
         self.records = 0
@@ -69,7 +68,7 @@ class Audit:
         self._violations: list[Violation] = []
         self._numbers: dict[str, deque[int]] = {topic: deque() for topic in NUMBERED}
         nothing = Round(Record(ROUNDS, partition, -1, None, None), _before(partition))
-        self._case = Case(partition, partitions, limits or Limits(), self._report, nothing)
+        self._case = Case(partition, partitions, self._report, nothing)
 
     def feed(self, records: Iterable[Record]) -> None:
         """Take records: of each topic in the order of their offsets, topics in any order, in any chunks."""
@@ -109,6 +108,11 @@ class Audit:
     def pools(self) -> dict[str, Pool]:
         """The books: what the auditor holds in memory."""
         return self._case.pools
+
+    @property
+    def assumed(self) -> int:
+        """How many rounds have records that are older than policies: there the limits are those that nobody set."""
+        return self._case.assumed
 
     @property
     def waiting(self) -> int:
@@ -167,9 +171,11 @@ class Audit:
         for topic in NUMBERED:
             self._collect(topic, this)
         this.letters = len(this.dead)
+        begin(case)
         for topic in INPUTS:
             for record in self._inputs(topic, this):
                 follow(case, record)
+        close(case)
         lapse(case)
         publish(case)
         forget(case)
@@ -266,5 +272,4 @@ def _before(partition: int) -> RoundCompleted:
         pools=[],
         durations_ms={},
         software="",
-        settings=0,
     )

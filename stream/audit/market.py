@@ -22,6 +22,32 @@ LATE_REFUSED = ("cancelled", "deadline", "blocked")
 
 
 @dataclass(slots=True, eq=False)
+class Limits:
+    """What a pool runs by, in seconds, counts and weights; what is not told yet is what nobody has set."""
+
+    accept_s: float = 60.0
+    lease_s: float = 900.0
+    expected_s: float = 60.0
+    grace_s: float = 60.0
+    reference_wait_s: float = 60.0
+    settled_retention_s: float = 7 * 86400.0
+    max_extensions: float = 3
+    block_declines: float = 3
+    missed_offers: float = 2
+    candidates: float = 64
+    gap: float = 1e-3
+    judgment_cost: float = 0.02
+    least_ability: float = 0.45
+    version: int = 0
+    since: dict[str, float] = field(default_factory=dict)  # when events have stated a setting
+    is_told: bool = False
+
+    def values(self) -> dict[str, float]:
+        """The settings by name."""
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ("version", "since", "is_told")}
+
+
+@dataclass(slots=True, eq=False)
 class Pair:
     """One annotator and one task."""
 
@@ -111,6 +137,7 @@ class Task:
     leased: dict[str, Pair] = field(default_factory=dict)
     settled: str | None = None
     settled_at: float = 0.0
+    closes_at: float = 0.0  # when its books close, unless work on it is under way
     announcement: tuple[Record, TaskSettled] | None = None
     posterior: list[float] | None = None
     label: int | None = None
@@ -166,6 +193,7 @@ class Annotator:
     """
 
     name: str
+    pool: "Pool"
     profile_at: float = NEVER
     skills: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
@@ -179,9 +207,14 @@ class Annotator:
     gone_since: float | None = None
     watched: float = float("inf")  # when the clock next looks at the presence
     missed: int = 0
+    is_absent: bool = False  # has missed too many offers
     live: dict[str, Pair] = field(default_factory=dict)
     met: dict[tuple[str, int], str] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
+
+    def heard(self) -> None:
+        """A sign of life."""
+        self.missed, self.is_absent = 0, False
 
     def offered(self) -> list[Pair]:
         """Unaccepted offers, oldest first."""
@@ -204,17 +237,13 @@ class Pool:
     projects: dict[str, Project] = field(default_factory=dict)
     annotators: dict[str, Annotator] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
+    gone_until: float = NEVER  # the latest of them
+    limits: Limits = field(default_factory=Limits)
 
     def annotator(self, name: str) -> Annotator:
-        """Return the annotator, with an empty profile when new."""
-        found = self.annotators.get(name)
-        if found is None:
-            found = self.annotators[name] = Annotator(name)
-        return found
+        """Return the annotator, with an empty profile when new; nobody knows them before an event of theirs counts."""
+        return self.annotators.get(name) or Annotator(name, self)
 
     def project(self, name: str) -> Project:
-        """Return the project, active and without limits when new."""
-        found = self.projects.get(name)
-        if found is None:
-            found = self.projects[name] = Project(name)
-        return found
+        """Return the project, active and without limits when new; nobody knows it before an event of it counts."""
+        return self.projects.get(name) or Project(name)

@@ -34,13 +34,13 @@ def offer(case: Case) -> None:
                 4, f"an offer of {event.task!r} to {event.annotator!r}, one of which is unknown", record
             )
             continue
-        _decision(case, task, annotator, record, event, decision)
+        _decision(case, pool, task, annotator, record, event, decision)
         _counts(case, task, annotator, record)
         _requirements(case, pool, task, annotator, record)
         _pull(case, pool, task, annotator, record, given)
         if not task.is_work:
             _lesson(case, pool, task, annotator, record, taught)
-        _terms(case, task, record, event)
+        _terms(case, pool, task, record, event)
         _book(case, pool, task, annotator, record, event, index)
         given[pool.name, annotator.name] += 1
     for record, decision_made in case.round.decisions.values():
@@ -56,6 +56,7 @@ def _is_name(case: Case, assignment: str) -> bool:
 
 def _decision(
     case: Case,
+    pool: Pool,
     task: Task,
     annotator: Annotator,
     record: Record,
@@ -74,6 +75,9 @@ def _decision(
     case.terms = case.terms or frozenset(decision.terms)
     if case.terms != frozenset(decision.terms):
         case.report(4, f"terms {sorted(decision.terms)} give away what others hide", record, said)
+    if case.round.completed.policies is not None and decision.policy != pool.limits.version:
+        wanted = pool.limits.version
+        case.report(4, f"an offer by policy {decision.policy}, the pool is at {wanted}", record, said)
     if decision.value <= 0:
         case.report(4, f"an offer of value {decision.value}", record, said)
     waived = not task.is_work or task.skill in annotator.grants
@@ -131,7 +135,7 @@ def _requirements(case: Case, pool: Pool, task: Task, annotator: Annotator, reco
         f"task {task.name!r} has settled as {task.settled}": task.settled is not None,
         f"project {project.name!r} is {project.state}": project.state != "active",
         f"pool {pool.name!r} is paused": pool.is_paused,
-        f"{annotator.name!r} is absent": not is_present(annotator, at, case.limits),
+        f"{annotator.name!r} is absent": not is_present(annotator, at),
         f"{annotator.name!r} lacks the skill {task.skill!r}": not annotator.knows(task.skill),
         f"{annotator.name!r} lacks an attribute": not task.requires <= annotator.attributes,
         f"{annotator.name!r} is not among the only ones": bool(task.only) and annotator.name not in task.only,
@@ -160,13 +164,13 @@ def _pull(
         case.report(4, f"{annotator.name!r} has not asked for work of {task.project.name!r}", record)
 
 
-def _terms(case: Case, task: Task, record: Record, event: AssignmentOffered) -> None:
+def _terms(case: Case, pool: Pool, task: Task, record: Record, event: AssignmentOffered) -> None:
     if (event.project, event.skill) != (task.project.name, task.skill):
         case.report(4, f"an offer of {task.name!r} with another project or skill", record)
     lease_s = task.lease_s
     if event.lease_s != lease_s:
         case.report(5, f"lease_s is {event.lease_s}, expected {lease_s}", record)
-    if abs(event.accept_by - (case.round.at + case.limits.accept_s)) > 1e-6:
+    if abs(event.accept_by - (case.round.at + pool.limits.accept_s)) > 1e-6:
         case.report(5, f"accept_by is {event.accept_by} in a round of {case.round.at}", record)
 
 

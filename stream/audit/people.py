@@ -44,7 +44,7 @@ def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: Anno
 
 def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOnline) -> None:
     """A session or a heartbeat; a lower capacity withdraws the newest unaccepted offers."""
-    annotator.missed = 0
+    annotator.heard()
     if event.at < annotator.presence_at:
         return
     annotator.presence_at, annotator.is_online, annotator.is_paused = event.at, True, False
@@ -82,7 +82,7 @@ def leave(case: Case, annotator: Annotator, since: float, because: Record | None
     withdraw(case, annotator.offered(), "absence", because=because)
     if annotator.live:
         annotator.gone_since = since
-        later(case, since + case.limits.grace_s, "grace", annotator)
+        later(case, since + annotator.pool.limits.grace_s, "grace", annotator)
 
 
 def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
@@ -107,14 +107,14 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
 
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
     """Somebody asks for work."""
-    annotator.missed = 0
+    annotator.heard()
     asked = event.count, frozenset(event.projects), record
     case.round.asked.setdefault((pool.name, annotator.name), []).append(asked)
 
 
 def _live(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
     """Return the pair if it was live when the event took effect."""
-    annotator.missed = 0
+    annotator.heard()
     pair = task.pairs.get(annotator.name)
     if pair is None or not pair.is_live:
         return None
@@ -137,7 +137,7 @@ def extended(
 ) -> None:
     """A lease gets one more lease time, a limited number of times."""
     pair = _live(case, pool, task, annotator)
-    if pair is not None and pair.state == "leased" and pair.extensions < case.limits.max_extensions:
+    if pair is not None and pair.state == "leased" and pair.extensions < pool.limits.max_extensions:
         lease(case, pair, record)
 
 
@@ -150,7 +150,7 @@ def declined(
         return
     end(case, pair, "declined", because=record)
     task.complaints += event.reason in COMPLAINTS
-    if task.complaints >= case.limits.block_declines and task.settled is None:
+    if task.complaints >= pool.limits.block_declines and task.settled is None:
         if is_met(case, pool, task):
             settle(case, pool, task, "consensus", "met_need")
             return
@@ -173,7 +173,7 @@ def judged(
             return "invalid"
         if event.label is not None and task.classes is not None and event.label >= task.classes:
             return "invalid"
-    annotator.missed = 0
+    annotator.heard()
     judge(case, pool, task, annotator, record, event)
     return None
 

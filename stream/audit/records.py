@@ -1,4 +1,4 @@
-"""What the auditor reads and what it says: records of topics, the limits of the market, violations.
+"""What the auditor reads and what it says: records of topics, violations.
 
 A record is named ``topic-partition-offset`` everywhere, so that whoever reads a violation can fetch the
 bytes it speaks of. The partition of a pool is Kafka's default, murmur2 of the key's bytes; it is computed
@@ -48,21 +48,6 @@ class Violation:
 
     def __str__(self) -> str:
         return f"promise {self.promise} ({PROMISES[self.promise]}): {self.what} [{', '.join(self.records)}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of the market the log was written under, in seconds or counts; defaults are the market's."""
-
-    accept_s: float = 60.0
-    lease_s: float = 900.0
-    grace_s: float = 60.0
-    reference_wait_s: float = 60.0
-    settled_retention_s: float = 7 * 86400.0
-    clock_ahead_s: float = 300.0
-    max_extensions: int = 3
-    block_declines: int = 3
-    missed_offers: int = 2
 
 
 @lru_cache(maxsize=100_000)

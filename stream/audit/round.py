@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream.audit.market import Annotator, Pool, Task
-from stream.audit.records import Limits, Record, partition_of
+from stream.audit.records import Record, partition_of
 from stream.events import (
     WAITING_EVENT_BYTES,
     WAITING_HEADER_BYTES,
@@ -23,6 +23,7 @@ from stream.events import (
     Input,
     JudgmentSettled,
     Output,
+    PoolPolicy,
     RoundCompleted,
     SkillDrifted,
     TaskBlocked,
@@ -51,6 +52,7 @@ class Waiting(NamedTuple):
     event: Input
     pool: str
     task: str
+    until: float
 
     @property
     def size(self) -> int:
@@ -92,6 +94,9 @@ class Round:
     blocked: dict[tuple[str, str], Record] = field(default_factory=dict)
     dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
     drifts: list[tuple[Record, SkillDrifted]] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)  # pools whose policy it tells first
+    policies: dict[str, list[PoolPolicy]] = field(default_factory=dict)  # and of others
+    ruled: set[str] = field(default_factory=set)  # pools whose policy events have changed
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -213,7 +218,6 @@ class Case:
 
     partition: int
     partitions: int
-    limits: Limits
     report: Report
     round: Round
     pools: dict[str, Pool] = field(default_factory=dict)
@@ -225,6 +229,7 @@ class Case:
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
     terms: frozenset[str] = frozenset()
+    assumed: int = 0  # rounds whose records are older than policies
 
     def pool(self, name: str) -> Pool:
         """Return the pool, empty when new."""
@@ -252,7 +257,7 @@ class Case:
         self.touched[pool.name, task.name] = pool, task
 
 
-def is_present(annotator: Annotator, at: float, limits: Limits) -> bool:
+def is_present(annotator: Annotator, at: float) -> bool:
     """Whether somebody may be offered work at this time."""
-    heard = annotator.missed < limits.missed_offers
-    return heard and annotator.is_online and not annotator.is_paused and annotator.present_until > at
+    is_here = annotator.is_online and not annotator.is_paused and not annotator.is_absent
+    return is_here and annotator.present_until > at

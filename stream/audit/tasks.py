@@ -40,7 +40,7 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         return None
     if is_too_long(event.project):
         return "malformed"
-    project = pool.project(event.project)
+    project = pool.project(event.project)  # it exists when the task does
     defaults = project.defaults
 
     def field(name: str, otherwise: Any) -> Any:
@@ -61,6 +61,9 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         return "invalid"
     if is_too_long(skill, event.task, *event.only, *event.exclude):
         return "malformed"
+    pool.projects[event.project] = project
+    for person in (*event.only, *event.exclude):
+        pool.annotators[person] = pool.annotator(person)
     task = pool.tasks[event.task] = project.open[event.task] = Task(
         name=event.task,
         project=project,
@@ -70,7 +73,7 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         max_overlap=most,
         confidence=confidence,
         deadline=field("deadline", None),
-        lease_s=field("lease_s", None) or case.limits.lease_s,
+        lease_s=field("lease_s", None) or pool.limits.lease_s,
         requires=frozenset(field("requires", ())),
         min_skill=field("min_skill", None),
         only=frozenset(event.only),
@@ -130,7 +133,7 @@ def updated(
         if stated(value := getattr(event, name)):
             setattr(task, name, value)
     if stated(event.lease_s):
-        task.lease_s = event.lease_s or case.limits.lease_s
+        task.lease_s = event.lease_s or pool.limits.lease_s
     for name in ("requires", "only", "exclude"):
         if stated(value := getattr(event, name)):
             setattr(task, name, frozenset(value))
@@ -167,7 +170,7 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
     """A project's state, limits and defaults; the newest ``at`` wins."""
     if is_too_long(event.project):
         return "malformed"
-    project = pool.project(event.project)
+    project = pool.projects[event.project] = pool.project(event.project)
     if event.at < project.at:
         return None
     project.at, project.state, project.budget = event.at, event.state, event.budget

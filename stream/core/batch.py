@@ -10,10 +10,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from kernels.lifecycle import TASK, Rules
+from kernels.lifecycle import TASK
 from kernels.lifecycle.layout import EVENT_FORMAT
 from stream import events as wire
-from stream.settings import Market
 
 _FORMATS = {"u1": "B", "i2": "h", "i4": "i", "i8": "q", "f8": "d"}
 
@@ -91,12 +90,3 @@ def misplaced(task: str, classes: int) -> str:
     if classes:
         wanted = "a task without classes: labels are compared, not scored"
     return f"Expected {wanted} - at `$.task`, {task!r}"
-
-
-def rules_of(market: Market) -> Rules:
-    """The market's rules as the kernels take them."""
-    return Rules(
-        float(market.accept_s), float(market.grace_s), float(market.settled_retention_s), market.max_extensions,
-        market.block_declines, market.missed_offers,
-    )  # fmt: skip
-

@@ -29,7 +29,7 @@ def handle_erased(turn: Turn, event: wire.AnnotatorErased) -> None:
     slot = pool.annotators.slots.get(event.annotator)
     if slot is None:
         return
-    turn.apply_now(erase, slot, turn.rules.retention_s)
+    turn.apply_now(erase, slot, pool.rules.retention_s)
     pool.blank_annotator(slot)
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)

@@ -12,14 +12,16 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import codes, count_share, project_changed
+from kernels.lifecycle import codes, count_share, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.erasure import handle_erased
 from stream.core.fits import Profile
+from stream.core.policies import changed
 from stream.core.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.turn import Turn
+from stream.policy import SettingRefused
 
 INF = float("inf")
 NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
@@ -165,7 +167,7 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         count_share(pool.columns, j, row)
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    turn.apply_now(project_changed, j, turn.rules.retention_s)
+    turn.apply_now(project_changed, j, pool.rules.retention_s)
 
 
 def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
@@ -196,11 +198,27 @@ def _pool(paused: bool) -> Handler:
             return
         pool.changed_at, pool.paused, pool.dirty = event.at, paused, True
         if paused:
-            turn.apply_now(withdraw_pool, turn.rules.retention_s)
+            turn.apply_now(withdraw_pool, pool.rules.retention_s)
         else:
             turn.is_resumed = True
 
     return handle
+
+
+def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
+    pool = turn.pool
+    try:
+        policy = changed(pool.policy, event.settings, event.at)
+    except SettingRefused as error:
+        raise Invalid(str(error)) from error
+    if policy is pool.policy:
+        return
+    turn.flush()  # what came before goes by what held then
+    before = pool.rules
+    pool.rule_by(policy)
+    pool.dirty_policy = True
+    if (before.retention_s, before.grace_s) != (pool.rules.retention_s, pool.rules.grace_s):
+        turn.apply_now(reschedule, pool.rules)
 
 
 def _not_supported(turn: Turn, event: Any) -> None:
@@ -228,6 +246,7 @@ HANDLERS: dict[type, Handler] = {
     wire.ProjectSet: _project,
     wire.AnnotatorSet: _annotator,
     wire.AnnotatorErased: handle_erased,
+    wire.SettingsChanged: _settings,
     wire.PoolPaused: _pool(True),
     wire.PoolResumed: _pool(False),
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),

@@ -23,6 +23,8 @@ class Intake:
 
     Parameters
     ----------
+    market : Market
+        Of the process: what pools are born with, and when an event is too early.
     dispatch : callable
         ``dispatch(turn, event)`` lets an event take effect, see `stream.core.handlers`.
     refused : mapping of (topic, offset) to str
@@ -40,11 +42,11 @@ class Intake:
         refused: Mapping[Place, str] = NOTHING,
     ) -> None:
         self.pools = pools
-        self.market = market
         self.partition = partition
         self.partitions = partitions
         self.now = now
         self.latest = now + market.clock_ahead_s
+        self.policy = market.policy()
         self.dispatch = dispatch
         self.rejections = Rejections(refused)
         self.turns: dict[str, Turn] = {}
@@ -115,12 +117,12 @@ class Intake:
         """The turn of the event's pool, which it may be the first to name."""
         pool = self.pools.get(event.pool)
         if pool is None:
-            pool = self.pools[event.pool] = PoolState(event.pool)
+            pool = self.pools[event.pool] = PoolState(event.pool, self.policy)
         turn = self.turns[event.pool] = self._turn(pool, True)
         return turn
 
     def _turn(self, pool: PoolState, has_input: bool) -> Turn:
-        return Turn(pool, self.market, self.now, self.dispatch, self.rejections, has_input)
+        return Turn(pool, self.now, self.dispatch, self.rejections, has_input)
 
     # ------------------------------------------------------------------ the clock
     def finish(self, horizon: float, due: Mapping[str, float]) -> list[Turn]:
@@ -142,7 +144,7 @@ class Intake:
 
     def _advance(self, turn: Turn, horizon: float) -> None:
         pool = turn.pool
-        turn.apply_now(advance, self.now, horizon, turn.rules)
+        turn.apply_now(advance, self.now, horizon, pool.rules)
         for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]
@@ -150,10 +152,7 @@ class Intake:
             pool.hold(task, waiting[len(late) :])
             for w in late:
                 self.rejections.waited[w.topic, w.offset] = w.headers
-                message = (
-                    f"no task {task!r} was created within {self.market.reference_wait_s:g} s: create the task, then "
-                    "send the event again"
-                )
+                message = f"no task {task!r} was created while it waited: create the task, then send the event again"
                 self.rejections.add(w.topic, w.offset, pool.key, w.value, "unknown_task", message)
         for task in [task for task, until in pool.gone.items() if until <= horizon]:
             del pool.gone[task]

@@ -23,7 +23,6 @@ from stream.core.growth import Array
 from stream.core.pools import PoolState
 from stream.core.proof import Proof, bound_of, every_pair
 from stream.core.teaching import Taught, Teaching
-from stream.settings import Market
 
 FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
 SAMPLE = 64  # annotators drawn per task in larger markets
@@ -87,7 +86,7 @@ class Scratch:
             )
 
 
-def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
+def match(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch) -> Matched | None:
     """Offer work in one pool; None when nobody is free or nothing is open.
 
     Parameters
@@ -102,25 +101,25 @@ def match(pool: PoolState, market: Market, seed: int, rnd: int, first: int, scra
         return None
     scratch.reserve(pool.annotators.used, len(free), pool.classes)
     if not len(golds):
-        matched = _work(pool, market, seed, rnd, first, scratch, tasks, free)
+        matched = _work(pool, seed, rnd, first, scratch, tasks, free)
         pool.check_room()
         return matched
     tasks, golds, free = tasks.copy(), golds.copy(), free.copy()
     asked = restricted(pool)
     lessons = Teaching(pool, golds, tasks, seed, rnd, scratch.bench.place, asked)
-    due = lessons.give(market, free, first, examines=False)
+    due = lessons.give(free, first, examines=False)
     first += len(due.tasks)
     tasks, _, left = scratch.open_market(pool.columns)
     work = _nothing(len(tasks))
     if len(tasks) and len(left):
-        work = _work(pool, market, seed, rnd, first, scratch, tasks, left)
-    examined = lessons.give(market, free, first + len(work.tasks), examines=True)
+        work = _work(pool, seed, rnd, first, scratch, tasks, left)
+    examined = lessons.give(free, first + len(work.tasks), examines=True)
     pool.check_room()
     return _together(pool, work, [due, examined], len(free), seed, first - len(due.tasks))
 
 
 def _work(
-    pool: PoolState, market: Market, seed: int, rnd: int, first: int, scratch: Scratch, tasks: Array, free: Array
+    pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch, tasks: Array, free: Array
 ) -> Matched:
     """Auction the open ``tasks`` among the ``free`` annotators, see ``match``."""
     columns = pool.columns
@@ -131,21 +130,21 @@ def _work(
     is_full = len(tasks) * len(free) <= FULL_PAIRS
     if not is_full:
         tasks = _coarse(pool, tasks, free, capacity)
-    rules = pool.fits.meets, pool.fits.grants, asked, float(market.judgment_cost), float(market.least_ability)
+    given = pool.fits.meets, pool.fits.grants, asked, pool.rules
     recalled = candidates.recall(
-        columns, tasks, free, *rules, seed, min(market.candidates, len(free)), SAMPLE, scratch.bench, is_full
+        columns, tasks, free, *given, seed, min(pool.policy.candidates, len(free)), SAMPLE, scratch.bench, is_full
     )
-    sold = _auction(pool, market, tasks, capacity, recalled, seed)
+    sold = _auction(pool, tasks, capacity, recalled, seed)
     rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
     places = sold.indices[sold.held > 0]
     wanted = Matches(tasks[rows], free[places], np.zeros(len(rows), np.uint8))
-    terms = decisions.explain(columns, wanted.tasks, wanted.annotators, *rules[3:], scratch.bench)
+    terms = decisions.explain(columns, wanted.tasks, wanted.annotators, pool.rules, scratch.bench)
     runner, runner_value = decisions.runners_up(*sold[:5], rows, places)
     runner = np.where(runner >= 0, free[np.maximum(runner, 0)], -1).astype(np.int32)
-    accept_by = columns.clock[NOW] + market.accept_s
+    accept_by = columns.clock[NOW] + pool.policy.accept_s
     keep = _offer(pool, wanted, accept_by, rnd, first)
     made = int(np.count_nonzero(keep))
-    late = _complete(pool, every, free, rules, scratch, accept_by, rnd, first + made)
+    late = _complete(pool, every, free, given, scratch, accept_by, rnd, first + made)
     rest = len(late.tasks)
     all_t = np.concatenate([wanted.tasks[keep], late.tasks])
     all_a = np.concatenate([wanted.annotators[keep], late.annotators])
@@ -179,7 +178,7 @@ class _Sold(NamedTuple):
 
 
 def _auction(
-    pool: PoolState, market: Market, tasks: Array, capacity: Array, recalled: candidates.Recalled, seed: int
+    pool: PoolState, tasks: Array, capacity: Array, recalled: candidates.Recalled, seed: int
 ) -> _Sold:
     """Solve the recalled market to the gap asked for; where every pair was looked at, over every pair.
 
@@ -190,7 +189,7 @@ def _auction(
     limits = capacity, *_shared_budgets(pool, tasks)
     room = pool.columns.room[tasks].astype(np.int64)
     solution = auction.solve(
-        indptr, indices, values, demand, capacity, gap_tol=market.gap,
+        indptr, indices, values, demand, capacity, gap_tol=pool.policy.gap,
         max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
     )  # fmt: skip
     if not dense.shape[0]:
@@ -200,14 +199,14 @@ def _auction(
     bound = bound_of(every, room, *limits, solution.price)
     reach = np.inf
     for _ in range(PRICING_ROUNDS):
-        if len(indices) == pairs or bound - solution.primal <= market.gap * bound:
+        if len(indices) == pairs or bound - solution.primal <= pool.policy.gap * bound:
             break
         reach = min(reach, bound_of(every, demand, capacity, None, None, solution.price))
-        if reach - solution.primal <= market.gap * reach:  # what the budgets leave over, prices can't tell
+        if reach - solution.primal <= pool.policy.gap * reach:  # what the budgets leave over, prices can't tell
             break
         indptr, indices, values = _price_in(dense, indptr, indices, values, demand, solution)
         solution = auction.solve(
-            indptr, indices, values, demand, capacity, price=solution.price, gap_tol=market.gap / 2,
+            indptr, indices, values, demand, capacity, price=solution.price, gap_tol=pool.policy.gap / 2,
             max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
         )  # fmt: skip
         bound = min(bound, bound_of(every, room, *limits, solution.price))
@@ -227,7 +226,7 @@ def _offer(pool: PoolState, wanted: Matches, accept_by: float, rnd: int, first: 
 
 
 def _complete(
-    pool: PoolState, tasks: Array, free: Array, rules: tuple[object, ...], scratch: Scratch, accept_by: float,
+    pool: PoolState, tasks: Array, free: Array, given: tuple[object, ...], scratch: Scratch, accept_by: float,
     rnd: int, first: int,
 ) -> bench.Offers:  # fmt: skip
     """The final pass over every task that still has room; the offers are there until the next call."""
@@ -236,7 +235,7 @@ def _complete(
     while True:
         at = bench.checked(
             completion.complete(
-                pool.columns, tasks, free, *rules, scratch.bench, accept_by, rnd, first, at, scratch.offers
+                pool.columns, tasks, free, *given, scratch.bench, accept_by, rnd, first, at, scratch.offers
             )
         )
         if at == len(free):

@@ -16,11 +16,16 @@ from stream.core.fits import Fits
 from stream.core.growth import Array
 from stream.core.models import Models
 from stream.core.names import Names
+from stream.core.policies import born, rules_of
 from stream.core.tables import Columns
-from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, TaskDefaults
+from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
+from stream.policy import Policy
 
 #: Of a Kafka record.
 Headers = tuple[tuple[str, bytes | None], ...]
+
+
+DEFAULTS = Policy()
 
 
 class Waiting(NamedTuple):
@@ -50,15 +55,24 @@ def check_id(name: str, what: str) -> None:
 
 
 class PoolState:
-    """One pool of one partition."""
+    """One pool of one partition.
 
-    def __init__(self, name: str) -> None:
+    Parameters
+    ----------
+    name : str
+    policy : Policy
+        What it runs by from its birth on.
+    """
+
+    def __init__(self, name: str, policy: Policy = DEFAULTS) -> None:
         check_id(name, "pool")
         encoded = name.encode()
         if b"\0" in encoded:
             raise IdRefused("Expected an id without NUL - at `$.pool`")
         self.name = name
         self.key = encoded
+        self.rule_by(born(name, policy))
+        self.is_policy_told = False  # whether a row and a round's record have said what it runs by
         self.paused = False
         self.changed_at = 0.0  # newest pool_paused or pool_resumed
         self.tables = Columns()
@@ -82,6 +96,7 @@ class PoolState:
         self.dirty_waiting: set[str] = set()
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
+        self.dirty_policy = False
         self.dirty = True
         self.is_new = True  # no row speaks of it
 
@@ -234,10 +249,19 @@ class PoolState:
             self.dirty_skills.append(slot)
         return slot
 
+    # ------------------------------------------------------------------ policy
+    def rule_by(self, policy: PoolPolicy) -> None:
+        """Run by this policy from now on."""
+        self.policy = policy
+        self.rules = rules_of(policy)
+
     # ------------------------------------------------------------------ events that wait for their task
     def add_waiting(self, task: str, waits: Waiting) -> None:
         """One more event waits for a task; the cost is the same however many do."""
-        self.waiting.setdefault(task, []).append(waits)
+        others = self.waiting.setdefault(task, [])
+        if others and others[-1].until > waits.until:  # events of one task leave in the order in which they came
+            waits = waits._replace(until=others[-1].until)
+        others.append(waits)
         self.waiting_bytes[task] = self.waiting_bytes.get(task, 0) + waits.size
 
     def hold(self, task: str, waiting: list[Waiting]) -> None:
@@ -251,6 +275,12 @@ class PoolState:
         """Nothing waits for a task any more; returns what did."""
         self.waiting_bytes.pop(task, None)
         return self.waiting.pop(task, [])
+
+    def remember(self, task: str, until: float) -> None:
+        """The id of a task that leaves memory is known until then, and no shorter than those that left before it."""
+        latest = next(reversed(self.gone.values()), until)
+        self.gone[task] = max(until, latest)
+        self.dirty_gone.add(task)
 
     # ------------------------------------------------------------------ lists of annotators on tasks
     def store_list(self, slots: list[int]) -> int:
@@ -283,7 +313,7 @@ class PoolState:
     def is_empty(self) -> bool:
         """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
         entities = self.tasks, self.annotators, self.projects, self.skills
-        said = self.waiting or self.gone or self.paused or self.changed_at
+        said = self.waiting or self.gone or self.paused or self.changed_at or self.policy.since
         return not said and not any(names.used for names in entities)
 
     @property

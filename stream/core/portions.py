@@ -25,6 +25,7 @@ from stream.core.rows import (
     annotator_rows,
     gone_row,
     model_rows,
+    policy_rows,
     pool_row,
     project_rows,
     seat_rows,
@@ -48,7 +49,7 @@ def _find(pools: Mapping[str, PoolState], name: str) -> PoolState:
 
 
 def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
-    yield [pool_row(find())]
+    yield [pool_row(find()), *policy_rows(find())]
     yield from _by_slot(find, lambda pool: len(pool.skills.ids), skill_rows, size)
     yield from _by_slot(find, lambda pool: pool.projects.used, project_rows, size)
     yield from _by_slot(find, lambda pool: pool.annotators.used, annotator_rows, size)

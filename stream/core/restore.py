@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from kernels import skill
-from kernels.lifecycle import PROJECT, Rules, codes, relink
+from kernels.lifecycle import PROJECT, codes, relink
 from kernels.lifecycle.layout import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
 from stream.core.bulk import load_annotators, load_seats, load_tasks
 from stream.core.formats import current
@@ -37,14 +37,21 @@ from stream.core.rows import (
     WaitingRow,
     is_whole,
 )
-from stream.events import TaskDefaults
+from stream.events import PoolPolicy, TaskDefaults
+from stream.policy import Policy
 
 
 class Restorer:
-    """Collects the rows of a partition in any order and builds the pools from them."""
+    """Collects the rows of a partition in any order and builds the pools from them.
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
+    Parameters
+    ----------
+    policy : Policy
+        What pools run by whose rows are older than policies.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
         self.rows: dict[bytes, bytes | None] = {}
         self.position: Position | None = None
 
@@ -78,7 +85,7 @@ class Restorer:
                 name = head[1:].decode()
                 pool = pools.get(name)
                 if pool is None:
-                    pool = pools[name] = PoolState(name)
+                    pool = pools[name] = PoolState(name, self.policy)
                 try:
                     rows = current(kind, values)
                     load(pool, names, rows if kind in BULK else [row[:-CHECK_BYTES] for row in rows])
@@ -90,7 +97,7 @@ class Restorer:
         if unknown:
             raise NewerRow(f"rows of unknown kinds {sorted(unknown)}: a newer version wrote them: upgrade this worker")
         for pool in pools.values():
-            _link(pool, self.rules)
+            _link(pool)
         return pools
 
     def _grouped(self) -> dict[bytes, tuple[list[str], list[bytes]]]:
@@ -142,6 +149,12 @@ def _load_pool(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
     pool.columns.counters[TASKS_USED] = tasks
     pool.reserve_annotators(annotators)
     pool.columns.counters[REVISIT] = revisit
+
+
+def _load_policy(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    (value,) = values
+    pool.rule_by(msgspec.json.decode(value[1:], type=PoolPolicy))
+    pool.is_policy_told = True
 
 
 def _load_skills(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
@@ -209,19 +222,20 @@ BULK = "aet"
 
 #: Kinds in the order in which they must be loaded: what is referred to comes first.
 LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
-    ("p", _load_pool), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators), ("x", _load_erased),
-    ("m", _load_models), ("e", load_seats), ("t", load_tasks), ("w", _load_waiting), ("g", _load_gone),
+    ("p", _load_pool), ("r", _load_policy), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators),
+    ("x", _load_erased), ("m", _load_models), ("e", load_seats), ("t", load_tasks), ("w", _load_waiting),
+    ("g", _load_gone),
 )  # fmt: skip
 
 
-def _link(pool: PoolState, rules: Rules) -> None:
+def _link(pool: PoolState) -> None:
     """Rebuild what rows leave out: live lists, room, deadlines, free slots."""
     c = pool.columns
     pool.tasks.close(int(c.counters[TASKS_USED]))
     pool.annotators.close(int(c.counters[ANNOTATORS_USED]))
     pairs = c.pairs[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators, pairs)
-    while lacking := int(relink(pool.columns, rules)):
+    while lacking := int(relink(pool.columns, pool.rules)):
         pool.reserve_emissions(lacking)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))

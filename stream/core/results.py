@@ -168,9 +168,10 @@ class Outbox:
         turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
     # ------------------------------------------------------------------ what the market did
-    def offers_of(self, pool: PoolState, matched: Matched, accept_by: float, settings: int) -> None:
+    def offers_of(self, pool: PoolState, matched: Matched) -> None:
         """Encode a pool's offers and why each was made."""
         partition, rnd, now = self.partition, self.round, self.now
+        accept_by = now + pool.policy.accept_s
         encode, key, name = wire.encode, pool.key, pool.name
         task_ids: list[Any] = pool.tasks.ids
         annotator_ids: list[Any] = pool.annotators.ids
@@ -197,12 +198,12 @@ class Outbox:
                 at=now, value=sum(terms), price=price, terms=dict(zip(TERMS, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
                 runner_up_value=other_value if other >= 0 else None, skill_low=low,
-                settings=settings,
+                policy=pool.policy.version,
             )  # fmt: skip
             decisions.append((key, encode(decision)))
         self.offers = index
 
-    def unavailable(self, pool: PoolState, retry_after_s: float) -> None:
+    def unavailable(self, pool: PoolState) -> None:
         """Answer the requests of this round that got fewer offers than asked for."""
         annotators = pool.columns.annotators
         for a in pool.asked:
@@ -218,7 +219,7 @@ class Outbox:
                 reason = "at_capacity"
             output = wire.WorkUnavailable(
                 pool=pool.name, partition=self.partition, round=self.round, annotator=pool.annotators.ids[a] or "",
-                at=self.now, reason=reason, retry_after_s=retry_after_s,
+                at=self.now, reason=reason, retry_after_s=pool.policy.accept_s,
             )  # fmt: skip
             self.topics[topics.ASSIGNMENTS].append((pool.key, wire.encode(output)))
             annotators[a]["asked"] = 0

@@ -12,14 +12,16 @@
 | annotators | x    | slot of an erased annotator                                                        |
 | annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` (JSON)                   |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
+| annotators | r    | the policy that a pool runs by (JSON), since a round has said so                   |
 | annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
 | skills     | s    | slot of a skill's name                                                             |
 | skills     | m    | slot, skill, MODEL record, its evidence                                            |
 | skills     | e    | model, annotator, SEAT record, its evidence                                        |
 
-Slots in rows are what refers to other entities, and columns trust them: the checksum keeps out a row of version 3 in
-which any bit is another, and one under another key. Links between pairs are left out: they follow from the order.
-Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older versions.
+Slots in rows are what refers to other entities, and columns trust them: the checksum keeps out a row (of version 3 or
+later) in which any bit is another, and one under another key. Links between pairs are left out: they follow from the
+order. Numbers are little-endian. ``stream/core/restore.py`` reads them, ``stream/core/formats.py`` those of older
+versions.
 """
 
 import struct
@@ -38,7 +40,7 @@ from stream.core.growth import Array
 from stream.core.names import NOBODY
 from stream.core.pools import Headers, PoolState
 
-VERSION = 3
+VERSION = 4
 #: rows of this version and later ones end with a checksum of so many bytes
 CHECKED_SINCE, CHECK_BYTES = 3, 4
 NUL = b"\0"
@@ -144,13 +146,16 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     rows["annotators"] += project_rows(pool, tables["projects"].take_marked())
     if pool.dirty or len(tasks):
         rows["annotators"].append(pool_row(pool))
+    if pool.dirty_policy or not pool.is_policy_told:  # whoever writes a pool's rows tells its policy too
+        pool.is_policy_told = True
+        rows["annotators"] += policy_rows(pool)
     rows["skills"] += skill_rows(pool, np.array(pool.dirty_skills, np.int64))
     rows["skills"] += model_rows(pool, tables["models"].take_marked())
     rows["skills"] += seat_rows(pool, tables["seats"].take_marked())
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
     pool.dirty_skills.clear()
-    pool.dirty = pool.is_new = False
+    pool.dirty = pool.dirty_policy = pool.is_new = False
     return rows
 
 
@@ -165,6 +170,7 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
+        yield from policy_rows(pool)
     else:
         yield from skill_rows(pool, np.arange(len(pool.skills.ids)))
         yield from model_rows(pool, np.arange(len(pool.models.skills)))
@@ -305,6 +311,13 @@ def pool_row(pool: PoolState) -> Row:
         int(counters[REVISIT]),
     )  # fmt: skip
     return sealed(key(b"p", pool, ""), value)
+
+
+def policy_rows(pool: PoolState) -> list[Row]:
+    """The row of a pool's policy; none before a round has told it, so that no two workers read different ones."""
+    if not pool.is_policy_told:
+        return []
+    return [sealed(key(b"r", pool, ""), bytes([VERSION]) + _encode(pool.policy))]
 
 
 def model_rows(pool: PoolState, slots: Array) -> list[Row]:

@@ -14,7 +14,7 @@ from kernels.lifecycle.layout import NOW
 from kernels.lifecycle.pairs import free_pairs
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Place, Range, Rejected, rules_of
+from stream.core.batch import Place, Range, Rejected
 from stream.core.handlers import dispatch
 from stream.core.intake import Intake
 from stream.core.matching import Matched, Scratch, match
@@ -95,7 +95,7 @@ class Shard:
     partition, partitions : int
         Which one, of how many.
     market : Market
-        The rules.
+        Of the process: what pools are born with, and when an event is too early.
     timer : callable
         Seconds for the durations in the round's record; they are the only part of it that a replay won't repeat.
     dispatch : callable
@@ -135,7 +135,7 @@ class Shard:
     def restore_many(self, table: str, rows: Mapping[bytes, bytes | None] | Iterable[Row]) -> None:
         """Take many committed rows of a table at once; a dict is no longer the caller's."""
         if self._restorer is None:
-            self._restorer = Restorer(rules_of(self.market))
+            self._restorer = Restorer(self.market.policy())
         self._restorer.add(rows)
 
     def restored(self) -> None:
@@ -242,10 +242,13 @@ class Shard:
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
         touched = self._market(turns, outbox, seed, rows)
         matched = self.timer()
-        for pool in (turn.pool for turn in turns):
+        policies: list[wire.PoolPolicy] = []
+        for turn in turns:
+            pool = turn.pool
             if pool.is_empty:
                 self._forget(pool, rows)
                 continue
+            policies += turn.policies
             self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
             self.openings.put(pool.name, pool.open_tasks, pool.free_annotators)
             for table, changed in dirty_rows(pool).items():
@@ -263,8 +266,8 @@ class Shard:
                 "match": (matched - applied) * 1e3,
                 "rows": (finished - matched) * 1e3,
             },
-            software=stream.__version__, settings=self.market.version, stalled=self.stalls.published(),
-            lost=lost,
+            software=stream.__version__, stalled=self.stalls.published(), lost=lost,
+            policies=policies, clock_ahead_s=self.market.clock_ahead_s,
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
         return RoundResult(
@@ -295,17 +298,17 @@ class Shard:
             if self.stalls.may_solve(pool.name, self.now, is_changed, turn.is_resumed):
                 matched = self._match(pool, seed, outbox.offers)
             if matched is not None:
-                outbox.offers_of(pool, matched, self.now + self.market.accept_s, self.market.version)
+                outbox.offers_of(pool, matched)
                 proof = matched.proof
                 touched.append(
                     wire.PoolRound(
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
                         offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
                         covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
-                        taught_value=proof.taught_value,
+                        taught_value=proof.taught_value, policy=pool.policy.version,
                     )
                 )  # fmt: skip
-            outbox.unavailable(pool, self.market.accept_s)
+            outbox.unavailable(pool)
         return touched
 
     def _match(self, pool: PoolState, seed: int, first: int) -> Matched | None:
@@ -314,7 +317,7 @@ class Shard:
         for attempt in range(ATTEMPTS):
             try:
                 other = seed if attempt == 0 else int(mix(seed, attempt)) >> 1
-                matched = match(pool, self.market, other, self.round_number, first, self.scratch)
+                matched = match(pool, other, self.round_number, first, self.scratch)
                 if matched is not None:
                     matched.check_numbers()
             except Exception as error:  # whatever it is, other pools have nothing to do with it
@@ -339,8 +342,7 @@ class Shard:
         pool.columns.due[slot] = float("inf")
         pool.columns.dirty_tasks[slot] = 0
         pool.tasks.remove(name)
-        pool.gone[name] = self.now + self.market.settled_retention_s
-        pool.dirty_gone.add(name)
+        pool.remember(name, self.now + pool.policy.settled_retention_s)
         rows["tasks"].append((key(b"t", pool, name), None))
 
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
@@ -350,7 +352,7 @@ class Shard:
         self.due.pop(pool.name, None)
         if not pool.is_new:
             rows["tasks"] += dirty_rows(pool)["tasks"]
-            rows["annotators"].append((key(b"p", pool, ""), None))
+            rows["annotators"] += [(key(kind, pool, ""), None) for kind in (b"p", b"r")]
 
     def _position_row(self) -> Row:
         return position_row(

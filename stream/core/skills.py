@@ -11,7 +11,6 @@ import numpy as np
 
 from kernels import skill
 from stream.core.pools import PoolState
-from stream.settings import Market
 
 
 class SkillReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +37,7 @@ class SkillReport(msgspec.Struct, frozen=True, kw_only=True):
     contained: bool
 
 
-def reports(pool: PoolState, market: Market, annotator: str | None = None) -> Iterator[SkillReport]:
+def reports(pool: PoolState, annotator: str | None = None) -> Iterator[SkillReport]:
     """Yield what is known, by skill and annotator; of one annotator only if named."""
     skills = pool.columns.skills
     by_name = sorted(pool.models.slots.items(), key=lambda item: (pool.skills.ids[item[0][0]], item[0][1]))
@@ -53,7 +52,7 @@ def reports(pool: PoolState, market: Market, annotator: str | None = None) -> It
             known_of = np.int64(m), np.int64(s)
             contained = skill.contained(
                 skills, *known_of, skill.ability(skills, *known_of), skill.typical(skills, known_of[0]),
-                market.least_ability,
+                pool.policy.least_ability,
             ) if classes else False  # fmt: skip
             yield SkillReport(
                 pool=pool.name, annotator=name, skill=pool.skills.ids[owner] or "", classes=classes or None,

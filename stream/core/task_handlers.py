@@ -30,10 +30,10 @@ def wait(turn: Turn, task: str) -> None:
     """
     pool, source = turn.pool, turn.source
     if task in pool.gone:
-        message = f"task {task!r} settled more than {turn.market.settled_retention_s:g} s ago: its books are closed"
-        turn.reject("too_old", message)
+        retention_s = pool.policy.settled_retention_s
+        turn.reject("too_old", f"task {task!r} settled more than {retention_s:g} s ago: its books are closed")
         return
-    until = turn.now + turn.market.reference_wait_s
+    until = turn.now + turn.pool.policy.reference_wait_s
     headers = tuple((name, content) for name, content in source.headers)
     waits = Waiting(source.topic, source.offset, bytes(source.value), until, headers)
     others = pool.waiting_bytes.get(task, 0)
@@ -98,8 +98,8 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
             pool.store_list(only) if only else 0, len(only), pool.store_list(exclude) if exclude else 0, len(exclude),
             NAN if confidence is None else confidence, pick(event.value, preset.value, 1.0),
             INF if deadline is None else deadline,
-            pick(event.expected_s, preset.expected_s, None) or turn.market.expected_s,
-            pick(event.lease_s, preset.lease_s, None) or turn.market.lease_s,
+            pick(event.expected_s, preset.expected_s, None) or turn.pool.policy.expected_s,
+            pick(event.lease_s, preset.lease_s, None) or turn.pool.policy.lease_s,
             NAN if min_skill is None else min_skill, event.at, event.at, INF,
         )
     )  # fmt: skip
@@ -138,14 +138,14 @@ def _amend(turn: Turn, slot: int, event: wire.TaskUpdated) -> bool:
     )  # fmt: skip
     if any(field is not UNSET for field in complex_fields):
         return False
-    market = turn.market
+    policy = turn.pool.policy
     stated = (event.priority, event.value, event.deadline, event.expected_s, event.lease_s)
     bits = sum(1 << i for i, field in enumerate(stated) if field is not UNSET)
     priority, value, deadline, expected_s, lease_s = (None if field is UNSET else field for field in stated)
     changed = np.zeros(1, TASK)
     changed["priority"], changed["value"] = priority or 0, value or 0.0
     changed["deadline"] = INF if deadline is None else deadline
-    changed["expected_s"], changed["lease_s"] = expected_s or market.expected_s, lease_s or market.lease_s
+    changed["expected_s"], changed["lease_s"] = expected_s or policy.expected_s, lease_s or policy.lease_s
     turn.packed.append(
         pack_event(AMENDED, 0, bits, NONE, slot, len(turn.created), 0, event.at, 0.0, 0.0)
     )
@@ -185,13 +185,13 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
     record["updated"] = event.at
-    market = turn.market
+    policy = turn.pool.policy
     for name, stated, default in (
         ("priority", event.priority, 0),
         ("value", event.value, 1.0),
         ("deadline", event.deadline, INF),
-        ("expected_s", event.expected_s, market.expected_s),
-        ("lease_s", event.lease_s, market.lease_s),
+        ("expected_s", event.expected_s, policy.expected_s),
+        ("lease_s", event.lease_s, policy.lease_s),
         ("min_skill", event.min_skill, NAN),
     ):
         if stated is not UNSET:
@@ -203,7 +203,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.store_list(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.store_list(exclude), len(exclude)
-    turn.apply_now(task_changed, slot, turn.rules.retention_s)
+    turn.apply_now(task_changed, slot, pool.rules.retention_s)
 
 
 def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:

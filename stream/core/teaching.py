@@ -15,7 +15,6 @@ from kernels import bench, buffers, teaching
 from kernels.lifecycle.layout import NOW
 from stream.core.growth import Array
 from stream.core.pools import PoolState
-from stream.settings import Market
 
 
 class Taught(NamedTuple):
@@ -50,7 +49,7 @@ class Teaching:
         self.given = np.zeros(len(pool.columns.annotators), np.uint8)
         self.seed, self.round, self.place, self.asked = seed, rnd, place, asked
 
-    def give(self, market: Market, free: Array, first: int, *, examines: bool) -> Taught:
+    def give(self, free: Array, first: int, *, examines: bool) -> Taught:
         """Offer what is due, or (``examines``) what helps to tell whether idle people may do the work that is there."""
         pool, by = self.pool, np.int64(examines)
         wanting = bench.slots(len(free))
@@ -64,13 +63,13 @@ class Teaching:
         if len(slots):
             pool.reserve_pairs(buffers.first_room(len(slots)))
             met = np.zeros((len(self.golds), len(slots)), np.uint8)
-            accept_by = pool.columns.clock[NOW] + market.accept_s
+            accept_by = pool.columns.clock[NOW] + pool.policy.accept_s
             at = 0
             while True:
                 at = bench.checked(
                     teaching.teach(
                         pool.columns, self.golds, slots, self.bars, by, self.given, met, self.place, pool.fits.meets,
-                        pool.fits.grants, self.asked, float(market.judgment_cost), self.seed, accept_by, self.round,
+                        pool.fits.grants, self.asked, pool.rules, self.seed, accept_by, self.round,
                         first, at, offers,
                     )
                 )  # fmt: skip

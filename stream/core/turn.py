@@ -17,10 +17,9 @@ from kernels.buffers import Overrun, first_room
 from kernels.lifecycle import EVENT, TASK, apply
 from kernels.lifecycle.layout import NOW
 from stream import events as wire
-from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source, rules_of
+from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source
 from stream.core.growth import Array
 from stream.core.pools import Headers, IdRefused, PoolState, Waiting
-from stream.settings import Market
 
 NOTHING: Mapping[Place, str] = {}
 NO_TASKS = np.zeros(1, TASK)
@@ -55,8 +54,6 @@ class Turn:
     Parameters
     ----------
     pool : PoolState
-    market : Market
-        The rules.
     now : float
         The round's time.
     dispatch : callable
@@ -68,22 +65,20 @@ class Turn:
     """
 
     __slots__ = (
-        "applied", "created", "dispatch", "emissions", "erased", "has_input", "is_resumed", "judgments", "market",
-        "now", "packed", "pool", "rejections", "rules", "source",
+        "applied", "created", "dispatch", "emissions", "erased", "has_input", "is_resumed", "judgments", "now",
+        "packed", "policy", "pool", "rejections", "source",
     )  # fmt: skip
 
     def __init__(
         self,
         pool: PoolState,
-        market: Market,
         now: float,
         dispatch: "Dispatch",
         rejections: Rejections,
         has_input: bool = True,
     ) -> None:
         self.pool = pool
-        self.market = market
-        self.rules = rules_of(market)
+        self.policy = pool.policy  # what it ran by when the round began
         self.now = now
         self.dispatch = dispatch
         self.rejections = rejections
@@ -130,6 +125,12 @@ class Turn:
             self.flush()  # it was created a moment ago
         return int(self.pool.columns.tasks[task]["classes"])
 
+    @property
+    def policies(self) -> list[wire.PoolPolicy]:
+        """What this round must say of the pool's policy, see `wire.RoundCompleted`."""
+        told = [] if self.pool.is_policy_told else [self.policy]
+        return told if self.pool.policy is self.policy else [*told, self.pool.policy]
+
     # ------------------------------------------------------------------ kernels
     def flush(self) -> None:
         """Apply the packed events."""
@@ -146,7 +147,7 @@ class Turn:
         self.packed, self.created, self.judgments = [], [], 0
         at, stopped = 0, -1
         while True:
-            at = int(apply(pool.columns, events, created, self.now, self.rules, at))
+            at = int(apply(pool.columns, events, created, self.now, pool.rules, at))
             self.collect()
             if at == n:
                 break

@@ -32,7 +32,10 @@ Fields = dict[str, Any]
 
 @dataclass
 class Step:
-    """One round: its time, its inputs by topic, its outputs, its dead letters, changes to its record."""
+    """One round: its time, its inputs by topic, its outputs, its dead letters, changes to its record.
+
+    ``policy`` is the version of the pool's policy.
+    """
 
     at: float
     tasks: list[Fields] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Step:
     outputs: list[Fields] = field(default_factory=list)
     dead: list[tuple[str, int, str]] = field(default_factory=list)
     record: Fields = field(default_factory=dict)
+    policy: int = 0
 
 
 def event(kind: str, at: float, **fields: Any) -> Fields:
@@ -57,7 +61,7 @@ def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.
         {
             "type": "decision_made", **pair, "value": 0.5, "price": 0.1,
             "terms": {"information": 0.7, "cost": -0.2}, "runner_up": None, "runner_up_value": None,
-            "skill_low": skill_low, "settings": 0,
+            "skill_low": skill_low, "policy": 0,
         },
     ]  # fmt: skip
 
@@ -207,6 +211,11 @@ def correct() -> list[Step]:
     ]  # fmt: skip
 
 
+def policy(version: int = 0, since: dict[str, float] | None = None, **settings: float) -> Fields:
+    """What a round says that the pool runs by."""
+    return {"pool": POOL, "version": version, "since": since or {}, **settings}
+
+
 def records(steps: list[Step]) -> Iterator[Record]:
     """Write a history as the records of partition 0 of 1."""
     encode = msgspec.json.encode
@@ -245,7 +254,8 @@ def records(steps: list[Step]) -> Iterator[Record]:
             "dead_letters": len(step.dead),
             "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": worth,
                        "bound": 1.25 * worth, "gap": 0.2 if worth > 0 else 0.0, "covers": "all", "pairs": offers,
-                       "unproven_value": 0.0, "taught_value": 0.0}],
-            "durations_ms": {}, "software": "test", "settings": 0,
+                       "unproven_value": 0.0, "taught_value": 0.0, "policy": step.policy}],
+            "durations_ms": {}, "software": "test", "policies": [policy()] if number == 1 else [],
+            "clock_ahead_s": 300.0,
         }  # fmt: skip
         yield write(topics.ROUNDS, encode(completed | step.record))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import stream.audit
 from stream import topics
-from stream.audit import Audit, IncompleteLog, Limits, Record, inputs, partition_of
+from stream.audit import Audit, IncompleteLog, Record, inputs, partition_of
 from stream.audit import round as market_round
 from stream.audit.log import TOPICS
 from stream.audit.round import waiting_bytes
@@ -22,6 +22,7 @@ from tests.audit.history import (
     event,
     judgment,
     offer,
+    policy,
     posterior,
     records,
     settled,
@@ -191,10 +192,10 @@ def test_open_work_and_unread_input_at_the_end_are_fine():
 
 
 def test_memory_is_given_back_when_books_close():
-    limits = Limits(settled_retention_s=100.0)
-    auditor = Audit(partition=0, partitions=1, limits=limits)
-    later = [Step(1300.0), Step(1500.0), Step(1700.0)]
-    auditor.feed(records([*correct(), *later]))
+    auditor = Audit(partition=0, partitions=1)
+    first, *rest = correct()
+    first.record["policies"] = [policy(settled_retention_s=100.0)]
+    auditor.feed(records([first, *rest, Step(1300.0), Step(1500.0), Step(1700.0)]))
     assert auditor.finish() == []
     pool = auditor.pools["p"]
     assert set(pool.tasks) == {"t2"}

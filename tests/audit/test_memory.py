@@ -8,7 +8,6 @@ from stream import topics
 from stream.audit import Audit, Record
 from stream.core.shard import Shard
 from stream.settings import Market
-from stream.shell.commands.audit_command import limits_of
 from tests.core.histories import PARTITION, PARTITIONS, POOLS, Range
 from tests.core.histories import Record as Sent
 from tests.core.test_oracle import offered
@@ -25,7 +24,7 @@ class Log:
     def __init__(self) -> None:
         self.shard = Shard(PARTITION, MARKET, PARTITIONS)
         self.shard.restored()
-        self.audit = Audit(PARTITION, PARTITIONS, limits_of(MARKET))
+        self.audit = Audit(PARTITION, PARTITIONS)
         self.now = 1_000_000.0
         self.ends = dict.fromkeys((*topics.OUTPUTS, *map(topics.dead_letters, topics.INPUTS)), 0)
         self.offers: list[tuple[str, str, str]] = []

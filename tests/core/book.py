@@ -3,6 +3,7 @@
 import hashlib
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,6 +27,52 @@ class Waiting(NamedTuple):
     event: Any
     until: float
     size: int
+
+
+@dataclass
+class Law:
+    """What a pool runs by."""
+
+    values: dict[str, float]
+    since: dict[str, float] = field(default_factory=dict)
+    version: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def state(self, settings: dict[str, float], at: float) -> None:
+        """Some settings are stated; of each the newest counts, of two equally new ones the larger."""
+        for name, value in settings.items():
+            if name not in BOUNDS or not BOUNDS[name](value):
+                raise Rejection("invalid")
+        before = dict(self.values)
+        for name, value in settings.items():
+            if name not in self.since or (at, value) > (self.since[name], self.values[name]):
+                self.values[name], self.since[name] = value, at
+        self.version += before != self.values
+
+    def told(self) -> tuple[int, dict[str, float], dict[str, float]]:
+        return self.version, dict(self.since), dict(self.values)
+
+
+def _seconds(value: float) -> bool:
+    return 0 < value <= 1e8
+
+
+def _whole(least: int, most: int) -> Callable[[float], bool]:
+    return lambda value: value in range(least, most + 1)
+
+
+BOUNDS: dict[str, Callable[[float], bool]] = {
+    "accept_s": _seconds, "lease_s": _seconds, "expected_s": _seconds, "grace_s": _seconds,
+    "reference_wait_s": _seconds, "settled_retention_s": _seconds,
+    "max_extensions": _whole(0, 100), "block_declines": _whole(1, 100), "missed_offers": _whole(1, 100),
+    "candidates": _whole(1, 1024), "gap": lambda value: 0 < value < 1,
+    "judgment_cost": lambda value: 0 <= value <= 1e6, "least_ability": lambda value: 0 <= value <= 1,
+}  # fmt: skip
 
 
 @dataclass
@@ -98,6 +145,7 @@ class Task:
     state: str = "open"
     outcome: str = ""
     due: float = INF
+    settled_at: float = 0.0
     faults: int = 0
     label: int | None = None
 

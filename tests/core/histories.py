@@ -72,6 +72,7 @@ class Writer:
         self.answered: list[tuple[str, str, str]] = []
         self.ends = {"tasks": rng.randrange(5), "annotators": 0}
         self.sent: list[tuple[bytes, bytes]] = []
+        self.set_at = 0.0  # when settings were stated last
 
     def turns(self, n: int) -> Iterator[Turn]:
         """Yield rounds; `told` may be called between them."""
@@ -185,6 +186,8 @@ class Writer:
         if rng.random() < 0.7:  # easy to staff
             event["overlap"], event["confidence"] = rng.choice([1, 2]), rng.choice([None, 0.8])
             event["max_overlap"] = event["overlap"] + rng.choice([0, 2])
+            if rng.random() < 0.2:  # people must prove themselves on the gold beside it
+                event["min_skill"] = 0.75
             if rng.random() < 0.1:
                 event["only"], event["exclude"] = self.some(), self.some()
             return
@@ -264,6 +267,17 @@ class Writer:
         event["skill"] = rng.choice(["s", "s", "r", "q", "ü" * 100])
         event["accuracy"], event["weight"] = rng.choice([0.2, 0.7, 0.95]), rng.choice([0.0, 3.0, 100.0])
 
+    def settings(self, event: dict[str, Any]) -> None:
+        """Some settings; now and then with the `at` of others before, or such as no policy has."""
+        rng = self.rng
+        names = rng.sample(list(SETTINGS), rng.choice([1, 1, 2, 4]))
+        event["settings"] = {name: rng.choice(SETTINGS[name]) for name in names}
+        if rng.random() < 0.2:
+            event["settings"] |= rng.choice(NO_SETTINGS)
+        if rng.random() < 0.3:
+            event["at"] = self.set_at
+        self.set_at = event["at"]
+
     def forbidden(self, event: dict[str, Any]) -> None:
         self.task(event)
         self.person(event)
@@ -273,6 +287,13 @@ def _nothing(writer: Writer, event: dict[str, Any]) -> None:
     """An event without fields of its own."""
 
 
+SETTINGS: dict[str, list[float]] = {
+    "accept_s": [8, 20.0, 45], "lease_s": [25.0, 60.0], "expected_s": [10.0, 300.0], "grace_s": [0.5, 15.0, 90.0],
+    "reference_wait_s": [1.0, 25.0, 120.0], "settled_retention_s": [20.0, 300.0, 2000.0], "max_extensions": [0, 2, 5],
+    "block_declines": [1, 2, 4], "missed_offers": [1, 2, 4], "candidates": [1, 4, 64], "gap": [0.001, 0.2],
+    "judgment_cost": [0, 0.02, 0.2], "least_ability": [0.0, 0.45, 0.9],
+}  # fmt: skip
+NO_SETTINGS = [{"acept_s": 20.0}, {"gap": 1.0}, {"max_extensions": 1.5}, {"lease_s": 0}, {"candidates": 0}, {"x": 1}]
 KINDS: Kinds = {
     "task_created": (20, Writer.created),
     "task_updated": (5, Writer.updated),
@@ -295,6 +316,7 @@ KINDS: Kinds = {
     "annotator_erased": (0.7, Writer.person),
     "judgment_scored": (3, Writer.scored),
     "skill_seeded": (1.5, Writer.seeded),
+    "settings_changed": (3, Writer.settings),
     "pair_forbidden": (0.3, Writer.forbidden),
 }
 Writer.kinds = KINDS

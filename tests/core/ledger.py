@@ -7,7 +7,19 @@ import numpy as np
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import INF, Annotator, Evidence, Pair, Project, Rejection, Slots, Task, Waiting
+from tests.core.book import (
+    BOUNDS,
+    INF,
+    Annotator,
+    Evidence,
+    Law,
+    Pair,
+    Project,
+    Rejection,
+    Slots,
+    Task,
+    Waiting,
+)
 
 REVISITS, PROBES = 1, 16
 
@@ -16,7 +28,9 @@ class Ledger:
     """One pool."""
 
     def __init__(self, name: str, oracle: Any) -> None:
-        self.name, self.oracle, self.market = name, oracle, oracle.market
+        self.name, self.oracle = name, oracle
+        self.law = Law({setting: getattr(oracle.market, setting) for setting in BOUNDS})
+        self.is_told = False  # what it runs by
         self.evidence = Evidence()
         self.slots = Slots()
         self.tasks: dict[str, Task] = {}
@@ -40,6 +54,7 @@ class Ledger:
         self.changed: list[Task] = []
         self.asked: list[Annotator] = []
         self.rejected: dict[tuple[str, int], str] = {}
+        self.began = self.law.told()
 
     @property
     def now(self) -> float:
@@ -49,7 +64,7 @@ class Ledger:
     def is_empty(self) -> bool:
         """Does it say nothing that a pool nobody has heard of doesn't?"""
         entities = self.people or self.projects or self.slots.tasks or self.evidence.models
-        return not (entities or self.waiting or self.gone or self.paused or self.changed_at)
+        return not (entities or self.waiting or self.gone or self.paused or self.changed_at or self.law.since)
 
     def check(self, *names: str) -> None:
         if any(len(name.encode()) > wire.ID_BYTES for name in names):
@@ -81,6 +96,17 @@ class Ledger:
             self.projects[name] = Project(name)
         return self.projects[name]
 
+    def wait(self, waits: Waiting) -> None:
+        """The event's task is not there (yet). Events of one task leave in the order in which they came."""
+        task = waits.event.task
+        if task in self.gone:
+            raise Rejection("too_old")
+        others = self.waiting.get(task, [])
+        if others and sum(other.size for other in others) + waits.size > 65536:
+            raise Rejection("too_many_waiting")
+        until = max(other.until for other in [waits, *others])
+        self.waiting.setdefault(task, []).append(waits._replace(until=until))
+
     def out(self, kind: Any, **fields: Any) -> Any:
         return kind(pool=self.name, partition=self.oracle.partition, round=self.oracle.number, **fields)
 
@@ -106,7 +132,8 @@ class Ledger:
         if task.state != "open":
             return
         task.state, task.outcome = "settled", outcome
-        task.due = self.now + self.market.settled_retention_s
+        task.settled_at = self.now
+        task.due = self.now + self.law.settled_retention_s
         self.withdraw(task, cause)
         self.settled.append(task)
 

@@ -46,10 +46,10 @@ class Book(Offering):
         slot = self.slots.take()
         task = self.slots.tasks[slot] = self.tasks[event.task] = Task(
             event.task, slot, project, name, model, classes, overlap, most, confidence,
-            INF if deadline is None else deadline, pick("lease_s", None) or self.market.lease_s,
+            INF if deadline is None else deadline, pick("lease_s", None) or self.law.lease_s,
             frozenset(pick("requires", ())), pick("min_skill", None), frozenset(event.only),
             frozenset(event.exclude), event.at, pick("priority", 0), pick("value", 1.0),
-            pick("expected_s", None) or self.market.expected_s, event.at, event.purpose,
+            pick("expected_s", None) or self.law.expected_s, event.at, event.purpose,
             -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
         if not task.is_work and project.row < 0:
@@ -83,9 +83,9 @@ class Book(Offering):
         if event.deadline is not UNSET:
             task.deadline = INF if event.deadline is None else event.deadline
         if event.lease_s is not UNSET:
-            task.lease_s = event.lease_s or self.market.lease_s
+            task.lease_s = event.lease_s or self.law.lease_s
         if event.expected_s is not UNSET:
-            task.expected_s = event.expected_s or self.market.expected_s
+            task.expected_s = event.expected_s or self.law.expected_s
         for name in ("min_skill", "priority", "value"):
             if getattr(event, name) is not UNSET:
                 setattr(task, name, getattr(event, name))
@@ -138,6 +138,21 @@ class Book(Offering):
                 self.settle(task, "cancelled", "cancel")
             elif event.state == "paused":
                 self.withdraw(task, "pause")
+
+    def settings_changed(self, event: wire.SettingsChanged) -> None:
+        before = self.law.settled_retention_s, self.law.grace_s
+        self.law.state(event.settings, event.at)
+        if before == (self.law.settled_retention_s, self.law.grace_s):
+            return
+        for task in self.slots:  # counted anew from when they settled
+            if task.state == "settled":
+                task.due = task.settled_at + self.law.settled_retention_s
+
+    def policies(self) -> list[tuple[str, int, dict[str, float], dict[str, float]]]:
+        """What a round must say of the pool's policy: how it was born, then what it has become."""
+        said = [] if self.is_told else [(self.name, *self.began)]
+        self.is_told = True
+        return said if self.law.told() == self.began else [*said, (self.name, *self.law.told())]
 
     def pool_set(self, event: wire.PoolPaused | wire.PoolResumed) -> None:
         if event.at < self.changed_at:
@@ -217,7 +232,7 @@ class Book(Offering):
         if isinstance(event, wire.AssignmentDeclined):
             self.end(task, pair, "refused", "declined")
             task.faults += event.reason in ("broken", "unclear")
-            if task.faults >= self.market.block_declines and task.state == "open":
+            if task.faults >= self.law.block_declines and task.state == "open":
                 self.news.append((task, None, task.faults))
                 self.settle(task, "blocked", "cancel")
             return
@@ -226,7 +241,7 @@ class Book(Offering):
         elif (
             isinstance(event, wire.AssignmentExtended)
             and pair.state == "leased"
-            and pair.extensions < self.market.max_extensions
+            and pair.extensions < self.law.max_extensions
         ):
             pair.extensions += 1
             pair.due += task.lease_s
@@ -248,14 +263,14 @@ class Book(Offering):
                 if pair.state == "offered":
                     self.end(task, pair, "lapsed", "expired")
                     annotator.missed += 1
-                    annotator.absent = annotator.absent or annotator.missed >= self.market.missed_offers
+                    annotator.absent = annotator.absent or annotator.missed >= self.law.missed_offers
                 else:
                     self.end(task, pair, "abandoned", "abandoned")
             if annotator.absent:
                 self.release(annotator, "absence")
             if annotator.online and annotator.expires <= horizon:
                 self.leave(annotator, annotator.expires)
-            if annotator.gone_at + self.market.grace_s <= horizon:
+            if annotator.gone_at + self.law.grace_s <= horizon:
                 annotator.gone_at = INF
                 for task, pair in reversed(list(annotator.live)):
                     self.end(task, pair, "abandoned", "abandoned")
@@ -283,7 +298,8 @@ class Book(Offering):
         self.slots.release(task.slot)
         if task.project.is_limited:
             task.project.closed.update(name for name, pair in task.pairs.items() if pair.counted)
-        self.gone[task.name] = self.now + self.market.settled_retention_s
+        # ids are forgotten in the order in which their tasks left
+        self.gone[task.name] = max([self.now + self.law.settled_retention_s, *self.gone.values()])
 
 
 def named(event: Any) -> set[str]:

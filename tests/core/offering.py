@@ -27,7 +27,7 @@ class Offering(Ledger):
                 self.add_credit(task.project, annotator, -paid / 256.0)
         pair = task.pairs.pop(to, None) or Pair(annotator)
         task.pairs[to] = pair
-        pair.state, pair.assignment, pair.due = "offered", assignment, self.now + self.market.accept_s
+        pair.state, pair.assignment, pair.due = "offered", assignment, self.now + self.law.accept_s
         pair.extensions, pair.accepted_at, pair.paid = 0, None, paid
         annotator.live.append((task, pair))
         annotator.asked -= annotator.asked > 0
@@ -132,13 +132,13 @@ class Offering(Ledger):
         covers = task.counted + task.live < task.overlap
         cost = annotator.profile.cost if annotator.profile else 0.0
         gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))
-        return float(gained - self.market.judgment_cost - cost * task.expected_s / 3600.0)
+        return float(gained - self.law.judgment_cost - cost * task.expected_s / 3600.0)
 
     def trust(self, task: Task, annotator: Annotator, seat: int, ability: float) -> float:
         """1; half on a task nobody has judged, for whom much is unchecked, but where there is a budget; 0 for who is
         contained, see there."""
         columns, m = self.evidence.columns, np.int64(task.model)
-        least = self.market.least_ability
+        least = self.law.least_ability
         if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
             last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
             return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
@@ -161,5 +161,5 @@ class Offering(Ledger):
                 reason = "at_capacity"
             yield self.out(
                 wire.WorkUnavailable, annotator=annotator.name, at=self.now, reason=reason,
-                retry_after_s=self.market.accept_s,
+                retry_after_s=self.law.accept_s,
             )  # fmt: skip

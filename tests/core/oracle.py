@@ -21,10 +21,11 @@ from tests.core.market import Book
 
 
 class Said(NamedTuple):
-    """What a round publishes beside its offers: encoded outputs by topic, dead letters by record."""
+    """What a round publishes beside its offers: encoded outputs by topic, dead letters by record, what pools run by."""
 
     outputs: dict[str, list[bytes]]
     rejected: dict[tuple[str, int], str]
+    policies: list[tuple[str, int, dict[str, float], dict[str, float]]]
 
 
 class Oracle:
@@ -54,6 +55,7 @@ class Oracle:
                 self.take(topic, record)
         horizon = min(self.now, complete_until)
         outputs: dict[str, list[Any]] = defaultdict(list)
+        policies = []
         index = 0
         for name, book in sorted(self.books.items()):
             closed = book.advance(horizon)
@@ -70,10 +72,13 @@ class Oracle:
                     outputs[topics.ASSIGNMENTS].append(book.offer(task_name, to, assignment))
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
-            book.clear()
             if book.is_empty:
                 del self.books[name]
-        return Said({topic: list(map(wire.encode, found)) for topic, found in outputs.items()}, self.rejected)
+            else:
+                policies += book.policies()
+            book.clear()
+        encoded = {topic: list(map(wire.encode, found)) for topic, found in outputs.items()}
+        return Said(encoded, self.rejected, policies)
 
     def before_offers(self, book: Book) -> None:
         """A pool as its matching finds it: for tests that want to know more than the rules say."""
@@ -121,14 +126,7 @@ class Oracle:
         if hasattr(event, "task") and not isinstance(event, wire.TaskCreated):
             task = book.tasks.get(event.task)
             if task is None:
-                if event.task in book.gone:
-                    raise Rejection("too_old")
-                until = self.now + self.market.reference_wait_s
-                already = [waits.size for waits in book.waiting.get(event.task, [])]
-                if already and sum(already) + self.size > 65536:
-                    raise Rejection("too_many_waiting")
-                book.waiting.setdefault(event.task, []).append(Waiting(topic, offset, event, until, self.size))
-                return
+                return book.wait(Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size))
         if isinstance(event, wire.AnnotatorErased):
             return book.erased(event.annotator)
         if hasattr(event, "annotator"):
@@ -144,6 +142,8 @@ class Oracle:
                 book.created(event)
             case (wire.ProjectSet(), _, _):
                 book.project_set(event)
+            case (wire.SettingsChanged(), _, _):
+                book.settings_changed(event)
             case (wire.PoolPaused() | wire.PoolResumed(), _, _):
                 book.pool_set(event)
             case (wire.TaskUpdated(), Task(), _):

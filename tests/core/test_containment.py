@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from stream.core.skills import reports
-from stream.settings import Market
 from tests.core.course import POOL, Course, gold, people, project, truth, work
 
 TASKS = 320
@@ -71,8 +70,9 @@ def test_where_all_are_weak_nobody_is_contained() -> None:
 def test_the_report_says_who_is_contained() -> None:
     course = tried(15, 30)
     pool = course.shard.pools[POOL]
-    assert {r.annotator: r.contained for r in reports(pool, Market())} == {"x": True, "y": False, "z": False}
-    assert not any(r.contained for r in reports(pool, Market(least_ability=0.0)))
+    assert {r.annotator: r.contained for r in reports(pool)} == {"x": True, "y": False, "z": False}
+    course.told({"type": "settings_changed", "settings": {"least_ability": 0}})
+    assert not any(r.contained for r in reports(pool))
 
 
 def test_who_does_better_comes_back() -> None:

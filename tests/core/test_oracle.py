@@ -12,7 +12,7 @@ from stream.audit import Audit
 from stream.audit import Record as Seen
 from stream.core.rows import POSITION
 from stream.core.shard import RoundResult, Shard
-from stream.shell.commands.audit_command import limits_of
+from tests.core.book import BOUNDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Record, Turn, Writer
 from tests.core.oracle import Oracle
 
@@ -66,6 +66,13 @@ def reasons(result: RoundResult) -> dict[tuple[str, int], str]:
     return found
 
 
+def policies(result: RoundResult) -> list[tuple[str, int, dict[str, float], dict[str, float]]]:
+    """What a round says of policies, as the oracle says it."""
+    found = result.completed.policies or []
+    values = [{name: getattr(one, name) for name in BOUNDS} for one in found]
+    return [(one.pool, one.version, one.since, value) for one, value in zip(found, values, strict=True)]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_core_publishes_what_the_rules_say_byte_for_byte(seed: int) -> None:
     writer = Writer(seed)
@@ -79,6 +86,7 @@ def test_the_core_publishes_what_the_rules_say_byte_for_byte(seed: int) -> None:
         said = oracle.round(turn.tasks, turn.annotators, turn.now, turn.complete_until, offers)
         for topic in (topics.ASSIGNMENTS, topics.JUDGMENTS, topics.CONSENSUS):
             assert [value for _, value in result.outputs[topic]] == said.outputs.get(topic, []), topic
+        assert policies(result) == said.policies
         assert reasons(result) == said.rejected
         for letter, source in zip(result.dead_letters, reasons(result), strict=True):
             value = None if reasons(result)[source] == "erased" else sent[source].value
@@ -142,7 +150,7 @@ def test_nobody_is_left_free_beside_work_they_could_do(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_audit_of_what_the_core_publishes_finds_nothing(seed: int) -> None:
     writer = Writer(seed)
-    shard, auditor = started(writer), Audit(PARTITION, PARTITIONS, limits_of(MARKET))
+    shard, auditor = started(writer), Audit(PARTITION, PARTITIONS)
     ends: Counter[str] = Counter()
 
     def seen(topic: str, key: bytes | None, value: bytes | None, headers: Any = ()) -> Seen:
@@ -232,6 +240,7 @@ def test_histories_reach_every_outcome() -> None:
                     reached.add("paid" if oracle.books[pool].tasks[task].pairs[person].paid else "examined")
             reached |= {"scored" for book in oracle.books.values() for t in book.tasks.values()
                         for pair in t.pairs.values() if pair.score}  # fmt: skip
+            reached |= {"changed twice" for book in oracle.books.values() if book.law.version > 1}
             reached |= {"seeded" for book in oracle.books.values() if book.evidence.seeds}
             reached |= set(reasons(result).values())
             for topic in (topics.ASSIGNMENTS, topics.JUDGMENTS, topics.CONSENSUS):
@@ -246,4 +255,5 @@ def test_histories_reach_every_outcome() -> None:
         "submitted", "declined", "expired", "abandoned", "cancel", "pause", "absence", "met_need", "override",
         "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked",
         "assignment_leased", "work_unavailable", "consensus_revised", "paid", "examined", "scored", "seeded",
+        "changed twice",
     }  # fmt: skip

@@ -49,6 +49,8 @@ INVALID = {
     "a score of a label": score("w0", "a"),
     "a score of no judgment": score("plain", "late"),
     "a score of no judgment, by a stranger": score("plain", "stranger"),
+    "a setting that is none": {"type": "settings_changed", "settings": {"accept_s": 5, "leases": 1}},
+    "a setting out of bounds": {"type": "settings_changed", "settings": {"accept_s": 5, "lease_s": 0}},
 }
 MALFORMED = {
     "a long project": task("x", project=LONG),

@@ -14,12 +14,10 @@ from stream import topics
 from stream.audit import Audit
 from stream.audit import Record as Seen
 from stream.core import matching
-from stream.core.batch import rules_of
 from stream.core.pools import PoolState
 from stream.core.restore import Restorer
 from stream.core.rows import all_rows
 from stream.core.shard import RoundResult
-from stream.shell.commands.audit_command import limits_of
 from tests.core.course import POOL, Course, people, project, work
 from tests.core.histories import Record
 
@@ -37,7 +35,7 @@ class Audited(Course):
 
     def __init__(self) -> None:
         super().__init__()
-        self.auditor = Audit(0, 1, limits_of(self.shard.market))
+        self.auditor = Audit(0, 1)
         self.ends: Counter[str] = Counter()
 
     def told(self, *events: dict[str, Any], after: float = 5.0) -> RoundResult:
@@ -149,7 +147,7 @@ def test_rows_that_hold_a_repeat_lose_it_when_they_are_read() -> None:
     only, exclude = int(record["only"]), int(record["exclude"])
     pool.columns.lists[only : only + 4] = pool.columns.lists[[only + 1, only, only + 1, only]]
     pool.columns.lists[exclude + 2] = pool.columns.lists[exclude]
-    restorer = Restorer(rules_of(course.shard.market))
+    restorer = Restorer(course.shard.market)
     for table in topics.TABLES:
         restorer.add(list(all_rows(pool, table)))
     again = restorer.pools()[POOL]

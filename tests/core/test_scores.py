@@ -9,7 +9,6 @@ import pytest
 from stream import events as wire
 from stream import topics
 from stream.core.skills import SkillReport, reports
-from stream.settings import Market
 from stream.shell.process.metrics import Metrics
 from tests.core.course import POOL, Course, evidence, gold, people, project, truth, work
 
@@ -33,7 +32,7 @@ def seeded(annotator: str, accuracy: float, weight: float, **fields: Any) -> dic
 
 
 def report(course: Course, annotator: str) -> SkillReport:
-    (found,) = reports(course.shard.pools[POOL], Market(), annotator)
+    (found,) = reports(course.shard.pools[POOL], annotator)
     return found
 
 
@@ -52,7 +51,7 @@ def test_one_score_of_a_judgment_counts_whatever_the_order_of_arrival(order: tup
     assert known.mean == pytest.approx((6 * 0.7 + 0.75) / 7)
     course.told({"type": "judgment_retracted", "annotator": "a", "task": "w0"})
     course.told(scored("w0", "a", 0.9))  # nothing is left to score
-    assert not list(reports(course.shard.pools[POOL], Market(), "a"))
+    assert not list(reports(course.shard.pools[POOL], "a"))
     seat = course.columns.skills.seats[course.seat("a", 0)]
     assert (seat["score_sum"], seat["score_weight"], seat["judgments"]) == (0.0, 0.0, 0)
 
@@ -94,7 +93,7 @@ def test_an_import_counts_once_the_newest_wins_and_models_to_come_have_it() -> N
     course.told(seeded("a", 0.6, 4.0, at=60.0))
     assert report(course, "a").mean == pytest.approx((6 * 0.7 + 4 * 0.6) / 10)
     course.told(seeded("a", 0.5, 0.0, at=70.0))
-    assert not list(reports(course.shard.pools[POOL], Market(), "a"))
+    assert not list(reports(course.shard.pools[POOL], "a"))
 
 
 def test_somebody_imported_as_good_may_do_at_once_what_asks_for_skill() -> None:
@@ -164,7 +163,7 @@ def test_a_new_pool_begins_with_newcomers_whatever_is_known_of_them_elsewhere() 
     alone = Course()
     alone.told(*elsewhere, after=course.now - alone.now)
     for annotator, right in (("a", True), ("b", False)):
-        (here,) = reports(course.shard.pools["q"], Market(), annotator)
-        assert [here] == list(reports(alone.shard.pools["q"], Market(), annotator))
+        (here,) = reports(course.shard.pools["q"], annotator)
+        assert [here] == list(reports(alone.shard.pools["q"], annotator))
         assert (report(course, annotator).mean > 0.8) == right
         assert here.judgments == 6 + 2

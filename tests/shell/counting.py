@@ -87,7 +87,7 @@ class CountingShard:
         completed = RoundCompleted(
             partition=self.partition, round=self.round_number, epoch=self.epoch, at=now, seed=0,
             offsets=ranges, caught_up=caught_up, complete_until=complete_until, events=events,
-            dead_letters=len(letters), pools=[], durations_ms={}, software="counting", settings=0,
+            dead_letters=len(letters), pools=[], durations_ms={}, software="counting",
         )  # fmt: skip
         rows: list[tuple[bytes, bytes | None]] = [(key, str(self.counts[key]).encode()) for key in sorted(dirty)]
         return RoundResult(

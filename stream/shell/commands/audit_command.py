@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from stream import settings as settings_module
-from stream.audit import Audit, IncompleteLog, Limits, Record, Violation
+from stream.audit import Audit, IncompleteLog, Record, Violation
 from stream.audit.log import TOPICS
-from stream.settings import Market, Settings, SettingsError
+from stream.settings import Settings, SettingsError
 from stream.shell.kafka import clients
 from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
 from stream.topics import ROUNDS
@@ -46,27 +46,17 @@ class AuditStuck(Exception):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked and what was found."""
+    """What was checked and what was found.
+
+    ``assumed`` is the number of rounds that are older than policies in the log: what they don't say is taken to be
+    what a worker without settings brings.
+    """
 
     partitions: list[int]
     rounds: int
     records: int
+    assumed: int
     violations: list[Violation]
-
-
-def limits_of(market: Market) -> Limits:
-    """The limits of the market, for the auditor."""
-    return Limits(
-        accept_s=market.accept_s,
-        lease_s=market.lease_s,
-        grace_s=market.grace_s,
-        reference_wait_s=market.reference_wait_s,
-        settled_retention_s=market.settled_retention_s,
-        clock_ahead_s=market.clock_ahead_s,
-        max_extensions=market.max_extensions,
-        block_declines=market.block_declines,
-        missed_offers=market.missed_offers,
-    )
 
 
 @contextmanager
@@ -165,11 +155,11 @@ def run(settings: Settings, wanted: tuple[int, ...] = (), progress: bool = False
     """
     clients.knock_now(settings)
     all_partitions = partitions_of(settings)
-    rounds = records = 0
+    rounds = records = assumed = 0
     violations: list[Violation] = []
     partitions = [number for number in all_partitions if not wanted or number in wanted]
     for partition in partitions:
-        auditor = Audit(partition, len(all_partitions), limits_of(settings.market))
+        auditor = Audit(partition, len(all_partitions))
         for found in read(settings, auditor, partition):
             violations += found
             if progress:
@@ -178,7 +168,8 @@ def run(settings: Settings, wanted: tuple[int, ...] = (), progress: bool = False
         if progress:
             click.echo(err=True)
         rounds, records = rounds + auditor.rounds, records + auditor.records
-    return Report(partitions=partitions, rounds=rounds, records=records, violations=violations)
+        assumed += auditor.assumed
+    return Report(partitions=partitions, rounds=rounds, records=records, assumed=assumed, violations=violations)
 
 
 @click.command(epilog=EXAMPLES)
@@ -189,8 +180,9 @@ def run(settings: Settings, wanted: tuple[int, ...] = (), progress: bool = False
 def audit(bootstrap: str | None, wanted: tuple[int, ...], as_json: bool, quiet: bool) -> None:
     """Check the promises from outside, by reading the topics.
 
-    Follows every round with a state machine of its own. Prints one line per violation, naming the promise and
-    the records (topic-partition-offset) that show it. Exits 1 when there is one, 2 when it could not look.
+    Follows every round with a state machine of its own, by the limits that the log says pools run by. Prints one line
+    per violation, naming the promise and the records (topic-partition-offset) that show it. Exits 1 when there is one,
+    2 when it could not look.
     """
     try:
         settings: Settings = settings_module.load()
@@ -206,6 +198,9 @@ def audit(bootstrap: str | None, wanted: tuple[int, ...], as_json: bool, quiet: 
     else:
         for violation in report.violations:
             click.echo(str(violation))
+        if report.assumed:
+            said = f"{report.assumed} rounds are older than policies in the log"
+            click.echo(f"{said}: in them every limit is taken to be its default", err=True)
         followed = f"{report.rounds} rounds of {len(report.partitions)} partitions, {report.records} records"
         click.echo(f"{len(report.violations)} violations in {followed}")
     sys.exit(1 if report.violations else 0)

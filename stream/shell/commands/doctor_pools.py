@@ -100,8 +100,8 @@ def check_pool(known: Known, name: str, now: float) -> list[Finding]:
         *check_names(f"pool {name}: projects", known.projects(name)),
         *check_skills(state, waiting),
         *check_people(state),
-        *check_least_skill(known, state, tasks, waiting),
-        *check_paused(known, state, waiting),
+        *check_least_skill(state, tasks, waiting),
+        *check_paused(state, waiting),
         *check_presence(known, state, waiting, now),
     ]
 
@@ -177,14 +177,14 @@ def check_people(state: PoolState) -> Iterator[Finding]:
         )
 
 
-def check_least_skill(known: Known, state: PoolState, tasks: Array, waiting: Array) -> Iterator[Finding]:
+def check_least_skill(state: PoolState, tasks: Array, waiting: Array) -> Iterator[Finding]:
     """Find tasks that ask for a proven skill which nobody has proven or can prove."""
     asking = waiting[~np.isnan(waiting["min_skill"])]
     gold = {int(demand) for demand in tasks[(tasks["state"] == OPEN) & (tasks["purpose"] == GOLD)]["demand"]}
     gold_skills = {state.fits.demands[demand].skill for demand in gold}
     granted = {skill for number in _profiles(state).tolist() for skill in state.fits.profiles[number].grants}
     proven: dict[str, float] = {}
-    for report in reports(state, known.settings.market):
+    for report in reports(state):
         proven[report.skill] = max(proven.get(report.skill, 0.0), report.low)
     for demand in sorted(set(asking["demand"].tolist())):
         skill = state.fits.demands[demand].skill
@@ -200,7 +200,7 @@ def check_least_skill(known: Known, state: PoolState, tasks: Array, waiting: Arr
         )
 
 
-def check_paused(known: Known, state: PoolState, waiting: Array) -> Iterator[Finding]:
+def check_paused(state: PoolState, waiting: Array) -> Iterator[Finding]:
     """Find work that waits because somebody has paused its pool or project."""
     if state.paused and len(waiting):
         yield Finding(

@@ -20,6 +20,7 @@ from stream.events import (
     TruthSet,
 )
 from stream.files.classes import Classes, UnknownClass
+from stream.policy import SettingRefused, checked
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.import_command import Span
 from stream.shell.commands.sent_events import now, send_one, with_state
@@ -71,13 +72,16 @@ class Setting(click.ParamType):
 @pool.command("set")
 @click.argument("name")
 @click.argument("settings", type=Setting(), nargs=-1, required=True)
-@click.option("--version", type=click.IntRange(0), default=1, show_default=True, help="Written into decisions.")
 @wait_option
-def pool_set(name: str, settings: tuple[tuple[str, float], ...], version: int, no_wait: bool) -> None:
+def pool_set(name: str, settings: tuple[tuple[str, float], ...], no_wait: bool) -> None:
     """Change settings of pool NAME (settings_changed), such as judgment_cost=0.05."""
     with plain_errors():
+        try:
+            changed = checked(dict(settings))
+        except SettingRefused as error:
+            raise NotRight(str(error)) from None
         asyncio.run(with_state(name, lambda known: None))
-        event = SettingsChanged(pool=name, at=now(), version=version, settings=dict(settings))
+        event = SettingsChanged(pool=name, at=now(), settings=changed)
         said = ", ".join(f"{key} is {number:g}" for key, number in settings)
         send_one(event, f"pool {name}: {said}", not no_wait)
 

@@ -12,7 +12,7 @@ from stream.core.partitioning import partition_of
 from stream.core.pools import PoolState
 from stream.core.skills import SkillReport, reports
 from stream.files.complaints import plural
-from stream.settings import Market, load
+from stream.settings import load
 from stream.shell.commands.export_rows import Format, chosen, format_options, write_all
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.state import Known, read_state
@@ -41,13 +41,12 @@ def people(pool: str, formats: tuple[Format, ...], out: Path | None) -> None:
     """Write the table."""
     with plain_errors():
         kind = chosen(formats, out)
-        settings = load()
         known = asyncio.run(_known(pool))
         state = known.pool(pool)
         if state is None:
             others = ", ".join(sorted(known.pools()))
             raise NotRight(f"there is no pool {pool}" + (f": in its partition there are {others}" if others else ""))
-        rows = list(_rows(state, known, settings.market))
+        rows = list(_rows(state, known))
         write_all(rows, COLUMNS, kind, out)
         click.echo(plural(len(state.annotators.slots), "person", "people"), err=True)
 
@@ -58,9 +57,9 @@ async def _known(pool: str) -> Known:
         return await read_state(reader, [partition_of(pool.encode(), settings.partitions)])
 
 
-def _rows(state: PoolState, known: Known, market: Market) -> Iterator[list[Any]]:
+def _rows(state: PoolState, known: Known) -> Iterator[list[Any]]:
     by_person: dict[str, list[SkillReport]] = {}
-    for report in reports(state, market):
+    for report in reports(state):
         by_person.setdefault(report.annotator, []).append(report)
     now = time.time()
     for name, slot in sorted(state.annotators.slots.items()):

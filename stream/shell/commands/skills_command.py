@@ -70,7 +70,7 @@ def find(settings: Settings, pool: str, annotator: str | None) -> list[SkillRepo
         raise UnknownPool(f"there is no pool {pool!r} in partition {partition}; nothing about it has been committed")
     if annotator is not None and annotator not in state.annotators.slots:
         raise UnknownPool(f"there is no annotator {annotator!r} in the pool {pool!r}")
-    return list(reports(state, settings.market, annotator))
+    return list(reports(state, annotator))
 
 
 def line(report: SkillReport) -> str:

@@ -139,7 +139,8 @@ def _script(stage: _Stage) -> None:
         for number in range(WORK)
     ]  # fmt: skip
     stage.round(AT + 6, crowd, people(CROWD))
-    stage.round(AT + 7)
+    settings: dict[str, float] = {"grace_s": 30.0, "settled_retention_s": 3600.0}
+    stage.round(AT + 7, [wire.SettingsChanged(pool=POOL, at=AT + 7, settings=settings)])
     stage.round(AT + 400)  # offers expire, sessions end
     stage.round(AT + 10_000)
 

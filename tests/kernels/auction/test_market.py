@@ -71,7 +71,7 @@ def test_the_incremental_bound_equals_the_full_pass_bit_for_bit():
         churn(rng, market, room, most=200 if turn == 0 else 4)
         r = market.solve(gap_tol=2e-2)
         if r.audits == 0:
-            market._memory[SHARE] = 1.0  # the next round must read all rows
+            market._notes.memory[SHARE] = 1.0  # the next round must read all rows
             assert market.solve(gap_tol=0.5).bound == r.bound
             compared += 1
     assert compared > 20
@@ -115,7 +115,7 @@ def test_a_round_that_would_become_a_price_war_goes_on_from_a_coarse_epsilon():
     one, two = np.ones(m, np.int64), np.full(n, 2, np.int64)
     market = Market(indptr, indices, np.full(m * n, 1e5), np.where(np.arange(m) > 0, one, 0), two)
     market.solve(gap_tol=0.0, abs_tol=0.5)
-    market._memory[EPS], market._memory[PAUSE] = 1e-3, 9.0  # and paths have failed before
+    market._notes.memory[EPS], market._notes.memory[PAUSE] = 1e-3, 9.0  # and paths have failed before
     market.set_tasks(np.array([0]), indptr[:2], indices[:n], np.full(n, 1e5), one[:1])
     r = market.solve(gap_tol=0.0, abs_tol=0.5, max_work=10**6)
     case, held, price = state(market)

@@ -20,7 +20,6 @@ from load.world.usual import UsualPractice
 from stream.core import matching, shard
 from stream.core.pools import PoolState
 from stream.core.proof import Proof
-from stream.settings import Market
 from tests.load.bench.in_memory import InMemory
 
 SETTING = Setting()
@@ -36,9 +35,9 @@ class Witness:
         self.seen = 0
         self.solved: list[tuple[float, Proof]] = []
 
-    def __call__(self, pool: PoolState, market: Market, *arguments: Any) -> matching.Matched | None:
-        best = self.optimum(pool, market) if self.seen % EVERY == 0 else None
-        matched = matching.match(pool, market, *arguments)
+    def __call__(self, pool: PoolState, *arguments: Any) -> matching.Matched | None:
+        best = self.optimum(pool) if self.seen % EVERY == 0 else None
+        matched = matching.match(pool, *arguments)
         if matched is not None:
             self.seen += 1
             if best is not None:
@@ -46,7 +45,7 @@ class Witness:
         return matched
 
     @staticmethod
-    def optimum(pool: PoolState, market: Market) -> float | None:
+    def optimum(pool: PoolState) -> float | None:
         """What the best offers would be worth, those of pull aside; budgets and shares there are none."""
         scratch = matching.Scratch()
         tasks, _, free = scratch.open_market(pool.columns)
@@ -54,8 +53,8 @@ class Witness:
             return None
         scratch.reserve(pool.annotators.used, len(free), pool.classes)
         dense = candidates.recall(
-            pool.columns, tasks, free, pool.fits.meets, pool.fits.grants, matching.restricted(pool),
-            market.judgment_cost, market.least_ability, 1, 1, 1, scratch.bench, True,
+            pool.columns, tasks, free, pool.fits.meets, pool.fits.grants, matching.restricted(pool), pool.rules,
+            1, 1, 1, scratch.bench, True,
         ).dense  # fmt: skip
         n, m = dense.shape
         people = pool.columns.annotators[free]

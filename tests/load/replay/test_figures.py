@@ -84,7 +84,6 @@ def completed(round_: int, tasks: tuple[int, int]) -> RoundCompleted:
         pools=[],
         durations_ms={},
         software="test",
-        settings=0,
     )
 
 

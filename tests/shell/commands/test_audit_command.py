@@ -11,8 +11,7 @@ from stream import topics
 from stream.audit import Record
 from stream.audit.log import TOPICS
 from stream.local import LocalKafka
-from stream.settings import Market
-from stream.shell.commands.audit_command import audit, limits_of
+from stream.shell.commands.audit_command import audit
 from tests.audit.history import correct, records
 
 
@@ -54,13 +53,3 @@ def test_it_looks_passes_and_names_what_is_broken(own_kafka: LocalKafka) -> None
     assert code == 1
     assert line.startswith("promise 5") and f"{topics.ANNOTATORS}-0-8" in line
     assert summary.startswith("1 violations in 6 rounds of 1 partitions")
-
-
-def test_limits_are_those_of_the_market() -> None:
-    market = Market(
-        accept_s=1, lease_s=2, grace_s=3, reference_wait_s=4, settled_retention_s=5, missed_offers=6
-    )
-    limits = limits_of(market)
-    assert {name: getattr(limits, name) for name in limits.__slots__} == {
-        name: getattr(market, name) for name in limits.__slots__
-    }

@@ -18,7 +18,7 @@ OFFERED = AssignmentOffered(
 DECIDED = DecisionMade(
     **WHERE, assignment="3-128-0", task="t9", annotator="ann", at=0.0, value=0.3, price=0.1,
     terms={"information": 0.32, "cost": -0.02}, runner_up="bob", runner_up_value=0.25, skill_low=0.71,
-    settings=0,
+    policy=0,
 )  # fmt: skip
 POOL = PoolRound(pool="acme", open_tasks=40, free_annotators=7, offers=7, value=2.0, bound=2.0, gap=0.0001,
                  covers="all", pairs=90, unproven_value=0.0, taught_value=0.0)  # fmt: skip

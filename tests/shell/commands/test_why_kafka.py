@@ -46,13 +46,13 @@ def outputs(number: int, offsets: Iterator[int]) -> Iterator[tuple[str, bytes]]:
     )  # fmt: skip
     decided = DecisionMade(
         **where, assignment=name, task=f"t{number}", annotator="ann", at=1.0, value=0.5, price=0.0,
-        terms={"accuracy": 0.5}, runner_up=None, runner_up_value=None, skill_low=0.0, settings=0,
+        terms={"accuracy": 0.5}, runner_up=None, runner_up_value=None, skill_low=0.0, policy=0,
     )  # fmt: skip
     pool = PoolRound(pool="acme", open_tasks=number, free_annotators=1, offers=1, value=0.5, bound=0.5, gap=0.0,
                      covers="all", pairs=1, unproven_value=0.0, taught_value=0.0)  # fmt: skip
     completed = RoundCompleted(
         partition=PARTITION, round=number, epoch=1, at=1.0, seed=0, offsets={}, caught_up=True, complete_until=0.0,
-        events=0, dead_letters=0, pools=[pool], durations_ms={}, software="", settings=0,
+        events=0, dead_letters=0, pools=[pool], durations_ms={}, software="",
     )  # fmt: skip
     if number > 2:
         ended = AssignmentEnded(

@@ -17,7 +17,7 @@ def result(events: int, letters: int = 0) -> RoundResult:
                      covers="recalled", pairs=3, unproven_value=0.25, taught_value=0.5)  # fmt: skip
     completed = RoundCompleted(
         partition=1, round=1, epoch=1, at=0.0, seed=0, offsets={}, caught_up=True, complete_until=0.0,
-        events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="", settings=0,
+        events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="",
     )  # fmt: skip
     unusable = [DeadLetter(dead_letters(TASKS), b"k", b"v", [("reason", b"clock")])] * letters
     return RoundResult(

@@ -1,0 +1,101 @@
+"""Rows and a snapshot that version 3 wrote, as it wrote them: they are read, and work goes on.
+
+`recorded/rows-3.N.msgpack.gz`: the rows of a random history after 25 rounds, and the input of the 15 rounds behind.
+"""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream.core.rows import CHECK_BYTES, POSITION, VERSION
+from stream.core.shard import RoundResult, Shard
+from stream.settings import Market
+from stream.shell.snapshots.snapshot import Writer, read
+from stream.topics import TABLES
+from tests.core.histories import PARTITION, PARTITIONS, Range, Record, Turn
+
+FOLDER = Path(__file__).parent / "recorded"
+RECORDED = sorted(FOLDER.glob("rows-3.*.msgpack.gz"))
+MARKET = Market(accept_s=33, reference_wait_s=7)
+
+
+class Recorded(msgspec.Struct):
+    rows: dict[str, list[tuple[bytes, bytes]]]
+    turns: list[tuple[Any, Any, float, float, bool]]
+
+
+def recorded(path: Path) -> Recorded:
+    return msgspec.msgpack.decode(gzip.decompress(path.read_bytes()), type=Recorded)
+
+
+def turns(found: Recorded) -> list[Turn]:
+    def given(part: Any) -> Range | None:
+        return None if part is None else Range(part[0], part[1], [Record(*record) for record in part[2]])
+
+    return [Turn(given(tasks), given(annotators), *rest) for tasks, annotators, *rest in found.turns]
+
+
+def restored(*rows: Any, market: Market = MARKET) -> Shard:
+    shard = Shard(PARTITION, market, PARTITIONS)
+    for some in rows:
+        shard.restore_many("", some)
+    shard.restored()
+    return shard
+
+
+def bodies(shard: Shard) -> dict[bytes, bytes]:
+    """What rows say, whatever their version."""
+    return {key: value[1:-CHECK_BYTES] for table in TABLES for key, value in shard.rows(table) if key != POSITION}
+
+
+def flat(result: RoundResult) -> list[tuple[bytes, bytes | None]]:
+    return [row for rows in result.rows.values() for row in rows]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: str(path.name))
+def test_recorded_rows_mean_what_they_meant(path: Path) -> None:
+    found = recorded(path)
+    rows = [row for table in found.rows.values() for row in table]
+    assert {value[0] for _, value in rows} == {3} != {VERSION}
+    assert {key[:1] for key, _ in rows} == {b"P", b"a", b"e", b"g", b"j", b"m", b"p", b"s", b"t", b"w", b"x"}
+    assert bodies(restored(rows)) == {key: value[1:-CHECK_BYTES] for key, value in rows if key != POSITION}
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: str(path.name))
+def test_work_goes_on_with_recorded_rows(path: Path) -> None:
+    """Each pool says what it runs by in the first round that concerns it; rows of both versions are the state."""
+    found = recorded(path)
+    log: list[Any] = [row for table in found.rows.values() for row in table]
+    shard = restored(log)
+    pools, told = set(shard.pools), dict[str, int]()
+    assert pools
+    for number, turn in enumerate(turns(found)):
+        result = shard.round(*turn)
+        log += flat(result)
+        assert result.completed.policies is not None
+        for policy in result.completed.policies:
+            told[policy.pool] = told.get(policy.pool, 0) + 1
+            assert (policy.version, policy.accept_s, policy.reference_wait_s) == (0, 33.0, 7.0)
+        if number % 5 == 0:
+            # to whoever takes over it is no matter what its own defaults are once a pool has told
+            other = restored(log, market=Market(accept_s=99))
+            assert bodies(other) == bodies(shard)
+    assert {policy.accept_s for policy in (pool.policy for pool in shard.pools.values())} == {33.0}
+    assert told == dict.fromkeys(pools, 1)
+
+
+def test_a_recorded_snapshot_is_read_and_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot"
+    path.write_bytes(gzip.decompress((FOLDER / "rows-3.snapshot.gz").read_bytes()))
+    header, rows = read(path)
+    assert header.rows == 3
+    shard = restored(rows)
+    assert bodies(shard) == {key: value[1:-CHECK_BYTES] for key, value in rows.items() if key != POSITION}
+    writer = Writer(path, msgspec.structs.replace(header, rows=VERSION))
+    for table in TABLES:
+        writer.write(list(shard.rows(table)))
+    writer.finish()
+    assert bodies(restored(read(path)[1])) == bodies(shard)
