@@ -83,10 +83,14 @@ class LazyGroup(click.Group):
 @click.pass_context
 def main(ctx: click.Context, folder: Path | None) -> None:
     """Allocates labelling tasks to annotators, in real time, from Kafka topics to Kafka topics."""
-    if ctx.invoked_subcommand in ALONE or "--help" in sys.argv:
+    if "--help" in sys.argv:
         return
-    from stream.local.folder import NoDeployment, apply  # noqa: PLC0415  not for --help
+    from stream.local.folder import FOLDER_VARIABLE, NoDeployment, apply  # noqa: PLC0415  not for --help
 
+    if ctx.invoked_subcommand in ALONE:
+        if folder is not None:
+            os.environ[FOLDER_VARIABLE] = str(folder.absolute())
+        return
     try:
         apply(os.environ, folder)
     except NoDeployment as error:

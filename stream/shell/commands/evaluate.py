@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from stream.files.complaints import FileProblem, joined
+from stream.files.complaints import joined
 from stream.files.recording import Recording, read
+from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.file_options import file_options, reading
 from stream.study.comparison import Allocation, Report, compare, runs
-from stream.study.evaluation import Labels
+from streaming_allocator.recordings import labels_of
 
 PEOPLE = 20
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,35 +65,30 @@ def evaluate(
     such a file of labels, or an export of Label Studio or CVAT. Labels are names or numbers, times ISO 8601, seconds or
     milliseconds; separator, encoding and other names of the columns are found out, and said.
     """
-    try:
+    with plain_errors():
         recording = read(path, truth, reading(header, columns, ignore_extra, encoding))
         for note in recording.notes:
             click.echo(f"note: {note}", err=True)
         labels = labels_of(recording)
         if allocate and not (labels.truth >= 0).any():
-            raise FileProblem(f"{path}: --allocate needs known answers: a truth.csv beside labels.csv, or --truth FILE")
+            raise NotRight(f"{path}: --allocate needs known answers: a truth.csv beside labels.csv, or --truth FILE")
         with click.progressbar(
             length=runs(seeds, allocate), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
             options = (seeds, gold, order, allocate, stop, busy)
-            report = compare(labels, *options, step=lambda: bar.update(1))
-    except (FileProblem, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-    if plot:
-        draw(report, plot)
-    if as_json:
-        document = msgspec.to_builtins(report) | {"labels": recording.classes}
-        for person in document["people"]:
-            person["annotator"] = recording.annotators[person["annotator"]]
-        click.echo(msgspec.json.encode(document))
-    else:
-        click.echo("\n".join(lines(report, recording)))
-
-
-def labels_of(recording: Recording) -> Labels:
-    """The arrays of a recording, as the model takes them."""
-    judged = recording.task, recording.annotator, recording.label, recording.at
-    return Labels(*judged, recording.truth, max(len(recording.classes), 2))
+            try:
+                report = compare(labels, *options, step=lambda: bar.update(1))
+            except ValueError as error:
+                raise NotRight(str(error)) from None
+        if plot:
+            draw(report, plot)
+        if as_json:
+            document = msgspec.to_builtins(report) | {"labels": recording.classes}
+            for person in document["people"]:
+                person["annotator"] = recording.annotators[person["annotator"]]
+            click.echo(msgspec.json.encode(document))
+        else:
+            click.echo("\n".join(lines(report, recording)))
 
 
 def draw(report: Report, path: Path) -> None:
@@ -100,15 +96,15 @@ def draw(report: Report, path: Path) -> None:
     try:
         from stream.study.evaluation_plot import plot  # noqa: PLC0415 matplotlib is an optional extra
     except ModuleNotFoundError:
-        raise click.ClickException(
+        raise NotRight(
             f"--plot needs matplotlib: cd {ROOT} && sh requirements/install.sh .venv bench"
         ) from None
     if not report.reliability:
-        raise click.ClickException("--plot needs truth.csv: without known answers there is nothing to draw")
+        raise NotRight("--plot needs truth.csv: without known answers there is nothing to draw")
     try:
         plot(report, path)
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"--plot {path}: expected a file that can be written, as .png: {error}") from None
+        raise NotRight(f"--plot {path}: expected a file that can be written, as .png: {error}") from None
 
 
 def lines(report: Report, recording: Recording) -> list[str]:

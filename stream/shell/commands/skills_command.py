@@ -4,29 +4,25 @@ The rows of the pool's partition are read from the changelogs up to their presen
 at a takeover; no worker is asked, none needs to run.
 """
 
-import sys
 from typing import Any
 
 import click
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from stream.core.partitioning import partition_of
-from stream.core.rows import RowError
 from stream.core.shard import Shard
 from stream.core.skills import SkillReport, reports
-from stream.settings import Settings, SettingsError, load
+from stream.settings import Settings, load
+from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.kafka import clients
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.process.exits import OPERATOR
 from stream.topics import TABLES, changelog
 
 ROW = "{:<20} {:<20} {:>7} {:>6} {:>15} {:>7} {:>9} {:>6} {:>9}"
 HEAD = ROW.format("annotator", "skill", "classes", "mean", "90 % interval", "n", "gold", "drift", "contained")
 
 
-class UnknownPool(LookupError):
+class UnknownPool(NotRight):
     """The state holds no such pool, or no such annotator in it."""
 
 
@@ -98,14 +94,8 @@ were right; `drift` reaches 1 when an alarm is raised; somebody `contained` gets
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def skills(pool: str, annotator: str | None, as_json: bool) -> None:
     """Print the table; exits 1 when there is no such pool or annotator."""
-    try:
+    with plain_errors():
         found = find(load(), pool, annotator)
-    except UnknownPool as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except (AccessRefused, BrokerUnreachable, SettingsError, KafkaError, RowError) as error:
-        click.echo(f"error: {error}; `allocator doctor` looks closer", err=True)
-        sys.exit(OPERATOR)
     if as_json:
         for report in found:
             click.echo(msgspec.json.encode(report).decode())

@@ -31,7 +31,10 @@ STOP_LIMIT_S = 60.0
 NEXT = "allocator import tasks.csv --pool team --project animals --skill animals --labels cat,dog --overlap 3"
 
 folder_option = click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where its data lie; run/up of this checkout."
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar=folders.FOLDER_VARIABLE,
+    help="Where its data lie; run/up of this checkout.",
 )
 
 
@@ -50,7 +53,7 @@ def up(folder: Path | None, detach: bool, demo: bool, partitions: int, seconds: 
     with plain_errors():
         _refuse_another_broker()
         if demo and folder is not None:
-            raise NotRight("--demo has a folder of its own: leave --folder out")
+            raise NotRight(f"--demo has a folder of its own: leave --folder out, and {folders.FOLDER_VARIABLE}")
         place = folders.demo_folder() if demo else (folder or folders.default_folder()).resolve()
         if detach:
             _start_in_background(place, demo, partitions, seconds)

@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 from load.system.worker_process import Worker
-from stream.local import LocalKafka
+from stream.local import LocalKafka, folder
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
 from stream.topics import topics
+
+
+@pytest.fixture(autouse=True)
+def no_deployment_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find no deployment that somebody runs, or ran, in this checkout."""
+    monkeypatch.setattr(folder, "home", lambda: tmp_path / "nothing runs here")
 
 
 @pytest.fixture(scope="module")
