@@ -94,7 +94,7 @@ def test_from_nothing_to_a_broker_with_all_topics_and_back(operator: Operator) -
     assert operator.run(kafka, "stop").output == "no local broker runs\n"
     unreachable = operator.run(topics, "check")
     assert unreachable.exit_code == 2
-    assert "allocator kafka start" in unreachable.stderr
+    assert "start one with `allocator up`" in unreachable.stderr
 
 
 def test_without_a_broker_the_doctor_says_how_to_get_one(operator: Operator) -> None:
