@@ -191,5 +191,3 @@ def _numbered(path: Path, judgments: _Judgments, known: dict[str, str]) -> Recor
         unjudged,
         notes,
     )
-
-

@@ -34,6 +34,7 @@ COMMAND_LIMIT_S = 90.0
 LONGEST_PAUSE_S = 30.0
 OPERATOR = 2
 LAST_LINES = 15
+LOCK_TRIES = 5
 
 ALLOCATOR = [sys.executable, "-c", "from stream.shell.commands.cli import main; main()"]
 
@@ -101,8 +102,12 @@ class Deployment:
         KafkaUnavailable
             No broker can be started.
         """
-        self._lock = folders.lock(self.folder)
-        if self._lock is None:
+        for _ in range(LOCK_TRIES):  # who only asks whether it runs holds the lock for a moment
+            self._lock = folders.lock(self.folder)
+            if self._lock is not None:
+                break
+            time.sleep(0.1)
+        else:
             known = folders.read(self.folder)
             where = f" (process {known.pid})" if known and known.pid else ""
             raise DeploymentFailed(f"the deployment in {self.folder} runs already{where}: allocator status")

@@ -11,6 +11,7 @@ is said by a lock that dies with its process, never by a process id that may be 
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
@@ -81,6 +82,14 @@ def default_folder() -> Path:
 def demo_folder() -> Path:
     """The folder of `allocator up --demo` and `allocator demo --keep`."""
     return home() / "demo"
+
+
+def program() -> str:
+    """What to type for the command line: its name where it is on the path, else where this checkout has it."""
+    script = ROOT / "allocator"
+    if shutil.which("allocator") or not script.exists():
+        return "allocator"
+    return "./allocator" if Path.cwd() == ROOT else str(script)
 
 
 def read(folder: Path) -> Kept | None:
@@ -178,7 +187,7 @@ def hint(environ: Mapping[str, str]) -> str | None:
         return None
     where = "" if Path(folder) in (default_folder(), demo_folder()) else f" --folder {folder}"
     demo = " --demo" if Path(folder) == demo_folder() else ""
-    return f"the deployment in {folder} is down; start it: allocator up{demo}{where}"
+    return f"the deployment in {folder} is down; start it: {program()} up{demo}{where}"
 
 
 def settings_of(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -192,7 +201,6 @@ def settings_of(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without any setting of ours but Java's place."""
     return {k: v for k, v in environ.items() if not k.startswith(PREFIX) or k == f"{PREFIX}KAFKA_JAVA"}
-
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = Desk(tmp_path_factory.mktemp("walk"))
     said, _ = desk.run("up", "--detach", "--folder", str(desk.place), folder=False)
     assert said.startswith("The allocator runs on this machine.\n  Kafka     127.0.0.1:")
-    assert "Next: allocator import tasks.csv --pool team --project animals" in said
+    assert "import tasks.csv --pool team --project animals" in said
     yield desk
     said, _ = desk.run("down", "--folder", str(desk.place), "--delete", "--yes", folder=False)
     assert said == f"stopped the deployment in {desk.place}\nremoved {desk.place}\n"

@@ -34,7 +34,6 @@ TRIED_BROKER = (4, 1)
 OTHER_VARIABLES = (f"{PREFIX}KAFKA_JAVA", FOLDER_VARIABLE)
 
 
-
 def examine(environ: Mapping[str, str] | None = None, whole: bool = False) -> list[Finding]:
     """Run every check that can be run.
 

@@ -255,4 +255,3 @@ def words(fate: Fate, what: Callable[[int], str]) -> list[str]:
     if fate.unsettled:
         said.append(f"{fate.unsettled:,} judgments have no outcome yet: they wait for tasks that nobody has created")
     return said
-

@@ -141,7 +141,7 @@ def refuse(planned: Plan) -> None:
     """Say what is wrong with the files; nothing has been sent."""
     bad = sum(check.complaints.lines for check in planned.checks)
     usable = sum(check.rows for check in planned.checks)
-    counts = f"{plural(bad, 'line is', 'lines are')} unusable, {usable:,} are usable: " if bad else ""
+    counts = f"{plural(bad, 'line is', 'lines are')} unusable, {plural(usable, 'is', 'are')} usable: " if bad else ""
     raise FileProblem("\n".join([*planned.faults, f"{counts}nothing was sent"]))
 
 

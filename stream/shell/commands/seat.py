@@ -57,6 +57,8 @@ class Seat:
         self.is_on_break = False
         self.judged = 0
         self._sender: Sender | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._held: set[str] = set()
         self._news = asyncio.Event()
 
     @asynccontextmanager
@@ -67,13 +69,13 @@ class Seat:
             begin, end = (await reader.begins([place]))[place], (await reader.ends([place]))[place]
             async for _, records in reader.read({place: (max(begin, end - BACK), end)}):
                 self._take(records)
-            tasks = [asyncio.create_task(self._follow(reader, place, end)), asyncio.create_task(self._beat())]
+            self._tasks = [asyncio.create_task(work) for work in (self._follow(reader, place, end), self._beat())]
             try:
                 yield self
             finally:
-                for task in tasks:
+                for task in self._tasks:
                     task.cancel()
-                for task in tasks:
+                for task in self._tasks:
                     with contextlib.suppress(asyncio.CancelledError):
                         await task
                 await self._say(AnnotatorOffline(pool=self.pool, at=time.time(), annotator=self.annotator))
@@ -106,7 +108,16 @@ class Seat:
 
     # ---------------------------------------------------------------- what a person does
     async def next(self, wait_s: float) -> AssignmentOffered | None:
-        """The oldest offer that has not ended, waiting at most so long for one."""
+        """The oldest offer that has not ended, waiting at most so long for one.
+
+        Raises
+        ------
+        KafkaError
+            The brokers have gone.
+        """
+        for task in self._tasks:
+            if task.done():
+                task.result()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while not self.offers:
@@ -115,7 +126,10 @@ class Seat:
         return next(iter(self.offers.values()), None)
 
     async def accept(self, offer: AssignmentOffered) -> None:
-        """Take the offered task: it is held as long as its lease."""
+        """Take the offered task, once: it is held as long as its lease."""
+        if offer.assignment in self._held:
+            return
+        self._held.add(offer.assignment)
         await self._say(
             AssignmentAccepted(pool=self.pool, at=time.time(), annotator=self.annotator, task=offer.task)
         )

@@ -129,4 +129,3 @@ def took(fate: Fate) -> str:
     """How many took effect, in words."""
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(fate.outcomes.items()))
     return f"{plural(fate.took_effect, 'event')} took effect" + (f" (judgments: {outcomes})" if outcomes else "")
-

@@ -8,6 +8,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from stream.shell.commands.project_names import project_names
 from stream.shell.commands.seat import Seat
 from stream.shell.commands.topic_reader import TopicReader
 
-WAIT_S = 5.0
+WAIT_S = 1.0
+LEAVES = (None, "q")
 REASONS = {"s": "other", "u": "unclear", "x": "broken"}
 KEYS = "label: its name, number or first letters · s skip · u unclear · x broken · b break · q leave"
 
@@ -35,7 +37,7 @@ Sit down in POOL and work: tasks come, you give their label.
   a label   its name, its number, or the first letters that only it has
   s, u, x   skip this task; it is unclear; it is broken
   b         a break: nothing comes until you press Enter
-  q         leave (so does Ctrl-D)
+  q         leave (so do Ctrl-D and Ctrl-C)
 
 --tasks FILE --text COLUMN shows a column of your own file instead of the task's id. You must be known in the
 pool, with a skill: allocator import people.csv --pool POOL --skill SKILL.
@@ -80,13 +82,18 @@ class Typed:
     """Lines that a person types, read beside the event loop: heartbeats go on, and Ctrl-C ends it at once."""
 
     def __init__(self) -> None:
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._lines: deque[str | None] = deque()  # None: the end
+        self._typed = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def take(line: str | None) -> None:
+            self._lines.append(line)
+            self._typed.set()
 
         def read() -> None:
             for line in sys.stdin:
-                loop.call_soon_threadsafe(self._lines.put_nowait, line.strip())
-            loop.call_soon_threadsafe(self._lines.put_nowait, None)
+                loop.call_soon_threadsafe(take, line.strip())
+            loop.call_soon_threadsafe(take, None)
 
         # a thread that nobody waits for: it may sit in a read when the person leaves
         threading.Thread(target=read, name="typed", daemon=True).start()
@@ -94,7 +101,16 @@ class Typed:
     async def line(self, prompt: str) -> str | None:
         """The next line; None at the end of the input."""
         click.echo(prompt, nl=False)
-        return await self._lines.get()
+        while not self._lines:
+            self._typed.clear()
+            await self._typed.wait()
+        return self._lines.popleft()
+
+    def has_left(self) -> bool:
+        """Whether the person has left while nothing lay before them."""
+        if sys.stdin.isatty():  # what else they typed was no answer to a task that they hadn't seen
+            self._lines = deque(line for line in self._lines if line in LEAVES)
+        return bool(self._lines) and self._lines[0] in LEAVES
 
 
 async def _sit(pool: str, annotator: str, texts: Mapping[str, str], most: int | None) -> None:
@@ -112,8 +128,10 @@ async def _sit(pool: str, annotator: str, texts: Mapping[str, str], most: int | 
             offer = await seat.next(WAIT_S)
             if offer is None:
                 if not said_waiting:
-                    click.echo("Nothing for you just now: waiting (`allocator doctor` says why; Ctrl-C leaves).")
+                    click.echo("Nothing for you just now: waiting (`allocator doctor` says why; q leaves).")
                     said_waiting = True
+                if typed.has_left():
+                    break
                 continue
             said_waiting = False
             if not await _work(seat, typed, offer, names.get((pool, offer.project), ()), texts):
@@ -132,12 +150,12 @@ async def _work(
         click.echo("  " + "   ".join(f"{code} {label}" for code, label in enumerate(names)))
     while True:
         said = await typed.line("> ")
-        if said is None or said == "q":
+        if said in LEAVES:
             return False
         if said == "b":
             await seat.rest()
             click.echo("A break. Press Enter to go on.")
-            if await typed.line("") is None:
+            if await typed.line("") in LEAVES:
                 return False
             await seat.come_back()
             return True
@@ -166,4 +184,3 @@ def label_of(said: str, names: tuple[str, ...]) -> int | None:
         return int(said)
     meant = [code for code, label in enumerate(names) if said and label.casefold().startswith(said.casefold())]
     return meant[0] if len(meant) == 1 else None
-

@@ -124,7 +124,6 @@ class Known:
             return 0
         return int(np.count_nonzero(state.columns.tasks["state"][: state.tasks.used] == OPEN))
 
-
     def people(self, pool: str) -> int:
         """How many people a pool knows."""
         state = self.pool(pool)
@@ -223,4 +222,3 @@ async def up_to_date(reader: TopicReader, partitions: Collection[int], tell: Tel
             )
         tell(f"{waiting:,} events wait before the workers")
         await asyncio.sleep(LOOK_EVERY_S)
-

@@ -17,6 +17,7 @@ from types import FrameType
 import click
 import msgspec
 
+from stream.files.complaints import plural
 from stream.local import folder as folders
 from stream.local.embedded import ALLOCATOR, PARTITIONS, Deployment, page_answers
 from stream.local.folder import BOOTSTRAP, Kept
@@ -28,7 +29,7 @@ from stream.shell.commands.workers import Lag
 
 START_LIMIT_S = 400.0
 STOP_LIMIT_S = 60.0
-NEXT = "allocator import tasks.csv --pool team --project animals --skill animals --labels cat,dog --overlap 3"
+NEXT = "import tasks.csv --pool team --project animals --skill animals --labels cat,dog --overlap 3"
 
 folder_option = click.option(
     "--folder",
@@ -86,17 +87,17 @@ def _run(deployment: Deployment) -> None:
     deployment.start(say)
     try:
         click.echo("\n".join(addresses(deployment.folder, deployment.kept)))
-        click.echo("Ctrl-C stops it; from another shell: allocator status, allocator down")
+        click.echo(f"Ctrl-C stops it; from another shell: {folders.program()} status, {folders.program()} down")
         deployment.stay(say)
         say("Stopping: the worker commits and leaves")
     finally:
         deployment.stop()
-    say(f"Stopped. The data stay in {deployment.folder}; `allocator up` goes on from there")
+    say(f"Stopped. The data stay in {deployment.folder}; `{folders.program()} up` goes on from there")
 
 
 def _start_in_background(place: Path, demo: bool, partitions: int, seconds: float) -> None:
     if folders.is_running(place):
-        raise PersonNeeded(f"the deployment in {place} runs already: allocator status")
+        raise PersonNeeded(f"the deployment in {place} runs already: {folders.program()} status")
     place.mkdir(parents=True, exist_ok=True)
     words = ["up", "--demo", "--seconds", str(seconds)]
     if not demo:
@@ -111,7 +112,7 @@ def _start_in_background(place: Path, demo: bool, partitions: int, seconds: floa
         kept = folders.read(place)
         if kept is not None and kept.ready and kept.pid == process.pid:
             click.echo("\n".join(addresses(place, kept)))
-            click.echo("It runs in the background: allocator status, allocator down")
+            click.echo(f"It runs in the background: {folders.program()} status, {folders.program()} down")
             return
         if process.poll() is not None:
             said = [line.removeprefix("error: ") for line in log.read_text(errors="replace").splitlines()]
@@ -127,7 +128,7 @@ def addresses(place: Path, kept: Kept) -> list[str]:
         f"  Kafka     {kept.bootstrap}",
         f"  worker    {kept.page}/readyz, {kept.page}/metrics",
         f"  folder    {place} (data, worker.log)",
-        f"Next: {NEXT}",
+        f"Next: {folders.program()} {NEXT}",
     ]
 
 
@@ -163,7 +164,7 @@ def _meant(folder: Path | None) -> Path:
     place = folder or folders.found()
     if place is None or (folders.read(place.resolve()) is None and not folders.is_running(place.resolve())):
         where = folder or folders.default_folder()
-        raise NotRight(f"there is no deployment in {where}: start one: allocator up")
+        raise NotRight(f"there is no deployment in {where}: start one: {folders.program()} up")
     return place.resolve()
 
 
@@ -241,9 +242,8 @@ def _words(found: Status, place: Path) -> list[str]:
         f"  folder    {found.folder}",
     ]
     for name, counts in found.pools.items():
-        tasks, people = f"{counts['open_tasks']:,} open tasks", f"{counts['people']:,} people"
+        tasks, people = plural(counts["open_tasks"], "open task"), plural(counts["people"], "person", "people")
         said.append(f"  pool {name}: {tasks}, {people}, {counts['present']:,} present")
     if not found.pools:
-        said.append(f"Nothing is in it yet. Next: {NEXT}")
+        said.append(f"Nothing is in it yet. Next: {folders.program()} {NEXT}")
     return said
-

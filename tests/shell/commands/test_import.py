@@ -15,6 +15,7 @@ from load.system.worker_process import Worker, allocator
 from stream.events import AnnotatorOnline, JudgmentSettled, ProjectSet, TaskSettled, decode, decode_result
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
+from stream.shell.commands.doctor import examine
 from stream.shell.commands.import_command import import_
 from stream.shell.commands.resume import place_of
 from stream.shell.commands.workers import Lag
@@ -145,6 +146,10 @@ def test_the_fate_of_every_row_is_said(settings: Settings, worker: Worker, tmp_p
     assert f"{tasks}:3: Expected `int` >= 3 (the overlap), got 2" in done.stderr
     assert "docs/operations.md, invalid; again: allocator dlt list --reason invalid" in done.stderr
 
+    (letters,) = [finding for finding in examine() if finding.check == "dead letters"]
+    assert (letters.verdict, letters.found) == ("look", "1 record could not be used: invalid")
+    assert letters.remedy.startswith("allocator dlt list --reason invalid shows them")
+
     good = write(tmp_path / "good.csv", "task", ["t3", "t4"])
     past = write(tmp_path / "past.csv", "task,worker,label", ["t1,ana,dog", "t4,ana,1", "t4,bo,cat"])
     people = write(tmp_path / "people.csv", "annotator,present", ["ana,", "bo,-", "cy,2h"])
@@ -163,7 +168,7 @@ def test_the_fate_of_every_row_is_said(settings: Settings, worker: Worker, tmp_p
     refused = run(unknown, *said)
     assert refused.exit_code == 1
     assert f"error: {unknown}:3: task: expected a task that the pool p has" in refused.stderr
-    assert "1 line is unusable, 1 are usable: nothing was sent" in refused.stderr
+    assert "1 line is unusable, 1 is usable: nothing was sent" in refused.stderr
 
     change = write(tmp_path / "change.csv", "task,priority", ["t1,5", "t4,-5"])
     done = run(change, "--pool", "p", "--update")
@@ -216,7 +221,7 @@ def test_a_dry_run_and_a_file_with_a_bad_line_send_nothing(settings: Settings, t
         assert done.exit_code == 1
         assert f"{bad}:3: overlap: expected a whole number from 1 to 1000, such as 3; got 'none'" in done.stderr
         assert f"{bad}:4: project: expected an id" in done.stderr
-        assert "2 lines are unusable, 1 are usable: nothing was sent" in done.stderr
+        assert "2 lines are unusable, 1 is usable: nothing was sent" in done.stderr
     assert not any(read(settings.kafka_bootstrap, topic) for topic in INPUTS)
     assert not place_of(good).exists() and not place_of(bad).exists()
 

@@ -218,5 +218,3 @@ def test_parquet_holds_the_same_rows(history: Settings, tmp_path: Path) -> None:
     rows = parquet.read_table(out).to_pylist()
     assert len(rows) == len(table("judgments")) == 9
     assert {row["label"] for row in rows} == {"cat", "dog"}
-
-
