@@ -93,7 +93,7 @@ def _who(annotation: Mapping[str, Any]) -> str:
     return _text(by)
 
 
-def _classes(path: Path, number: int, annotation: Mapping[str, Any]) -> dict[str, str]:
+def _classes(annotation: Mapping[str, Any]) -> dict[str, str]:
     """The class that an annotation states, by the name of the control it was given with; several choices give none."""
     found: dict[str, str] = {}
     for result in annotation.get("result") or ():
@@ -117,7 +117,7 @@ def _label_studio(path: Path, rows: list[dict[str, Any]]) -> Table:
             if annotation.get("was_cancelled"):
                 skipped += 1
                 continue
-            said = _classes(path, n, annotation)
+            said = _classes(annotation)
             if not said:
                 other += 1
                 continue

@@ -6,7 +6,7 @@ Ids longer than the contract allows are shortened in one and the same way wherev
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from stream.events import ID_BYTES
 from stream.files.sheet import Row
@@ -85,13 +85,6 @@ class Fault(ValueError):
         self.column, self.value = column, value
         self.expected = expected or EXPECTED.get(column, "expected something else")
         super().__init__(f"{column}: {self.expected}")
-
-
-class Shortened(NamedTuple):
-    """An id that was too long, and what stands for it."""
-
-    given: str
-    sent: str
 
 
 def short_id(text: str) -> str:

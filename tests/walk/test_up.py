@@ -116,3 +116,19 @@ def test_up_runs_until_it_is_told_to_stop_and_is_found_meanwhile(terminal: Termi
     assert terminal.process is not None and terminal.process.wait(LIMIT_S) == 0
     assert time.monotonic() - began < 60
     assert terminal.run("down", *at) == f"the deployment in {terminal.place} doesn't run\n"
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.skipif(folders.is_running(folders.demo_folder()), reason="somebody's demo runs in this checkout")
+def test_replayed_people_work_in_a_demo_that_other_shells_find(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path)
+    said = shell.run("up", "--demo", "--detach", "--seconds", "6")
+    try:
+        assert said.startswith("The allocator runs on this machine.\n  Kafka     127.0.0.1:")
+        at = ("--folder", str(folders.demo_folder()))
+        until(lambda: re.search(r"pool rte-1: .* open tasks?, \d+ people", shell.run(*at, "status")), 60, "they come")
+        until(lambda: shell.run(*at, "labels", "rte", "--settled").count("\n") > 5, 60, "labels come")
+    finally:
+        assert shell.run("down", *at) == f"stopped the deployment in {folders.demo_folder()}\n"
+    shell.run("status", *at, code=1)

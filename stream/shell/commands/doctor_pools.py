@@ -20,12 +20,10 @@ from stream.core.pools import PoolState
 from stream.core.skills import reports
 from stream.files.classes import alike
 from stream.files.complaints import as_word, joined, plural
-from stream.letters import letter_of
 from stream.settings import Settings
-from stream.shell.commands.fate import Named
 from stream.shell.commands.finding import Finding
 from stream.shell.commands.state import STATES, Known, read_state
-from stream.shell.commands.topic_reader import TopicReader
+from stream.shell.commands.topic_reader import TopicReader, letter_at
 from stream.topics import INPUTS, REPLAYED, TABLES, changelog, dead_letters, is_mark
 
 MOST_ROWS = 1_000_000
@@ -46,8 +44,7 @@ async def examine(settings: Settings, now: float, whole: bool) -> list[Finding]:
     async with TopicReader(settings) as reader:
         findings = [finding async for finding in _letters(reader)]
         places = reader.places([changelog(settings, table) for table in TABLES])
-        begins, ends = await reader.begins(places), await reader.ends(places)
-        rows = sum(ends[place] - begins[place] for place in places)
+        rows = sum(end - begin for begin, end in (await reader.spans(places)).values())
         if rows > MOST_ROWS and not whole:
             found = f"not looked at: the changelogs hold up to {rows:,} rows"
             return [*findings, Finding(check="pools", verdict="look", found=found, remedy="allocator doctor --pools")]
@@ -65,19 +62,17 @@ async def examine(settings: Settings, now: float, whole: bool) -> list[Finding]:
 
 async def _letters(reader: TopicReader) -> AsyncIterator[Finding]:
     """Dead letters that nobody has put back, by reason."""
-    reasons: Counter[str] = Counter()
-    places = reader.places(list(map(dead_letters, INPUTS)))
-    begins, ends = await reader.begins(places), await reader.ends(places)
+    spans = await reader.spans(reader.places(list(map(dead_letters, INPUTS))))
     open_letters: dict[tuple[str, int, int], str] = {}
-    async for place, records in reader.read({place: (begins[place], ends[place]) for place in places}):
+    async for place, records in reader.read(spans):
         for record in records:
             if is_mark(record.headers):
                 for header, value in record.headers:
                     if header == REPLAYED and value is not None and value.isdigit():
                         open_letters.pop((*place, int(value)), None)
             else:
-                open_letters[(*place, record.offset)] = letter_of(Named(place, record)).reason
-    reasons.update(open_letters.values())
+                open_letters[(*place, record.offset)] = letter_at(place, record).reason
+    reasons = Counter(open_letters.values())
     if not reasons:
         yield Finding(check="dead letters", verdict="fine", found="none is open")
     for reason, count in reasons.most_common():
@@ -222,7 +217,7 @@ def check_paused(state: PoolState, waiting: Array) -> Iterator[Finding]:
 
 def check_presence(known: Known, state: PoolState, waiting: Array, now: float) -> Iterator[Finding]:
     """Find work with nobody there to be offered it."""
-    people = known.people(state.name)
+    people = len(known.people(state.name))
     if not len(waiting) or known.present(state.name, now):
         return
     if not people:
@@ -230,5 +225,5 @@ def check_presence(known: Known, state: PoolState, waiting: Array, now: float) -
         remedy = f"allocator import people.csv --pool {as_word(state.name)} --skill NAME --present 8h"
     else:
         found = f"{plural(len(waiting), 'open task')}, {plural(people, 'person', 'people')}, none of them present"
-        remedy = f"allocator import people.csv --pool {as_word(state.name)} --present 8h (or annotator present)"
+        remedy = f"allocator annotator present {as_word(state.name)} --all"
     yield Finding(check=f"pool {state.name}", verdict="look", found=found, remedy=remedy)

@@ -18,10 +18,9 @@ import msgspec
 
 from stream.events import JudgmentSettled, RoundCompleted, decode_result
 from stream.files.complaints import plural
-from stream.letters import letter_of
 from stream.shell.commands.failures import PersonNeeded
 from stream.shell.commands.telling import Tell
-from stream.shell.commands.topic_reader import Place, TopicReader
+from stream.shell.commands.topic_reader import Place, TopicReader, letter_at
 from stream.topics import INPUTS, JUDGMENTS, ROUNDS, dead_letters, is_mark
 
 SHOWN = 3
@@ -195,7 +194,7 @@ class _Course:
     def _letter(self, place: Place, record: Any) -> None:
         if is_mark(record.headers):
             return
-        letter = letter_of(Named(place, record))
+        letter = letter_at(place, record)
         number = self._number(letter.source_topic, letter.source_partition, letter.source_offset)
         if number is None:
             return
@@ -224,15 +223,6 @@ class _Course:
         self.fate.dead, self.fate.outcomes = dict(self._dead), dict(self._outcomes)
         self.fate.unsettled = self.unsettled()
         return self.fate
-
-
-class Named:
-    """A record of a fetch with its topic and partition, which the fast reader leaves out."""
-
-    def __init__(self, place: Place, record: Any) -> None:
-        self.topic, self.partition = place
-        self.offset, self.timestamp = record.offset, record.timestamp
-        self.key, self.value, self.headers = record.key, record.value, record.headers
 
 
 def _is_judgment(value: bytes | None) -> bool:

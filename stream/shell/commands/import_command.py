@@ -184,7 +184,6 @@ def _effect(outcome: Outcome) -> str:
     fate = outcome.fate
     if fate is None:
         return "; not waited for" if not outcome.present else f"; {outcome.present:,} said to be present"
-    took = fate.sent - sum(fate.dead.values()) - fate.unsettled
     details = []
     if outcome.kind == "judgments":
         summed: dict[str, int] = {}
@@ -197,7 +196,7 @@ def _effect(outcome: Outcome) -> str:
         details = [f"{outcome.known:,} had been there before, with this profile now"]
     if outcome.present:
         details.append(f"{outcome.present:,} present")
-    return f"; {took:,} took effect" + (f" ({', '.join(details)})" if details else "")
+    return f"; {fate.took_effect:,} took effect" + (f" ({', '.join(details)})" if details else "")
 
 
 def _tell_unsent(request: Request, outcomes: list[Outcome]) -> None:

@@ -20,10 +20,11 @@ from stream.events import (
     TruthSet,
 )
 from stream.files.classes import Classes, UnknownClass
+from stream.files.complaints import as_word
 from stream.policy import SettingRefused, checked
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.import_command import Span
-from stream.shell.commands.sent_events import now, send_one, with_state
+from stream.shell.commands.sent_events import now, send_and_say, with_state
 
 wait_option = click.option("--no-wait", is_flag=True, help="Return when it is sent.")
 
@@ -40,7 +41,7 @@ def pool_pause(name: str, no_wait: bool) -> None:
     """No offers in pool NAME until it resumes; unaccepted ones are withdrawn, accepted work goes on."""
     with plain_errors():
         asyncio.run(with_state(name, lambda known: None))
-        send_one(PoolPaused(pool=name, at=now()), f"pool {name} is paused", not no_wait)
+        send_and_say([PoolPaused(pool=name, at=now())], f"pool {name} is paused", not no_wait)
 
 
 @pool.command("resume")
@@ -50,7 +51,7 @@ def pool_resume(name: str, no_wait: bool) -> None:
     """Offers again in pool NAME."""
     with plain_errors():
         asyncio.run(with_state(name, lambda known: None))
-        send_one(PoolResumed(pool=name, at=now()), f"pool {name} gets offers again", not no_wait)
+        send_and_say([PoolResumed(pool=name, at=now())], f"pool {name} gets offers again", not no_wait)
 
 
 class Setting(click.ParamType):
@@ -83,7 +84,7 @@ def pool_set(name: str, settings: tuple[tuple[str, float], ...], no_wait: bool) 
         asyncio.run(with_state(name, lambda known: None))
         event = SettingsChanged(pool=name, at=now(), settings=changed)
         said = ", ".join(f"{key} is {number:g}" for key, number in settings)
-        send_one(event, f"pool {name}: {said}", not no_wait)
+        send_and_say([event], f"pool {name}: {said}", not no_wait)
 
 
 @click.group()
@@ -103,7 +104,7 @@ def _state(pool: str, name: str, state: str, done: str, no_wait: bool) -> None:
 
         # all that the project is, said again: a field that is absent would be the contract's default
         event = msgspec.structs.replace(asyncio.run(with_state(pool, ask)), state=state)
-        send_one(event, f"project {name} {done}", not no_wait)
+        send_and_say([event], f"project {name} {done}", not no_wait)
 
 
 @project.command("pause")
@@ -143,16 +144,31 @@ def annotator() -> None:
 
 @annotator.command("present")
 @click.argument("pool")
-@click.argument("name")
+@click.argument("names", metavar="NAME…", nargs=-1)
+@click.option("--all", "everybody", is_flag=True, help="Everybody whom the pool knows.")
 @click.option("--for", "ttl_s", type=Span(), default=8 * 3600.0, help="How long, such as 8h (the default).")
 @click.option("--capacity", type=click.IntRange(1, 1000), default=1, show_default=True, help="Works at once.")
 @wait_option
-def annotator_present(pool: str, name: str, ttl_s: float, capacity: int, no_wait: bool) -> None:
-    """NAME of POOL is there and may be offered work."""
+def annotator_present(
+    pool: str, names: tuple[str, ...], everybody: bool, ttl_s: float, capacity: int, no_wait: bool
+) -> None:
+    """The people NAME… of POOL are there and may be offered work."""
+    if bool(names) == everybody:
+        raise click.UsageError("say who: names, or --all")
     with plain_errors():
-        asyncio.run(with_state(pool, lambda known: _person(known, pool, name)))
-        event = AnnotatorOnline(pool=pool, at=now(), annotator=name, ttl_s=ttl_s, capacity=capacity)
-        send_one(event, f"{name} is present for {ttl_s / 3600:g} h", not no_wait)
+
+        def ask(known: Any) -> list[str]:
+            for name in names:
+                _person(known, pool, name)
+            return list(names) or known.people(pool)
+
+        there = asyncio.run(with_state(pool, ask))
+        if not there:
+            raise NotRight(f"the pool {pool} knows nobody: allocator import people.csv --pool {as_word(pool)}")
+        at = now()
+        events = [AnnotatorOnline(pool=pool, at=at, annotator=who, ttl_s=ttl_s, capacity=capacity) for who in there]
+        who = f"{there[0]} is" if len(there) == 1 else f"{len(there):,} people are"
+        send_and_say(events, f"{who} present for {ttl_s / 3600:g} h", not no_wait)
 
 
 @annotator.command("gone")
@@ -163,7 +179,7 @@ def annotator_gone(pool: str, name: str, no_wait: bool) -> None:
     """NAME of POOL has gone; unaccepted offers are withdrawn."""
     with plain_errors():
         asyncio.run(with_state(pool, lambda known: _person(known, pool, name)))
-        send_one(AnnotatorOffline(pool=pool, at=now(), annotator=name), f"{name} is gone", not no_wait)
+        send_and_say([AnnotatorOffline(pool=pool, at=now(), annotator=name)], f"{name} is gone", not no_wait)
 
 
 @annotator.command("erase")
@@ -177,7 +193,8 @@ def annotator_erase(pool: str, name: str, yes: bool, no_wait: bool) -> None:
         asyncio.run(with_state(pool, lambda known: _person(known, pool, name)))
         if not yes:
             click.confirm(f"Erase {name} from the pool {pool}? This can't be undone.", abort=True)
-        send_one(AnnotatorErased(pool=pool, at=now(), annotator=name), f"{name} is erased from {pool}", not no_wait)
+        erased = AnnotatorErased(pool=pool, at=now(), annotator=name)
+        send_and_say([erased], f"{name} is erased from {pool}", not no_wait)
 
 
 def _person(known: Any, pool: str, name: str) -> None:
@@ -218,7 +235,8 @@ def task_truth(pool: str, name: str, label: str, no_wait: bool) -> None:
             return code, names[code]
 
         code, said = asyncio.run(with_state(pool, ask))
-        send_one(TruthSet(pool=pool, at=now(), task=name, label=code), f"the truth of {name} is {said}", not no_wait)
+        truth = TruthSet(pool=pool, at=now(), task=name, label=code)
+        send_and_say([truth], f"the truth of {name} is {said}", not no_wait)
 
 
 @task.command("cancel")
@@ -229,4 +247,4 @@ def task_cancel(pool: str, name: str, no_wait: bool) -> None:
     """Nobody needs task NAME of POOL any more."""
     with plain_errors():
         asyncio.run(with_state(pool, lambda known: _task(known, pool, name)))
-        send_one(TaskCancelled(pool=pool, at=now(), task=name), f"{name} is cancelled", not no_wait)
+        send_and_say([TaskCancelled(pool=pool, at=now(), task=name)], f"{name} is cancelled", not no_wait)

@@ -8,15 +8,13 @@ from typing import Any
 
 import click
 
-from stream.core.partitioning import partition_of
 from stream.core.pools import PoolState
 from stream.core.skills import SkillReport, reports
 from stream.files.complaints import plural
 from stream.settings import load
 from stream.shell.commands.export_rows import Format, chosen, format_options, write_all
 from stream.shell.commands.failures import NotRight, plain_errors
-from stream.shell.commands.state import Known, read_state
-from stream.shell.commands.topic_reader import TopicReader
+from stream.shell.commands.state import Known, state_of_pool
 
 COLUMNS = [
     "annotator", "skill", "accuracy", "low", "high", "judgments", "gold", "gold_right", "standing", "why", "present",
@@ -41,7 +39,7 @@ def people(pool: str, formats: tuple[Format, ...], out: Path | None) -> None:
     """Write the table."""
     with plain_errors():
         kind = chosen(formats, out)
-        known = asyncio.run(_known(pool))
+        known = asyncio.run(state_of_pool(load(), pool))
         state = known.pool(pool)
         if state is None:
             others = ", ".join(sorted(known.pools()))
@@ -49,12 +47,6 @@ def people(pool: str, formats: tuple[Format, ...], out: Path | None) -> None:
         rows = list(_rows(state, known))
         write_all(rows, COLUMNS, kind, out)
         click.echo(plural(len(state.annotators.slots), "person", "people"), err=True)
-
-
-async def _known(pool: str) -> Known:
-    settings = load()
-    async with TopicReader(settings) as reader:
-        return await read_state(reader, [partition_of(pool.encode(), settings.partitions)])
 
 
 def _rows(state: PoolState, known: Known) -> Iterator[list[Any]]:

@@ -45,10 +45,9 @@ async def project_names(reader: TopicReader) -> dict[Project, tuple[str, ...]]:
     PersonNeeded
         A row can't be read.
     """
-    places = reader.places([_table(reader.settings)])
-    begins, ends = await reader.begins(places), await reader.ends(places)
+    spans = await reader.spans(reader.places([_table(reader.settings)]))
     found: dict[Project, tuple[str, ...]] = {}
-    async for _, records in reader.read({place: (begins[place], ends[place]) for place in places}):
+    async for _, records in reader.read(spans):
         for record in records:
             if not record.key.startswith(b"j") or record.value is None:
                 continue

@@ -66,7 +66,7 @@ class Seat:
         """Sit down, and leave at the end."""
         async with sender(self.settings) as self._sender, TopicReader(self.settings) as reader:
             place = Place(ASSIGNMENTS, partition_of(self.pool.encode(), self.settings.partitions))
-            begin, end = (await reader.begins([place]))[place], (await reader.ends([place]))[place]
+            begin, end = (await reader.spans([place]))[place]
             async for _, records in reader.read({place: (max(begin, end - BACK), end)}):
                 self._take(records)
             self._tasks = [asyncio.create_task(work) for work in (self._follow(reader, place, end), self._beat())]

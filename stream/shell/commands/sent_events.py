@@ -82,21 +82,21 @@ async def send(
             lag.close()
 
 
-def send_one(event: Event, done: str, wait: bool = True) -> None:
-    """Send one event for a short form and say `done`, or why it was not.
+def send_and_say(events: Sequence[Event], done: str, wait: bool = True) -> None:
+    """Send events of one type for a short form and say `done`, or why it was not.
 
     Raises
     ------
     NotRight
-        It became a dead letter.
+        One became a dead letter.
     """
-    fate = asyncio.run(send(load(), [(event, 0)], wait=wait, tell=Tell()))
+    fate = asyncio.run(send(load(), [(event, 0) for event in events], wait=wait, tell=Tell()))
     if fate is None:
-        click.echo(f"sent: {tag(event)}; not waited for")
+        click.echo(f"sent: {tag(events[0])}; not waited for")
         return
     if fate.dead:
-        (dead,) = fate.first[:1]
-        raise NotRight(f"{tag(event)} became a dead letter: {dead.reason}: {dead.message} ({dead.letter})")
+        dead = fate.first[0]
+        raise NotRight(f"{tag(events[0])} became a dead letter: {dead.reason}: {dead.message} ({dead.letter})")
     click.echo(done)
 
 

@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.events import JudgmentSettled
-from stream.letters import letter_of
 from stream.shell.commands.export_work import DEAD, JUDGMENT, SAID, Work
-from stream.shell.commands.fate import Named
 from stream.shell.commands.telling import Tell
-from stream.shell.commands.topic_reader import Place, TopicReader
+from stream.shell.commands.topic_reader import Place, TopicReader, letter_at
 from stream.topics import INPUTS, JUDGMENTS, dead_letters, is_mark
 
 LETTERS = tuple(map(dead_letters, INPUTS))
@@ -99,9 +97,7 @@ class Standing:
             # inputs last: whatever an output names as its source lies before their ends
             cut: dict[Place, tuple[int, int]] = {}
             for topics in (outputs, LETTERS, INPUTS):
-                places = self.reader.places(topics)
-                begins, ends = await self.reader.begins(places), await self.reader.ends(places)
-                cut |= {place: (begins[place], ends[place]) for place in places}
+                cut |= await self.reader.spans(self.reader.places(topics))
             self.work.set_cut(cut)
         await self._phase("inputs", INPUTS, self._inputs)
         await self._phase("letters", LETTERS, self._letters)
@@ -153,7 +149,7 @@ class Standing:
         for record in records:
             if is_mark(record.headers):
                 continue
-            letter = letter_of(Named(place, record))
+            letter = letter_at(place, record)
             source = Place(letter.source_topic, letter.source_partition)
             cut = self.work.cut.get(source)
             if cut is not None and cut[0] <= letter.source_offset < cut[1]:

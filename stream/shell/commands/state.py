@@ -124,10 +124,10 @@ class Known:
             return 0
         return int(np.count_nonzero(state.columns.tasks["state"][: state.tasks.used] == OPEN))
 
-    def people(self, pool: str) -> int:
-        """How many people a pool knows."""
+    def people(self, pool: str) -> list[str]:
+        """The people whom a pool knows."""
         state = self.pool(pool)
-        return 0 if state is None else len(state.annotators.slots)
+        return [] if state is None else sorted(state.annotators.slots)
 
     def present(self, pool: str, now: float) -> int:
         """How many people of a pool may be offered work at a time."""
@@ -161,10 +161,9 @@ async def read_state(reader: TopicReader, partitions: Iterable[int]) -> Known:
     settings = reader.settings
     numbers = sorted(set(partitions))
     tables = {changelog(settings, table): table for table in TABLES}
-    places = reader.places(tables, numbers)
-    begins, ends = await reader.begins(places), await reader.ends(places)
+    spans = await reader.spans(reader.places(tables, numbers))
     shards = {number: Shard(number, settings.market, settings.partitions) for number in numbers}
-    async for place, records in reader.read({place: (begins[place], ends[place]) for place in places}):
+    async for place, records in reader.read(spans):
         rows = [(record.key, record.value) for record in records]
         shards[place.partition].restore_many(tables[place.topic], rows)
     for shard in shards.values():
@@ -172,17 +171,30 @@ async def read_state(reader: TopicReader, partitions: Iterable[int]) -> Known:
     return Known(settings, shards)
 
 
+async def state_of_pool(settings: Settings, pool: str) -> Known:
+    """The committed state of a pool's partition, as it is now.
+
+    Raises
+    ------
+    BrokerUnreachable, AccessRefused, PersonNeeded, RowError
+        It can't be read.
+    """
+    async with TopicReader(settings) as reader:
+        return await read_state(reader, [partition_of(pool.encode(), settings.partitions)])
+
+
 async def applied(reader: TopicReader, partitions: Collection[int]) -> dict[Place, int]:
     """How far the workers have applied the inputs: the position in the state, per input topic and partition."""
     table = changelog(reader.settings, "annotators")
-    places = reader.places([table], partitions)
-    begins, ends = await reader.begins(places), await reader.ends(places)
+    spans = await reader.spans(reader.places([table], partitions))
     found = {Place(topic, number): 0 for topic in INPUTS for number in partitions}
     # the position is written with every round: its newest row lies near the end
     for back in (2_000, None):
-        missing = [place for place in places if not any(found[Place(topic, place.partition)] for topic in INPUTS)]
+        missing = [place for place in spans if not any(found[Place(topic, place.partition)] for topic in INPUTS)]
         ranges = {
-            place: (max(begins[place], ends[place] - back) if back else begins[place], ends[place]) for place in missing
+            place: (max(begin, end - back) if back else begin, end)
+            for place, (begin, end) in spans.items()
+            if place in missing
         }
         async for place, records in reader.read(ranges):
             for record in records:
@@ -200,13 +212,11 @@ async def up_to_date(reader: TopicReader, partitions: Collection[int], tell: Tel
     PersonNeeded
         No worker runs, or none gets on, and input waits.
     """
-    inputs = reader.places(INPUTS, partitions)
-    ends = await reader.ends(inputs)
-    begins = await reader.begins(inputs)
+    inputs = await reader.spans(reader.places(INPUTS, partitions))
     heard, before = time.monotonic(), -1
     while True:
         reached = await applied(reader, partitions)
-        waiting = sum(max(0, ends[place] - max(reached[place], begins[place])) for place in inputs)
+        waiting = sum(max(0, end - max(reached[place], begin)) for place, (begin, end) in inputs.items())
         if not waiting:
             return await read_state(reader, partitions)
         if waiting != before:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
+from stream.letters import Letter, letter_of
 from stream.settings import Settings
 from stream.shell.commands.failures import PersonNeeded
 from stream.shell.kafka import clients
@@ -26,6 +27,20 @@ class Place(NamedTuple):
 
     topic: str
     partition: int
+
+
+class _Named:
+    """A record of a fetch with its topic and partition, which the fast reader leaves out."""
+
+    def __init__(self, place: Place, record: Any) -> None:
+        self.topic, self.partition = place
+        self.offset, self.timestamp = record.offset, record.timestamp
+        self.key, self.value, self.headers = record.key, record.value, record.headers
+
+
+def letter_at(place: Place, record: Any) -> Letter:
+    """The dead letter that a record of a fetch is."""
+    return letter_of(_Named(place, record))
 
 
 class TopicReader:
@@ -90,6 +105,11 @@ class TopicReader:
     async def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """Offset behind the last committed record of each place."""
         return await self._offsets(self._consumer.end_offsets, places)
+
+    async def spans(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+        """Begin and end of each place: all that is there now."""
+        begins, ends = await self.begins(places), await self.ends(places)
+        return {place: (begins[place], ends[place]) for place in places}
 
     async def _offsets(self, ask: Any, places: Collection[Place]) -> dict[Place, int]:
         if not places:

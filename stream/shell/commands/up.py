@@ -223,7 +223,7 @@ def _pool(known: Known, name: str) -> dict[str, int]:
     assert state is not None
     return {
         "open_tasks": known.open_tasks(name),
-        "people": known.people(name),
+        "people": len(known.people(name)),
         "present": known.present(name, time.time()),
     }
 

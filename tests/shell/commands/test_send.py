@@ -51,6 +51,7 @@ def test_events_are_sent_and_their_fate_is_said(settings: Settings, worker: Work
     assert run("pool", "pause", "p").stdout == "pool p is paused\n"
     assert run("pool", "resume", "p").stdout == "pool p gets offers again\n"
     assert run("annotator", "present", "p", "ana", "--for", "2h").stdout == "ana is present for 2 h\n"
+    assert run("annotator", "present", "p", "--all").stdout == "ana is present for 8 h\n"
     assert run("annotator", "gone", "p", "ana").stdout == "ana is gone\n"
     assert run("project", "pause", "p", "j").stdout == "project j is paused\n"
     sent = [decode(record.value) for record in read(settings.kafka_bootstrap, TASKS)]
