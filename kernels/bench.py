@@ -10,12 +10,11 @@ import numpy as np
 
 from kernels.buffers import COUNTS, Overrun, first_room
 from kernels.jit import inner
-from kernels.lifecycle.layout import ANNOTATORS_USED
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED
 from kernels.skill import ability as ability_of
 from kernels.skill import prepare
-from kernels.valuation import TERMS, standing_of
-
-TERMS_OF_PAIR = len(TERMS)
+from kernels.terms import COUNT
+from kernels.valuation import standing_of
 
 
 class Slots(NamedTuple):
@@ -50,7 +49,7 @@ class Offers(NamedTuple):
 
     tasks: np.ndarray  # i4
     annotators: np.ndarray  # i4
-    terms: np.ndarray  # f8[:, 4]
+    terms: np.ndarray  # f8[:, terms]
     count: np.ndarray
 
 
@@ -64,8 +63,8 @@ class Bench(NamedTuple):
     row_i: np.ndarray  # i4[m]
     row_v: np.ndarray  # f8[m]
     gain: np.ndarray  # f8[m, 3]: what each would add at the posterior at hand; most tasks wait and are alike
-    out: np.ndarray  # f8[4]
-    best: np.ndarray  # f8[4]
+    out: np.ndarray  # f8[terms]
+    best: np.ndarray  # f8[terms]
 
 
 def slots(guess: int) -> Slots:
@@ -83,24 +82,24 @@ def offers(guess: int) -> Offers:
     """An empty list of offers."""
     n = first_room(guess)
     tasks, annotators = np.empty(n, np.int32), np.empty(n, np.int32)
-    return Offers(tasks, annotators, np.empty((n, TERMS_OF_PAIR)), np.zeros(COUNTS, np.int64))
+    return Offers(tasks, annotators, np.empty((n, COUNT)), np.zeros(COUNTS, np.int64))
 
 
 def bench(annotators: int, m: int, width: int) -> Bench:
     """Scratch for a pool with so many annotators, of whom ``m`` are free, and rows of theta of this ``width``."""
     return Bench(
         np.full(annotators, -1, np.int32), np.empty((m, width)), np.empty(m), np.empty(m, np.uint8),
-        np.empty(m, np.int32), np.empty(m), np.empty((m, 3)), np.empty(TERMS_OF_PAIR), np.empty(TERMS_OF_PAIR),
+        np.empty(m, np.int32), np.empty(m), np.empty((m, 3)), np.empty(COUNT), np.empty(COUNT),
     )  # fmt: skip
 
 
 @inner
 def is_wide(pool, bench, m):
     """Does the scratch serve this pool with ``m`` free annotators?"""
-    k = pool.reported.shape[1]
+    k = pool.tasks.reported.shape[1]
     rows = min(bench.theta.shape[0], bench.ability.shape[0], bench.standing.shape[0])
     rows = min(rows, bench.row_i.shape[0], bench.row_v.shape[0], bench.gain.shape[0])
-    width = min(bench.out.shape[0], TERMS_OF_PAIR) == TERMS_OF_PAIR and bench.gain.shape[1] >= 3
+    width = min(bench.out.shape[0], COUNT) == COUNT and bench.gain.shape[1] >= 3
     return width and rows >= m and bench.theta.shape[1] >= k * k + k and (
         bench.place.shape[0] >= pool.counters[ANNOTATORS_USED]
     )

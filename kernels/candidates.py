@@ -20,20 +20,35 @@ from kernels.bench import OF_FREE, OF_GOLDS, OF_WORK, Arcs, Bench, checked, is_w
 from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, first_room, is_short
 from kernels.hashing import mix
 from kernels.jit import entry, inner
-from kernels.lifecycle.codes import LAPSED, NONE, WITHDRAWN, WORK, ZERO
-from kernels.lifecycle.layout import ANNOTATORS_USED, NOW, TASKS_USED, Rules
-from kernels.lifecycle.pairs import find
+from kernels.lifecycle.codes import NONE, WORK, ZERO
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, NOW, TASKS_USED, Policy
 from kernels.lifecycle.presence import is_free
-from kernels.skill import at_least
-from kernels.valuation import COVERAGE_WEIGHT, gains, importance, terms, trust
+from kernels.rules.predicate import Fit, permitted
+from kernels.terms import Case, coverage, reckon
+from kernels.valuation import gains, importance, trust
 
-CERTAINTY = 0.8  # min_skill b asks for P(accuracy >= b) >= 0.8
-EVERYBODY = np.iinfo(np.int64).max  # a sample that leaves nobody out
+EVERYBODY = int(np.iinfo(np.int64).max)  # a sample that leaves nobody out
+
+
+class Look(NamedTuple):
+    """How closely a market is looked at."""
+
+    seed: int
+    limit: int  # most candidates of a task
+    sample: int  # annotators drawn per task; EVERYBODY: every pair is looked at, and its value kept in ``dense``
+
+
+class Rows(NamedTuple):
+    """What `recall_kernel` writes."""
+
+    indptr: np.ndarray  # i8[n + 1]
+    arcs: Arcs
+    dense: np.ndarray  # f8[n, m] or [0, 0]
 
 
 @entry
 def open_market(pool, market):
-    """List the open tasks with room whose deadline is to come and the free annotators; repeatable.
+    """List the open tasks with vacancies whose deadline is to come and the free annotators; repeatable.
 
     Without a task nobody is looked for.
     """
@@ -41,8 +56,8 @@ def open_market(pool, market):
     for k in range(count.shape[0]):
         count[k] = 0
     for t in range(pool.counters[TASKS_USED]):
-        if pool.room[t] > 0 and pool.due[t] > pool.clock[NOW]:
-            if pool.tasks[t].purpose == WORK:
+        if pool.tasks.vacancies[t] > 0 and pool.tasks.wakeup[t] > pool.clock[NOW]:
+            if pool.tasks.records[t].purpose == WORK:
                 k = append(count, OF_WORK, market.work.shape[0])
                 if k != NONE:
                     market.work[k] = t
@@ -63,18 +78,18 @@ def potential_kernel(pool, tasks, out):
     """Fill ``out`` float64[n], see `potential`."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         unknown = 0.0
         top = 0.0
         for k in range(task.classes):
-            q = pool.reported[t, k]
+            q = pool.tasks.reported[t, k]
             top = max(top, q)
             if q > 0.0:
                 unknown -= q * math.log(q)
         if task.classes:
             unknown += 1.0 - top
-        if task.counted + task.offered + task.leased < task.overlap:
-            unknown += COVERAGE_WEIGHT
+        if coverage.is_lacking(pool, t):
+            unknown += coverage.WEIGHT
         out[i] = importance(pool, t, pool.clock[NOW]) * unknown
 
 
@@ -83,55 +98,6 @@ def potential(pool: Any, tasks: np.ndarray) -> np.ndarray:
     out = np.empty(len(tasks))
     potential_kernel(pool, tasks, out)
     return out
-
-
-@inner
-def qualified(pool, t, a, grants):
-    """Does the annotator meet the task's ``min_skill``, by grant or by evidence?"""
-    task = pool.tasks[t]
-    if np.isnan(task.min_skill) or grants[task.demand, pool.annotators[a].profile]:
-        return True
-    seat = pool.skills.seat_of[task.model, a]
-    return at_least(pool.skills, task.model, np.int64(seat), task.min_skill) >= CERTAINTY
-
-
-@inner
-def listed(pool, start, n, a):
-    """Is the annotator in this list?"""
-    for i in range(start, start + n):  # noqa: SIM110 - generators don't compile
-        if pool.lists[i] == a:
-            return True
-    return False
-
-
-@inner
-def allowed(pool, t, a, fits, asked):
-    """Every hard requirement of the pair except room, capacity, skill and what the two have had to do with each other.
-
-    ``asked`` u1[annotators, projects] restricts pull requests to projects (empty when nobody restricts).
-    """
-    task = pool.tasks[t]
-    if not fits[task.demand, pool.annotators[a].profile]:
-        return False
-    if task.only_n and not listed(pool, task.only, task.only_n, a):
-        return False
-    if task.exclude_n and listed(pool, task.exclude, task.exclude_n, a):
-        return False
-    if asked.shape[0] and not asked[a, task.project]:
-        return False
-    project = pool.projects[task.project]
-    return project.limited == NONE or pool.share[project.limited, a] < project.cap
-
-
-@inner
-def feasible(pool, t, a, fits, grants, asked):
-    """Every hard requirement of the pair except room and capacity; parameters as of ``allowed``."""
-    if not allowed(pool, t, a, fits, asked):
-        return False
-    p = find(pool, t, a)
-    if p != NONE and pool.pairs[p].state not in (LAPSED, WITHDRAWN):
-        return False
-    return qualified(pool, t, a, grants)
 
 
 @inner
@@ -172,8 +138,8 @@ def keep(row_i, row_v, n, limit, start, arcs):
 @inner
 def same_posterior(pool, t, u):
     """Have two tasks of one model the same calibrated posterior?"""
-    for k in range(pool.tasks[t].classes):  # noqa: SIM110 - generators don't compile
-        if pool.reported[t, k] != pool.reported[u, k]:
+    for k in range(pool.tasks.records[t].classes):  # noqa: SIM110 - generators don't compile
+        if pool.tasks.reported[t, k] != pool.tasks.reported[u, k]:
             return False
     return True
 
@@ -189,14 +155,14 @@ class Recalled(NamedTuple):
 
 
 @entry
-def recall_kernel(
-    pool, tasks, free, fits, grants, asked, rules, seed, limit, sample, bench, indptr, arcs, dense,
-):  # fmt: skip
+def recall_kernel(pool, tasks, free, fit, policy, look, bench, rows):
     """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
 
     NONE: the scratch is too small, or a list names somebody twice.
     """
     n, m = tasks.shape[0], free.shape[0]
+    seed, sample = look.seed, look.sample
+    indptr, arcs, dense = rows.indptr, rows.arcs, rows.dense
     arcs.count[USED] = 0
     arcs.count[WANTED] = 0
     if not is_wide(pool, bench, m):
@@ -213,10 +179,10 @@ def recall_kernel(
     pairs = ZERO
     for i in range(n):
         t = tasks[i]
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         if task.model != model:
             model = task.model
-            prepare_model(pool, model, free, m, rules.least_ability, bench)
+            prepare_model(pool, model, free, m, policy.least_ability, bench)
             alike += 1.0
         elif not same_posterior(pool, t, tasks[i - 1]):
             alike += 1.0
@@ -237,14 +203,14 @@ def recall_kernel(
                 inside = low + np.int64(mix(seed + t, step) % np.uint64(high - low))
                 pick = (inside + turn) % drawn
             if task.only_n:
-                a = pool.lists[task.only + pick]
+                a = pool.lists.members[task.only + pick]
                 j = place[a]
                 if j == NONE:
                     continue
             else:
                 j = pick
                 a = free[j]
-            if not feasible(pool, t, a, fits, grants, asked):
+            if not permitted(pool, fit, t, a):
                 continue
             weight = important * trust(pool, t, a, standing[j], now)
             if weight <= 0.0:
@@ -252,7 +218,8 @@ def recall_kernel(
             if gain[j, 2] != alike:
                 gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
                 gain[j, 2] = alike
-            worth = terms(pool, t, a, weight, ability[j], gain[j, 0], gain[j, 1], rules.judgment_cost, out)
+            case = Case(weight, ability[j], gain[j, 0], gain[j, 1])
+            worth = reckon(pool, t, a, case, policy, out)
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -266,7 +233,7 @@ def recall_kernel(
         if pairs == NONE:
             break
         pairs += found
-        keep(row_i, row_v, found, limit, start, arcs)
+        keep(row_i, row_v, found, look.limit, start, arcs)
         indptr[i + 1] = arcs.count[WANTED]
     for j in range(m):
         place[free[j]] = NONE
@@ -274,42 +241,29 @@ def recall_kernel(
 
 
 def recall(
-    pool: Any, tasks: np.ndarray, free: np.ndarray, fits: np.ndarray, grants: np.ndarray, asked: np.ndarray,
-    rules: Rules, seed: int, limit: int, sample: int, bench: Bench, is_full: bool,
-) -> Recalled:  # fmt: skip
+    pool: Any, tasks: np.ndarray, free: np.ndarray, fit: Fit, policy: Policy, look: Look, bench: Bench
+) -> Recalled:
     """The market of open ``tasks`` (equal models and posteriors together) and ``free`` annotators.
 
     Parameters
     ----------
     tasks, free : int32[:]
         Slots, each once.
-    asked : see `allowed`
-    rules : Rules
+    fit : Fit
+    policy : Policy
         Of the pool.
-    limit : int
-        Most candidates of a task.
-    sample : int
-        Annotators drawn per task where it isn't ``is_full``.
+    look : Look
     bench : Bench
-    is_full : bool
-        Look at every pair, and keep all values in ``dense``.
     """
     n, m = len(tasks), len(free)
-    dense = np.zeros((n, m) if is_full else (0, 0))
-    indptr = np.empty(n + 1, np.int64)
-    room = first_room(n * limit)
+    room = first_room(n * look.limit)
     arcs = Arcs(np.empty(room, np.int32), np.empty(room), np.zeros(COUNTS, np.int64))
+    dense = np.zeros((n, m) if look.sample == EVERYBODY else (0, 0))
+    rows = Rows(np.empty(n + 1, np.int64), arcs, dense)
     while True:
-        pairs = checked(
-            recall_kernel(
-                pool, tasks, free, fits, grants, asked, rules, seed, limit, EVERYBODY if is_full else sample, bench,
-                indptr, arcs, dense,
-            )
-        )  # fmt: skip
-        if not is_short(arcs):
+        pairs = checked(recall_kernel(pool, tasks, free, fit, policy, look, bench, rows))
+        if not is_short(rows.arcs):
             break
-        arcs = enlarged(arcs)
-    used = int(arcs.count[USED])
-    return Recalled(indptr, arcs.indices[:used], arcs.values[:used], dense, pairs)
-
-
+        rows = rows._replace(arcs=enlarged(rows.arcs))
+    used = int(rows.arcs.count[USED])
+    return Recalled(rows.indptr, rows.arcs.indices[:used], rows.arcs.values[:used], dense, pairs)

@@ -4,9 +4,9 @@
         records: Annotated[np.ndarray, Column(TASK, is_stored=True)]
         room: Annotated[np.ndarray, Column(np.int32)]
 
-A tuple of columns with one axis is a table. Whoever keeps the state reads from the declaration how long and wide the
-arrays are, what stands in rows that nobody uses, and what of them is saved (``stream/core/table.py``); kernels see the
-tuple of arrays alone.
+A tuple of columns with one axis is a table. Whoever keeps the state (``stream/core/state/table.py``) reads from the
+declaration how long and wide the arrays are, what stands in rows that nobody uses, and what of them is saved; kernels
+see the tuple of arrays alone.
 """
 
 from collections.abc import Callable, Mapping

@@ -9,8 +9,8 @@ that it calls may be another one; and too much, for a comment is no other progra
                        compiled, Python that writes LLVM instructions, numbers, arrays, dtypes, named tuples
     how it is made     ``kernels/jit.py``, numba's settings that change code, the versions of what compiles
 
-A name counts where it stands in the bytecode, be it as a global or as an attribute: with a function and an attribute
-of one name the stamp rather covers too much. A global that no digest can be made of is a TypeError.
+Of a module that a kernel names, what counts is whatever has the name of one of the kernel's attributes: the stamp
+rather covers too much. A global that no digest can be made of is a TypeError.
 
 It is made when the kernel is first called: by then all it names exists.
 """
@@ -19,7 +19,7 @@ import ast
 import functools
 import hashlib
 from collections.abc import Iterator
-from dis import EXTENDED_ARG, hasconst
+from dis import EXTENDED_ARG, get_instructions, hasconst
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -58,7 +58,8 @@ def how_kernels_are_compiled() -> str:
     for node in ast.walk(program):
         body = getattr(node, "body", None)
         if isinstance(body, list):  # strings that stand alone say something to people
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            said = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            node.body = said or [ast.Pass()]  # type: ignore[attr-defined]
     return _digest([ast.dump(program), numba.__version__, llvmlite.__version__, np.__version__])
 
 
@@ -114,8 +115,8 @@ def _parts_of_function(function: FunctionType) -> Iterator[str]:
     yield _name(function)
     yield from map(of, (function.__code__, function.__defaults__, function.__kwdefaults__))
     yield from (of(cell.cell_contents) for cell in function.__closure__ or ())
-    names = set(_names(function.__code__))
-    for name in sorted(names & function.__globals__.keys()):
+    loaded, names = _names(function.__code__)
+    for name in sorted(loaded & function.__globals__.keys()):
         value = function.__globals__[name]
         yield f"{name} {of(value)}"
         if isinstance(value, ModuleType) and not _is_of_a_library(value):
@@ -123,11 +124,16 @@ def _parts_of_function(function: FunctionType) -> Iterator[str]:
             yield from (f"{name}.{other} {of(getattr(value, other))}" for other in inside)
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _names(code: CodeType) -> tuple[set[str], set[str]]:
+    """Names of its module that it loads, and all names, which attributes of anything have as well."""
+    loaded = {step.argval for step in get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            inside = _names(constant)
+            loaded |= inside[0]
+            names |= inside[1]
+    return loaded, names
 
 
 def _parts_of_code(code: CodeType) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a pair is worth: a sum of named terms.
+"""What a pair is worth: a sum of named terms (`kernels.terms`), and here what their weights are.
 
     value(t, a) = information + accuracy + coverage + cost
 
@@ -27,12 +27,9 @@ import numpy as np
 from kernels.hashing import mix
 from kernels.jit import inner
 from kernels.lifecycle.codes import ONE, ZERO
+from kernels.rules import budget
 from kernels.skill import contained, gain_prepared, typical, unchecked
 
-INFORMATION, ACCURACY, COVERAGE, COST = 0, 1, 2, 3
-TERMS = ("information", "accuracy", "coverage", "cost")
-
-COVERAGE_WEIGHT = 0.25  # a covering judgment by a perfect annotator is worth a quarter of a certain correction
 AGE_WEIGHT = 0.1  # an hour of waiting is worth a tenth
 AGE_S = 3600.0
 RUSH_S = 3600.0  # the last hour before a deadline doubles the value
@@ -45,7 +42,7 @@ TRUSTED, UNPROVEN, CONTAINED = ZERO, ONE, ONE + ONE
 @inner
 def deadline_of(pool, t):
     """When work on task ``t`` ends, by its own deadline or its project's."""
-    return min(pool.tasks[t].deadline, pool.projects[pool.tasks[t].project].deadline)
+    return min(pool.tasks.records[t].deadline, pool.projects.records[pool.tasks.records[t].project].deadline)
 
 
 @inner
@@ -62,16 +59,16 @@ def trust(pool, t, a, standing, now):
     if standing == CONTAINED:
         may_return = mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
         return 1.0 if may_return or deadline_of(pool, t) - now < RUSH_S else 0.0
-    task = pool.tasks[t]
-    waits = task.counted == 0 and task.max_overlap > 1 and pool.projects[task.project].budget < 0
+    task = pool.tasks.records[t]
+    waits = task.counted == 0 and task.max_overlap > 1 and not budget.is_limited(pool, t)
     return UNCHECKED_TRUST if standing == UNPROVEN and waits else 1.0
 
 
 @inner
 def importance(pool, t, now):
     """Weight of task ``t``: task value, project weight, priority, deadline and age, shared by work in flight."""
-    task = pool.tasks[t]
-    w = task.value * pool.projects[task.project].weight * math.ldexp(1.0, task.priority)
+    task = pool.tasks.records[t]
+    w = task.value * pool.projects.records[task.project].weight * math.ldexp(1.0, task.priority)
     left = deadline_of(pool, t) - now
     if left < RUSH_S:
         w *= 2.0 - max(left, 0.0) / RUSH_S
@@ -85,27 +82,4 @@ def gains(pool, t, theta):
 
     ``theta`` float64[K * K + K] is the annotator as ``kernels.skill.prepare`` left it.
     """
-    return gain_prepared(theta, pool.reported[t], pool.tasks[t].classes)
-
-
-@inner
-def terms(pool, t, a, weight, ability, information, accuracy, judgment_cost, out):
-    """Fill ``out[4]`` with the terms of the pair and return their sum.
-
-    Parameters
-    ----------
-    weight : float
-        ``importance`` of the task times ``trust``.
-    ability : float
-        The annotator's ability in the task's model.
-    information, accuracy : float
-        Gains of the annotator's judgment at the task's posterior, see ``gains``.
-    """
-    task = pool.tasks[t]
-    out[INFORMATION] = weight * information
-    out[ACCURACY] = weight * accuracy
-    out[COVERAGE] = 0.0
-    if task.counted + task.offered + task.leased < task.overlap:
-        out[COVERAGE] = weight * COVERAGE_WEIGHT * ability
-    out[COST] = -judgment_cost - pool.annotators[a].cost * task.expected_s / 3600.0
-    return out[INFORMATION] + out[ACCURACY] + out[COVERAGE] + out[COST]
+    return gain_prepared(theta, pool.tasks.reported[t], pool.tasks.records[t].classes)

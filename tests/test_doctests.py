@@ -17,7 +17,7 @@ MODULES = [
 
 
 def test_there_are_examples() -> None:
-    assert {"kernels.auction.solver", "stream.settings", "load.crowd"} <= set(MODULES)
+    assert {"kernels.auction.solver", "stream.settings", "load.world.crowd"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

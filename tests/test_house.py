@@ -18,9 +18,7 @@ TREES = {path: ast.parse((ROOT / path).read_text(encoding="utf-8")) for path in 
 #: groups of modules that import one another
 CIRCLES: list[set[str]] = []
 #: basenames that two or more modules share
-SHARED = {
-    "deadlines", "erasure", "jit", "judgments", "layout", "market", "offers", "rows", "tasks", "teaching",
-}  # fmt: skip
+SHARED: set[str] = set()
 MOST_LINES, P90_LINES, MEDIAN_LINES = 400, 330, 150
 LONG_MODULES = {
     "kernels/auction/paths.py": "one algorithm with the heaps that it alone uses",
@@ -38,11 +36,14 @@ LONG_FUNCTIONS = {
     "kernels/skill/update.py:_count": "kernel, as above",
     "kernels/skill/update.py:_products": "kernel, as above",
     "kernels/study/recorded.py:allocate": "kernel: a market in small, played in one loop",
-    "kernels/teaching.py:teach": "kernel: 21 buffers, one a line",
     "stream/core/isolation.py:isolate": "half of it says what is promised",
     "stream/core/shard.py:round": "the steps of a round in their order: to be parted",
     "stream/shell/worker/rehearsal.py:_script": "a script: one list of events after the other",
 }
+
+#: kernels of more arguments than these take tuples of them
+MOST_ARGUMENTS = 8
+MANY_ARGUMENTS: set[str] = set()
 
 
 def name_of(path: Path) -> str:
@@ -150,3 +151,17 @@ def test_functions_are_short() -> None:
     }
     assert long - LONG_FUNCTIONS.keys() == set()
     assert LONG_FUNCTIONS.keys() - long == set(), "no longer long: strike it out"
+
+
+def test_kernels_take_few_arguments() -> None:
+    many = {
+        f"{path}:{node.name}"
+        for path, tree in TREES.items()
+        if path.is_relative_to("kernels")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and {ast.unparse(one) for one in node.decorator_list} & {"entry", "inner", "inlined", "allocating", "kernel"}
+        and len(node.args.args) > MOST_ARGUMENTS
+    }
+    assert many - MANY_ARGUMENTS == set()
+    assert MANY_ARGUMENTS - many == set(), "no longer many: strike it out"

@@ -18,8 +18,9 @@ from load.replay import demo_report as report
 from stream import events as wire
 from stream.audit import inputs as audited
 from stream.audit import leases
-from stream.core import handlers, results, task_handlers
-from stream.core.batch import Reason
+from stream.core import outbox as results
+from stream.core.intake import handlers, task_handlers
+from stream.core.intake.batch import Reason
 from stream.shell.commands import import_command, why
 from stream.shell.snapshots import snapshot
 

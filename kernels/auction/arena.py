@@ -14,7 +14,7 @@ else's ε-complementary slackness is untouched; that is why a round costs in pro
 import numpy as np
 
 from kernels.auction.columns import AHEAD
-from kernels.auction.jit import entry, inlined, prefetch
+from kernels.auction.compiling import entry, inlined, prefetch
 from kernels.auction.slots import release_row, release_slot
 
 SPARE = 16

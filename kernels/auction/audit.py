@@ -18,9 +18,9 @@ best, and no search is needed.
 
 import numpy as np
 
+from kernels.auction.compiling import inlined, inner
 from kernels.auction.forward import best_of_row, look
-from kernels.auction.jit import inlined, inner
-from kernels.auction.layout import AUDITS
+from kernels.auction.market_arrays import AUDITS
 from kernels.auction.select import best
 from kernels.auction.slots import clear_slot, release_slot
 

@@ -13,7 +13,7 @@ The bound never looks at profits or held arcs: no slip in the auction's bookkeep
 import numpy as np
 
 from kernels.auction.audit import primal, slot_cost
-from kernels.auction.jit import inlined, inner
+from kernels.auction.compiling import inlined, inner
 from kernels.auction.lanes import FEW, row_top_1, row_top_2, row_top_3
 from kernels.auction.select import best
 

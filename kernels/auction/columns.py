@@ -6,7 +6,7 @@ writes to as many places at once as there are annotators, and each costs a cache
 
 import numpy as np
 
-from kernels.auction.jit import inner, prefetch
+from kernels.auction.compiling import inner, prefetch
 
 AHEAD = 32
 """How many arcs ahead their place in the columns is fetched."""

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.auction.jit import entry
-from kernels.auction.layout import Case
+from kernels.auction.compiling import entry
+from kernels.auction.market_arrays import Case
 from kernels.auction.solver import Solution, solve
 from kernels.auction.validation import check_array, check_market, check_price
 

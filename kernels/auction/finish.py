@@ -17,8 +17,8 @@ auction.
 
 import numpy as np
 
+from kernels.auction.compiling import inner
 from kernels.auction.forward import best_of_row
-from kernels.auction.jit import inner
 from kernels.auction.paths import settle
 from kernels.auction.slots import dear_and_idle, release_row, release_slot, unfilled
 

@@ -26,9 +26,9 @@ transportation problem", Annals of Operations Research 20 (1989), for many equal
 
 import numpy as np
 
-from kernels.auction.jit import inlined, inner, prefetch
+from kernels.auction.compiling import inlined, inner, prefetch
 from kernels.auction.lanes import FEW, row_top_1, row_top_2, row_top_3, row_top_4
-from kernels.auction.layout import BIDS, FORWARD_EDGES
+from kernels.auction.market_arrays import BIDS, FORWARD_EDGES
 from kernels.auction.select import best
 from kernels.auction.slots import attach, release_row, replace, weakest
 

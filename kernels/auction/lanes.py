@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from kernels.auction.jit import instructions
+from kernels.auction.compiling import instructions
 
 WIDTH = 8
 FEW = 3

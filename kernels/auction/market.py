@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.arena import lay_out, replace_capacities, replace_tasks
-from kernels.auction.layout import (
+from kernels.auction.market_arrays import (
     ANNOTATOR,
     ARC,
     ARC32,

@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kernels.auction.compiling import inlined, inner
 from kernels.auction.forward import look
-from kernels.auction.jit import inlined, inner
-from kernels.auction.layout import BIDS, REVERSE_BIDS, Search
+from kernels.auction.market_arrays import BIDS, REVERSE_BIDS, Search
 from kernels.auction.reverse import rank
 from kernels.auction.slots import attach, release_row, release_slot
 

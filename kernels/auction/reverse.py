@@ -21,10 +21,10 @@ Applications 1 (1992).
 
 import numpy as np
 
+from kernels.auction.compiling import inlined, inner, prefetch
 from kernels.auction.forward import IN_ORDER_FROM, found_of
-from kernels.auction.jit import inlined, inner, prefetch
 from kernels.auction.lanes import FEW, column_top_2, column_top_3, column_top_4
-from kernels.auction.layout import REVERSE_BIDS, REVERSE_EDGES
+from kernels.auction.market_arrays import REVERSE_BIDS, REVERSE_EDGES
 from kernels.auction.select import best
 from kernels.auction.shortlist import LONG, UNLISTED, come_back, forget_lists, look_at_list, note, place_of, strike_off
 from kernels.auction.slots import attach, clear_slot, hide_held, release_slot, show_held

@@ -26,10 +26,10 @@ import numpy as np
 
 from kernels.auction.audit import audit, drop, primal
 from kernels.auction.columns import transpose
+from kernels.auction.compiling import inner, merged
 from kernels.auction.finish import finish, integral
 from kernels.auction.forward import forward
-from kernels.auction.jit import inner, merged
-from kernels.auction.layout import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.market_arrays import EPS_FLOOR, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.reverse import reverse
 from kernels.auction.slots import dear_and_idle, unfilled
 

@@ -11,7 +11,7 @@ compiler may vectorise (over floats it may not without ``fastmath``).  From `MAN
 
 import numpy as np
 
-from kernels.auction.jit import inlined, inner
+from kernels.auction.compiling import inlined, inner
 
 MANY = 7
 

@@ -14,7 +14,7 @@ Only columns of at least `LONG` arcs have lists: below, keeping them costs as mu
 
 import numpy as np
 
-from kernels.auction.jit import inlined, inner
+from kernels.auction.compiling import inlined, inner
 from kernels.auction.slots import hide_held, show_held
 
 STEPS = 12.0

@@ -12,7 +12,7 @@ to a holder (a release, a profit that rose) clears ``heaped``, and the heap is r
 
 import numpy as np
 
-from kernels.auction.jit import inlined, inner
+from kernels.auction.compiling import inlined, inner
 
 HEAP_FROM = 64
 

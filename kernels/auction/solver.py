@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.auction.audit import primal
-from kernels.auction.jit import entry, inner
-from kernels.auction.layout import Auction, Case, Edges, Targets
+from kernels.auction.compiling import entry, inner
+from kernels.auction.market_arrays import Auction, Case, Edges, Targets
 from kernels.auction.scaling import copy_to, run
 from kernels.auction.slots import attach
 from kernels.auction.validation import check_bound, check_market, check_start, check_targets, count_once

@@ -19,9 +19,9 @@ import numpy as np
 
 from kernels.auction.audit import audit, audit_rows, drop
 from kernels.auction.bound import fresh_bound, worth
+from kernels.auction.compiling import entry, inner
 from kernels.auction.forward import best_of_row, forward
-from kernels.auction.jit import entry, inner
-from kernels.auction.layout import EPS_FLOOR, FORWARD_EDGES, OPTIMAL, PHASES, WORK_LIMIT
+from kernels.auction.market_arrays import EPS_FLOOR, FORWARD_EDGES, OPTIMAL, PHASES, WORK_LIMIT
 from kernels.auction.paths import FIRST_RADIUS, settle
 from kernels.auction.reverse import reverse
 from kernels.auction.scaling import FLOOR, LONG_COLUMNS, THETA, coarse_eps, tame

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.auction.jit import entry, inner
-from kernels.auction.layout import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Search
+from kernels.auction.compiling import entry, inner
+from kernels.auction.market_arrays import ANNOTATOR, ARC, COUNTERS, LISTED, SLOT, TASK, Book, Desk, Search
 from kernels.auction.paths import heap_room_here, room_to_search
 from kernels.auction.shortlist import PART, SPARE
 

@@ -8,8 +8,8 @@ become offers, `apply` which event leads to which transition.
 from kernels.lifecycle import codes
 from kernels.lifecycle.apply import advance, apply
 from kernels.lifecycle.deadlines import relink, reschedule
-from kernels.lifecycle.layout import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Pool, Rules, blank
-from kernels.lifecycle.offers import count_share, offer, pool_paused, project_changed, task_changed
+from kernels.lifecycle.offers import offer, pool_paused, project_changed, task_changed
+from kernels.lifecycle.pool_columns import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Policy, Pool, blank
 
 __all__ = [
     "ANNOTATOR",
@@ -18,13 +18,12 @@ __all__ = [
     "PAIR",
     "PROJECT",
     "TASK",
+    "Policy",
     "Pool",
-    "Rules",
     "advance",
     "apply",
     "blank",
     "codes",
-    "count_share",
     "offer",
     "pool_paused",
     "project_changed",

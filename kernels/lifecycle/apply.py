@@ -44,11 +44,11 @@ from kernels.lifecycle.codes import (
 )
 from kernels.lifecycle.deadlines import expire
 from kernels.lifecycle.gathered import gathered
-from kernels.lifecycle.judgments import fits, relabel, retract, submit
-from kernels.lifecycle.layout import EARLIEST, NOW, TASKS_USED
+from kernels.lifecycle.judgments import is_label_of, relabel, retract, submit
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
+from kernels.lifecycle.pool_columns import EARLIEST, NOW, TASKS_USED
 from kernels.lifecycle.presence import come_online, go_offline, heard, pause
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
@@ -60,22 +60,22 @@ from kernels.skill import revise
 def create(pool, event, created, retention_s):
     """A task record prepared by the caller takes its slot; the first of an id counts."""
     t = np.int64(event.task)
-    if pool.tasks[t].state != 0:
+    if pool.tasks.records[t].state != 0:
         return
-    pool.tasks[t] = created[event.count]
+    pool.tasks.records[t] = created[event.count]
     # here and not when the slot was taken: what earlier events of the run revisit must not depend on later ones
     pool.counters[TASKS_USED] = max(pool.counters[TASKS_USED], t + 1)
-    task = pool.tasks[t]
-    pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
-    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
-    pool.dirty_tasks[t] = 1
-    for k in range(pool.belief.shape[1]):
-        pool.belief[t, k] = 0.0
-    for k in range(pool.reported.shape[1]):
-        pool.reported[t, k] = 0.0
+    task = pool.tasks.records[t]
+    pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
+    pool.dirty.tasks[t] = 1
+    for k in range(pool.tasks.belief.shape[1]):
+        pool.tasks.belief[t, k] = 0.0
+    for k in range(pool.tasks.reported.shape[1]):
+        pool.tasks.reported[t, k] = 0.0
     if task.classes:
         revise(pool.skills, gathered(pool, t, ZERO, np.int64(task.truth), event.at), ZERO, NONE, NONE)
-    if pool.projects[task.project].state == CLOSED:
+    if pool.projects.records[task.project].state == CLOSED:
         cancel(pool, t, CANCEL, retention_s)
     review(pool, t, retention_s)
 
@@ -84,7 +84,7 @@ def create(pool, event, created, retention_s):
 def set_truth(pool, event, retention_s):
     """An adjudicated label; open work is complete by it, a task of known answer goes on with another one."""
     t = np.int64(event.task)
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if event.label >= task.classes:
         emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, NONE, np.nan)
         return
@@ -92,7 +92,7 @@ def set_truth(pool, event, retention_s):
         relearn(pool, t, np.int64(event.label), event.at)
         return
     task.truth = event.label
-    pool.dirty_tasks[t] = 1
+    pool.dirty.tasks[t] = 1
     n = gather(pool, t, NONE)
     revise(pool.skills, gathered(pool, t, n, np.int64(task.truth), event.at), ZERO, NONE, NONE)
     tell(pool, t, n)
@@ -101,40 +101,40 @@ def set_truth(pool, event, retention_s):
 
 
 @inner
-def respond(pool, event, rules):
+def respond(pool, event, policy):
     """Accepted, extended, declined: answers to a live pair; anything else is ignored."""
     t = np.int64(event.task)
     p = find(pool, t, np.int64(event.annotator))
-    if p == NONE or pool.pairs[p].state not in (OFFERED, LEASED):
+    if p == NONE or pool.pairs.records[p].state not in (OFFERED, LEASED):
         return
-    pair = pool.pairs[p]
-    task = pool.tasks[t]
+    pair = pool.pairs.records[p]
+    task = pool.tasks.records[t]
     if event.kind == ACCEPTED:
         if pair.state == OFFERED:
             accept(pool, p, pool.clock[NOW] + task.lease_s)
             pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pair.due)
             emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
     elif event.kind == EXTENDED:
-        if pair.state == LEASED and pair.extensions < rules.max_extensions:
+        if pair.state == LEASED and pair.extensions < policy.max_extensions:
             pair.extensions += 1
             pair.due += task.lease_s
-            pool.dirty_tasks[t] = 1
+            pool.dirty.tasks[t] = 1
             emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
     else:
         end_live(pool, p, REFUSED, END_DECLINED, ZERO)
         if event.detail in (BROKEN, UNCLEAR):
             task.faults += 1
-        if task.faults >= rules.block_declines and task.state == OPEN:
+        if task.faults >= policy.block_declines and task.state == OPEN:
             emit(pool, EMIT_BLOCKED, ZERO, ZERO, NONE, t, NONE, np.nan)
-            cancel(pool, t, BLOCKED, rules.retention_s)
-        review(pool, t, rules.retention_s)
+            cancel(pool, t, BLOCKED, policy.settled_retention_s)
+        review(pool, t, policy.settled_retention_s)
 
 
 @inner
 def amend(pool, event, changed, retention_s):
     """Simple fields of a task changed; ``label`` of the event has a bit for each that did."""
     t = np.int64(event.task)
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if event.at < task.updated:
         return
     task.updated = event.at
@@ -155,12 +155,12 @@ def amend(pool, event, changed, retention_s):
 @inner
 def request(pool, event):
     """Pull: ask for work; answered at the end of the round."""
-    annotator = pool.annotators[event.annotator]
+    annotator = pool.annotators.records[event.annotator]
     annotator.asked = min(annotator.asked + event.count, 1_000_000)
 
 
 @entry
-def apply(pool, events, created, now, rules, at):
+def apply(pool, events, created, now, policy, at):
     """Apply events in order, from number ``at`` on; returns the number of the first that was not applied.
 
     It ends before its time where there may be no room for all that the next event brings (`room`): the caller takes
@@ -174,17 +174,17 @@ def apply(pool, events, created, now, rules, at):
         Records of created and amended tasks; an event's ``count`` is its place here.
     now : float
         The round's time, Unix seconds.
-    rules : Rules
+    policy : Policy
     """
     pool.clock[NOW] = now
-    retention_s = rules.retention_s
+    retention_s = policy.settled_retention_s
     emissions, evidence = most_of_event(pool)
     for i in range(at, events.shape[0]):
         if not has_room_for_event(pool, emissions, evidence):
             return i
         event = events[i]
         kind = event.kind
-        if kind in (SUBMITTED, CORRECTED) and not fits(pool.tasks[event.task], np.int64(event.label)):
+        if kind in (SUBMITTED, CORRECTED) and not is_label_of(pool.tasks.records[event.task], np.int64(event.label)):
             # not even a sign of life: what is refused changes nothing
             t, a = np.int64(event.task), np.int64(event.annotator)
             emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
@@ -194,7 +194,7 @@ def apply(pool, events, created, now, rules, at):
         if kind == SUBMITTED:
             submit(pool, event, retention_s)
         elif kind in (ACCEPTED, EXTENDED, DECLINED):
-            respond(pool, event, rules)
+            respond(pool, event, policy)
         elif kind == CREATED:
             create(pool, event, created, retention_s)
         elif kind == ONLINE:
@@ -206,7 +206,7 @@ def apply(pool, events, created, now, rules, at):
         elif kind == PAUSED:
             pause(pool, event, retention_s)
         elif kind == OFFLINE:
-            go_offline(pool, event, now, rules.grace_s, retention_s)
+            go_offline(pool, event, now, policy.grace_s, retention_s)
         elif kind == REQUESTED:
             request(pool, event)
         elif kind == CANCELLED:
@@ -221,7 +221,7 @@ def apply(pool, events, created, now, rules, at):
 
 
 @entry
-def advance(pool, now, horizon, rules):
+def advance(pool, now, horizon, policy):
     """Let the clock act, after the events of the round; returns how many emissions it lacks room for, 0: done."""
     pool.clock[NOW] = now
-    return expire(pool, horizon, rules)
+    return expire(pool, horizon, policy)

@@ -2,7 +2,7 @@
 
 Nothing expires later than the ``horizon`` = min(now, time up to which the input is known to be complete), so an
 answer that waits in the log is never punished. ``Pool.clock[EARLIEST]`` is a lower bound of the next deadline: a
-round before it costs nothing; one after it scans annotators and the ``due`` column and computes it anew.
+round before it costs nothing; one after it scans annotators and the ``wakeup`` column and computes it anew.
 """
 
 import numpy as np
@@ -23,38 +23,38 @@ from kernels.lifecycle.codes import (
     SETTLED,
     ZERO,
 )
-from kernels.lifecycle.layout import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.pairs import emit, end_live
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
 from kernels.lifecycle.room import lacks, live_in
 from kernels.lifecycle.tasks import cancel, review
 
 
 @inner
-def expire_works(pool, a, horizon, rules):
+def expire_works(pool, a, horizon, policy):
     """End the live work of one annotator that is due, newest first."""
-    p = np.int64(pool.annotators[a].live_head)
+    p = np.int64(pool.annotators.records[a].live_head)
     while p != NONE:
-        following = np.int64(pool.pairs[p].live_next)
-        pair = pool.pairs[p]
+        following = np.int64(pool.pairs.records[p].live_next)
+        pair = pool.pairs.records[p]
         if pair.due <= horizon:
             t = np.int64(pair.task)
             if pair.state == OFFERED:
                 end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
-                annotator = pool.annotators[a]
+                annotator = pool.annotators.records[a]
                 annotator.missed += 1
-                if annotator.missed >= rules.missed_offers:
+                if annotator.missed >= policy.missed_offers:
                     annotator.absent = 1
             else:
                 end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
-            review(pool, t, rules.retention_s)
+            review(pool, t, policy.settled_retention_s)
         p = following
-    if pool.annotators[a].absent:
-        withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, rules.retention_s)
+    if pool.annotators.records[a].absent:
+        withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, policy.settled_retention_s)
 
 
 @inner
-def expire(pool, horizon, rules):
+def expire(pool, horizon, policy):
     """Apply every deadline that is at or before ``horizon``, then find the next one.
 
     Returns how many emissions it lacks room for (see `room`); unless that is 0, it has done nothing.
@@ -63,29 +63,29 @@ def expire(pool, horizon, rules):
         return 0
     due = 0
     for t in range(pool.counters[TASKS_USED]):
-        due += pool.due[t] <= horizon
+        due += pool.tasks.wakeup[t] <= horizon
     needed = lacks(pool, 3 * live_in(pool) + due)
     if needed:
         return needed
     for a in range(pool.counters[ANNOTATORS_USED]):
-        annotator = pool.annotators[a]
+        annotator = pool.annotators.records[a]
         if annotator.live:
-            expire_works(pool, a, horizon, rules)
+            expire_works(pool, a, horizon, policy)
         if annotator.online and annotator.expires <= horizon:
-            leave(pool, a, annotator.expires, rules.grace_s, rules.retention_s)
-        if annotator.gone_at + rules.grace_s <= horizon:
+            leave(pool, a, annotator.expires, policy.grace_s, policy.settled_retention_s)
+        if annotator.gone_at + policy.grace_s <= horizon:
             annotator.gone_at = np.inf
-            pool.dirty_annotators[a] = 1
-            return_leases(pool, a, rules.retention_s)
+            pool.dirty.annotators[a] = 1
+            return_leases(pool, a, policy.settled_retention_s)
     for t in range(pool.counters[TASKS_USED]):
-        if pool.due[t] <= horizon:
-            if pool.tasks[t].state == OPEN:
-                cancel(pool, t, DEADLINE, rules.retention_s)
-            elif pool.tasks[t].leased:
-                pool.due[t] = last_lease(pool, t)
+        if pool.tasks.wakeup[t] <= horizon:
+            if pool.tasks.records[t].state == OPEN:
+                cancel(pool, t, DEADLINE, policy.settled_retention_s)
+            elif pool.tasks.records[t].leased:
+                pool.tasks.wakeup[t] = last_lease(pool, t)
             else:
                 emit(pool, EMIT_DROPPED, ZERO, ZERO, NONE, t, NONE, np.nan)
-    find_earliest(pool, rules.grace_s)
+    find_earliest(pool, policy.grace_s)
     return 0
 
 
@@ -93,11 +93,11 @@ def expire(pool, horizon, rules):
 def last_lease(pool, t):
     """When the last lease of a settled task ends: its books stay open until then."""
     last = -np.inf
-    p = pool.tasks[t].head
+    p = pool.tasks.records[t].head
     while p != NONE:
-        if pool.pairs[p].state == LEASED:
-            last = max(last, pool.pairs[p].due)
-        p = pool.pairs[p].next
+        if pool.pairs.records[p].state == LEASED:
+            last = max(last, pool.pairs.records[p].due)
+        p = pool.pairs.records[p].next
     return last
 
 
@@ -106,47 +106,47 @@ def find_earliest(pool, grace_s):
     """Set ``clock[EARLIEST]`` to the next deadline of the pool."""
     earliest = np.inf
     for a in range(pool.counters[ANNOTATORS_USED]):
-        annotator = pool.annotators[a]
+        annotator = pool.annotators.records[a]
         p = annotator.live_head
         while p != NONE:
-            earliest = min(earliest, pool.pairs[p].due)
-            p = pool.pairs[p].live_next
+            earliest = min(earliest, pool.pairs.records[p].due)
+            p = pool.pairs.records[p].live_next
         if annotator.online:
             earliest = min(earliest, annotator.expires)
         earliest = min(earliest, annotator.gone_at + grace_s)
     for t in range(pool.counters[TASKS_USED]):
-        earliest = min(earliest, pool.due[t])
+        earliest = min(earliest, pool.tasks.wakeup[t])
     pool.clock[EARLIEST] = earliest
 
 
 @entry
-def reschedule(pool, rules):
-    """After a change of the rules: retention and grace are counted anew from when they began. It tells nothing."""
+def reschedule(pool, policy):
+    """After a change of the policy: retention and grace are counted anew from when they began. It tells nothing."""
     for t in range(pool.counters[TASKS_USED]):
-        task = pool.tasks[t]
+        task = pool.tasks.records[t]
         if task.state == SETTLED:
-            pool.due[t] = task.settled + rules.retention_s
-    find_earliest(pool, rules.grace_s)
+            pool.tasks.wakeup[t] = task.settled + policy.settled_retention_s
+    find_earliest(pool, policy.grace_s)
     return ZERO
 
 
 @entry
-def relink(pool, rules):
-    """After restoring: room and deadline of every task follow from its record.
+def relink(pool, policy):
+    """After restoring: vacancies and deadline of every task follow from its record.
 
     Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Nothing is told
-    as long as the rules are those under which the rows were written.
+    as long as the policy is the one under which the rows were written.
     """
     for t in range(pool.counters[TASKS_USED]):
-        task = pool.tasks[t]
-        pool.due[t] = np.inf
+        task = pool.tasks.records[t]
+        pool.tasks.wakeup[t] = np.inf
         if task.state == OPEN:
             needed = lacks(pool, task.offered + 1)
             if needed:
                 return needed
-            pool.due[t] = min(task.deadline, pool.projects[task.project].deadline)
-            review(pool, t, rules.retention_s)
+            pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
+            review(pool, t, policy.settled_retention_s)
         elif task.state == SETTLED:
-            pool.due[t] = task.settled + rules.retention_s
-    find_earliest(pool, rules.grace_s)
+            pool.tasks.wakeup[t] = task.settled + policy.settled_retention_s
+    find_earliest(pool, policy.grace_s)
     return 0

@@ -20,15 +20,15 @@ def erase(pool, a, retention_s):
     Returns how many emissions it lacks room for; 0: done; else the caller makes room and calls again. Of one work are
     told its end, the ends of the task's offers, and that the task settles.
     """
-    p = np.int64(pool.annotators[a].live_head)
+    p = np.int64(pool.annotators.records[a].live_head)
     while p != NONE:
-        following = np.int64(pool.pairs[p].live_next)
-        t = np.int64(pool.pairs[p].task)
-        needed = lacks(pool, pool.tasks[t].offered + 2)
+        following = np.int64(pool.pairs.records[p].live_next)
+        t = np.int64(pool.pairs.records[p].task)
+        needed = lacks(pool, pool.tasks.records[t].offered + 2)
         if needed:
             return needed
         end_live(pool, p, WITHDRAWN, END_WITHDRAWN, CAUSE_ERASED)
         review(pool, t, retention_s)
         p = following
-    pool.dirty_annotators[a] = 1
+    pool.dirty.annotators[a] = 1
     return 0

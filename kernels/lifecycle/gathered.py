@@ -10,6 +10,7 @@ from kernels.skill import Judged
 def gathered(pool, t, n, truth, at):
     """Task ``t`` with the first ``n`` judgments of the scratch, judged by this ``truth``."""
     return Judged(
-        np.int64(pool.tasks[t].model), pool.seats, pool.labels, pool.stamps, n, truth, pool.belief[t],
-        pool.reported[t], at,
+        np.int64(pool.tasks.records[t].model),
+        pool.gathered.seats, pool.gathered.labels, pool.gathered.stamps, n, truth, pool.tasks.belief[t],
+        pool.tasks.reported[t], at,
     )  # fmt: skip

@@ -38,16 +38,17 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.gathered import gathered
-from kernels.lifecycle.layout import NOW, REFUSED
 from kernels.lifecycle.lessons import earn
-from kernels.lifecycle.pairs import charge, emit, end_live, find, open_pair
+from kernels.lifecycle.pairs import emit, end_live, find, open_pair
+from kernels.lifecycle.pool_columns import NOW, REFUSED
 from kernels.lifecycle.scores import take_back
 from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
+from kernels.rules.charges import judge
 from kernels.skill import revise, seat
 
 
 @inner
-def fits(task, label):
+def is_label_of(task, label):
     """Is this a label of the task's classes (none for a task without classes)?"""
     if task.classes == 0:
         return label == NONE
@@ -57,13 +58,11 @@ def fits(task, label):
 @inner
 def count(pool, t, p, at, retention_s):
     """The judgment of pair ``p`` counts: evidence, consensus, budget."""
-    task = pool.tasks[t]
-    pair = pool.pairs[p]
+    task = pool.tasks.records[t]
+    pair = pool.pairs.records[p]
     pair.counted = 1
     task.counted += 1
-    pool.projects[task.project].counted += 1
-    pool.dirty_projects[task.project] = 1
-    charge(pool, t, np.int64(pair.annotator), ONE)
+    judge(pool, t, np.int64(pair.annotator), ONE)
     earn(pool, t, np.int64(pair.annotator))
     if task.classes and seat(pool.skills, np.int64(task.model), np.int64(pair.annotator)) == NONE:
         pool.counters[REFUSED] += 1
@@ -72,9 +71,9 @@ def count(pool, t, p, at, retention_s):
 
 
 @inner
-def place(pool, t, p, state):
+def judged_as(pool, t, p, state):
     """Outcome and count of a judgment of pair ``p`` whose former state was ``state`` (0: new)."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if state in (OFFERED, LEASED):
         return COUNTED, ONE
     if state in (JUDGED, VOIDED):
@@ -100,9 +99,9 @@ def submit(pool, event, retention_s):
         if p == NONE:
             return
     else:
-        state = np.int64(pool.pairs[p].state)
-    outcome, counts = place(pool, t, p, state)
-    pair = pool.pairs[p]
+        state = np.int64(pool.pairs.records[p].state)
+    outcome, counts = judged_as(pool, t, p, state)
+    pair = pool.pairs.records[p]
     if outcome != DUPLICATE:
         if outcome == COUNTED:
             if state == OFFERED:
@@ -110,7 +109,7 @@ def submit(pool, event, retention_s):
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label
-        pool.dirty_tasks[t] = 1
+        pool.dirty.tasks[t] = 1
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
     if counts:
@@ -122,23 +121,23 @@ def submit(pool, event, retention_s):
 def relabel(pool, event, retention_s):
     """Apply a corrected judgment, whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     p = find(pool, t, a)
-    if p == NONE or pool.pairs[p].state not in (JUDGED, VOIDED):
+    if p == NONE or pool.pairs.records[p].state not in (JUDGED, VOIDED):
         submit(pool, event, retention_s)
         return
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     outcome = DUPLICATE if pair.state == VOIDED else REPLACED
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
     emit(pool, EMIT_JUDGMENT, outcome, ZERO, index, t, a, accepted_at)
     if outcome == DUPLICATE:
         return
-    pool.dirty_tasks[t] = 1
+    pool.dirty.tasks[t] = 1
     if pair.counted and task.classes and pair.label != event.label:
         n = gather(pool, t, p)
         judged = gathered(pool, t, n, np.int64(task.truth), event.at)
         revise(pool.skills, judged, ZERO, n - 1, np.int64(event.label))
-        pair.stamp = pool.stamps[n - 1]
+        pair.stamp = pool.gathered.stamps[n - 1]
         tell(pool, t, n)
     pair.label = event.label
     review(pool, t, retention_s)
@@ -148,29 +147,27 @@ def relabel(pool, event, retention_s):
 def retract(pool, event, retention_s):
     """Apply a retracted judgment."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     p = find(pool, t, a)
     outcome, counts = TAKEN_BACK, ZERO
     if p != NONE:
-        pair = pool.pairs[p]
+        pair = pool.pairs.records[p]
         if pair.state == VOIDED:
             outcome = DUPLICATE
         elif pair.state == JUDGED:
-            pool.dirty_tasks[t] = 1
+            pool.dirty.tasks[t] = 1
             if pair.counted:
                 counts = NONE
                 if task.classes:
                     n = gather(pool, t, p)
-                    mine = pool.seats[n - 1]
+                    mine = pool.gathered.seats[n - 1]
                     judged = gathered(pool, t, n, np.int64(task.truth), event.at)
                     revise(pool.skills, judged, ZERO, n - 1, NONE)
-                    pool.dirty_seats[mine] = 1
+                    pool.dirty.seats[mine] = 1
                     tell(pool, t, n - 1)
                 pair.counted = 0
                 task.counted -= 1
-                pool.projects[task.project].counted -= 1
-                pool.dirty_projects[task.project] = 1
-                charge(pool, t, a, NONE)
+                judge(pool, t, a, NONE)
             take_back(pool, p)
             pair.state = VOIDED
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, np.nan)

@@ -33,7 +33,7 @@ EVERYONE = 1000  # judgments after which a task of known answer is worn out
 @inner
 def rate(pool, j, m, a):
     """Share of work in project ``j`` that should teach about annotator ``a`` in model ``m``."""
-    stated = pool.projects[j].gold_rate
+    stated = pool.projects.records[j].gold_rate
     s = np.int64(pool.skills.seat_of[m, a])
     raised = min(sample_size(pool.skills, m, NONE) / sample_size(pool.skills, m, s), 1.0)
     if s != NONE:
@@ -45,63 +45,63 @@ def rate(pool, j, m, a):
 @inner
 def earn(pool, t, a):
     """A judgment of work counts: it brings annotator ``a`` nearer to the next task of known answer."""
-    j = np.int64(pool.tasks[t].project)
-    row = pool.projects[j].taught
-    if pool.tasks[t].purpose != WORK or row == NONE or pool.projects[j].gold_rate <= 0.0:
+    j = np.int64(pool.tasks.records[t].project)
+    row = pool.projects.records[j].taught
+    if pool.tasks.records[t].purpose != WORK or row == NONE or pool.projects.records[j].gold_rate <= 0.0:
         return
-    r = rate(pool, j, np.int64(pool.tasks[t].model), a)
+    r = rate(pool, j, np.int64(pool.tasks.records[t].model), a)
     earned = r / (1.0 - r)
-    pool.credit[row, a] = min(pool.credit[row, a] + earned, 1.0 + earned)
-    pool.dirty_annotators[a] = 1
+    pool.taught.credit[row, a] = min(pool.taught.credit[row, a] + earned, 1.0 + earned)
+    pool.dirty.annotators[a] = 1
 
 
 @inner
-def due(pool, t, a):
+def owed(pool, t, a):
     """Is the annotator due a task of known answer in the project of ``t``?"""
-    project = pool.projects[pool.tasks[t].project]
+    project = pool.projects.records[pool.tasks.records[t].project]
     if project.taught == NONE or project.gold_rate <= 0.0:
         return False
     phase = np.float64(mix(project.taught + ONE, a) >> np.uint64(40)) / 16777216.0
-    return pool.credit[project.taught, a] + phase >= 1.0
+    return pool.taught.credit[project.taught, a] + phase >= 1.0
 
 
 @inner
 def pay(pool, p, seed):
     """Take what the task of pair ``p`` costs out of the annotator's credit."""
-    pair = pool.pairs[p]
-    row = pool.projects[pool.tasks[pair.task].project].taught
+    pair = pool.pairs.records[p]
+    row = pool.projects.records[pool.tasks.records[pair.task].project].taught
     pair.paid = 128 + np.int64(mix(seed, pair.annotator) & np.uint64(255))
-    pool.credit[row, pair.annotator] -= pair.paid / COST_UNITS
+    pool.taught.credit[row, pair.annotator] -= pair.paid / COST_UNITS
 
 
 @inner
 def pay_back(pool, p, outcome):
     """The work of pair ``p`` is over; without an answer it has cost nothing."""
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     if pair.paid and outcome != END_SUBMITTED:
-        row = pool.projects[pool.tasks[pair.task].project].taught
-        pool.credit[row, pair.annotator] += pair.paid / COST_UNITS
+        row = pool.projects.records[pool.tasks.records[pair.task].project].taught
+        pool.taught.credit[row, pair.annotator] += pair.paid / COST_UNITS
         pair.paid = 0
 
 
 @inner
 def relearn(pool, t, truth, at):
     """The known answer of task ``t`` is another one: every counted judgment on it teaches anew."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     model, before = np.int64(task.model), np.int64(task.truth)
     task.truth = truth
     p = np.int64(task.head)
     while p != NONE:
-        pair = pool.pairs[p]
+        pair = pool.pairs.records[p]
         if pair.counted:
             # one by one, each from what was known: the posterior has no part in it
             revise(pool.skills, gathered(pool, t, ZERO, before, at), ZERO, NONE, NONE)
-            pool.seats[0] = pool.skills.seat_of[model, pair.annotator]
-            pool.labels[0] = pair.label
-            pool.stamps[0] = pair.stamp
+            pool.gathered.seats[0] = pool.skills.seat_of[model, pair.annotator]
+            pool.gathered.labels[0] = pair.label
+            pool.gathered.stamps[0] = pair.stamp
             revise(pool.skills, gathered(pool, t, ONE, truth, at), ZERO, NONE, NONE)
-            pool.dirty_seats[pool.seats[0]] = 1
+            pool.dirty.seats[pool.gathered.seats[0]] = 1
         p = np.int64(pair.next)
     revise(pool.skills, gathered(pool, t, ZERO, truth, at), ZERO, NONE, NONE)
-    pool.dirty_models[model] = 1
-    pool.dirty_tasks[t] = 1
+    pool.dirty.models[model] = 1
+    pool.dirty.tasks[t] = 1

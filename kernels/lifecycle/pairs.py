@@ -14,18 +14,19 @@ import numpy as np
 from kernels.buffers import append
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
-from kernels.lifecycle.layout import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.lessons import pay_back
+from kernels.lifecycle.pool_columns import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import has_pair
+from kernels.rules.charges import begin
 
 
 @inner
 def emit(pool, code, detail, count, event, t, a, at):
     """Append one emission and return its place, or NONE if it was refused (see `room`)."""
-    k = append(pool.counters, EMITTED, pool.emissions.shape[0])
+    k = append(pool.counters, EMITTED, pool.emissions.records.shape[0])
     if k == NONE:
         return k
-    e = pool.emissions[k]
+    e = pool.emissions.records[k]
     e.code = code
     e.detail = detail
     e.cause = 0
@@ -42,11 +43,11 @@ def emit(pool, code, detail, count, event, t, a, at):
 @inner
 def emit_assignment(pool, code, detail, cause, p, at):
     """Append an emission about the assignment that pair ``p`` is."""
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     k = emit(pool, code, detail, ZERO, NONE, np.int64(pair.task), np.int64(pair.annotator), at)
     if k == NONE:
         return
-    e = pool.emissions[k]
+    e = pool.emissions.records[k]
     e.cause = cause
     e.index = pair.index
     e.round = pair.round
@@ -55,9 +56,9 @@ def emit_assignment(pool, code, detail, cause, p, at):
 @inner
 def find(pool, t, a):
     """The pair of task ``t`` and annotator ``a``, or NONE."""
-    p = np.int64(pool.tasks[t].head)
-    while p != NONE and pool.pairs[p].annotator != a:
-        p = np.int64(pool.pairs[p].next)
+    p = np.int64(pool.tasks.records[t].head)
+    while p != NONE and pool.pairs.records[p].annotator != a:
+        p = np.int64(pool.pairs.records[p].next)
     return p
 
 
@@ -69,11 +70,11 @@ def open_pair(pool, t, a):
         return NONE
     p = pool.counters[PAIRS_FREE]
     if p != NONE:
-        pool.counters[PAIRS_FREE] = pool.pairs[p].next
+        pool.counters[PAIRS_FREE] = pool.pairs.records[p].next
     else:
         p = pool.counters[PAIRS_USED]
         pool.counters[PAIRS_USED] = p + 1
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     pair.task = t
     pair.annotator = a
     pair.live_next = NONE
@@ -91,78 +92,67 @@ def open_pair(pool, t, a):
     pair.due = np.inf
     pair.accepted_at = np.nan
     pair.scored_at = 0.0
-    pair.next = pool.tasks[t].head
-    pool.tasks[t].head = p
-    pool.tasks[t].pairs += 1
+    pair.next = pool.tasks.records[t].head
+    pool.tasks.records[t].head = p
+    pool.tasks.records[t].pairs += 1
     return p
 
 
 @inner
 def to_front(pool, t, p):
     """Move a pair to the head of its task's list, where the newest offer belongs."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if task.head == p:
         return
     q = task.head
-    while pool.pairs[q].next != p:
-        q = pool.pairs[q].next
-    pool.pairs[q].next = pool.pairs[p].next
-    pool.pairs[p].next = task.head
+    while pool.pairs.records[q].next != p:
+        q = pool.pairs.records[q].next
+    pool.pairs.records[q].next = pool.pairs.records[p].next
+    pool.pairs.records[p].next = task.head
     task.head = p
 
 
 @entry
 def free_pairs(pool, t):
     """Return all pairs of a task that leaves memory."""
-    p = pool.tasks[t].head
+    p = pool.tasks.records[t].head
     while p != NONE:
-        following = pool.pairs[p].next
-        pool.pairs[p].next = pool.counters[PAIRS_FREE]
+        following = pool.pairs.records[p].next
+        pool.pairs.records[p].next = pool.counters[PAIRS_FREE]
         pool.counters[PAIRS_FREE] = p
         p = following
-    pool.tasks[t].head = NONE
-    pool.tasks[t].pairs = 0
-
-
-@inner
-def charge(pool, t, a, amount):
-    """Change what the annotator has used of the project's ``max_per_annotator``."""
-    row = pool.projects[pool.tasks[t].project].limited
-    if row != NONE:
-        pool.share[row, a] += amount
-        pool.dirty_annotators[a] = 1
+    pool.tasks.records[t].head = NONE
+    pool.tasks.records[t].pairs = 0
 
 
 @inner
 def make_live(pool, p, state):
     """A pair becomes OFFERED: it joins the annotator's live list and the live counts."""
-    pair = pool.pairs[p]
+    pair = pool.pairs.records[p]
     pair.state = state
-    task = pool.tasks[pair.task]
-    annotator = pool.annotators[pair.annotator]
+    task = pool.tasks.records[pair.task]
+    annotator = pool.annotators.records[pair.annotator]
     pair.live_previous = NONE
     pair.live_next = annotator.live_head
     if annotator.live_head != NONE:
-        pool.pairs[annotator.live_head].live_previous = p
+        pool.pairs.records[annotator.live_head].live_previous = p
     annotator.live_head = p
     annotator.live += 1
     if state == OFFERED:
         task.offered += 1
     else:
         task.leased += 1
-    pool.projects[task.project].live += 1
-    pool.dirty_projects[task.project] = 1
-    charge(pool, np.int64(pair.task), np.int64(pair.annotator), ONE)
-    pool.dirty_tasks[pair.task] = 1
-    pool.dirty_annotators[pair.annotator] = 1
+    begin(pool, np.int64(pair.task), np.int64(pair.annotator), ONE)
+    pool.dirty.tasks[pair.task] = 1
+    pool.dirty.annotators[pair.annotator] = 1
 
 
 @inner
 def end_live(pool, p, state, outcome, cause):
     """A live pair ends in ``state``; emits the one end of its assignment."""
-    pair = pool.pairs[p]
-    task = pool.tasks[pair.task]
-    annotator = pool.annotators[pair.annotator]
+    pair = pool.pairs.records[p]
+    task = pool.tasks.records[pair.task]
+    annotator = pool.annotators.records[pair.annotator]
     if pair.state == OFFERED:
         task.offered -= 1
     else:
@@ -170,19 +160,17 @@ def end_live(pool, p, state, outcome, cause):
     if pair.live_previous == NONE:
         annotator.live_head = pair.live_next
     else:
-        pool.pairs[pair.live_previous].live_next = pair.live_next
+        pool.pairs.records[pair.live_previous].live_next = pair.live_next
     if pair.live_next != NONE:
-        pool.pairs[pair.live_next].live_previous = pair.live_previous
+        pool.pairs.records[pair.live_next].live_previous = pair.live_previous
     pair.live_next = NONE
     pair.live_previous = NONE
     annotator.live -= 1
     pair.state = state
     pair.due = np.inf
-    pool.projects[task.project].live -= 1
-    pool.dirty_projects[task.project] = 1
-    charge(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
-    pool.dirty_tasks[pair.task] = 1
-    pool.dirty_annotators[pair.annotator] = 1
+    begin(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
+    pool.dirty.tasks[pair.task] = 1
+    pool.dirty.annotators[pair.annotator] = 1
     pay_back(pool, p, outcome)
     emit_assignment(pool, EMIT_ENDED, outcome, cause, p, np.nan)
 
@@ -190,23 +178,23 @@ def end_live(pool, p, state, outcome, cause):
 @inner
 def accept(pool, p, lease_until):
     """An OFFERED pair becomes LEASED."""
-    pair = pool.pairs[p]
-    task = pool.tasks[pair.task]
+    pair = pool.pairs.records[p]
+    task = pool.tasks.records[pair.task]
     task.offered -= 1
     task.leased += 1
     pair.state = LEASED
     pair.due = lease_until
     pair.accepted_at = pool.clock[NOW]
-    pool.dirty_tasks[pair.task] = 1
+    pool.dirty.tasks[pair.task] = 1
 
 
 @inner
 def withdraw_newest(pool, t, cause):
     """Withdraw the newest unaccepted offer of a task; False when there is none."""
-    p = np.int64(pool.tasks[t].head)
+    p = np.int64(pool.tasks.records[t].head)
     while p != NONE:
-        if pool.pairs[p].state == OFFERED:
+        if pool.pairs.records[p].state == OFFERED:
             end_live(pool, p, WITHDRAWN, END_WITHDRAWN, cause)
             return True
-        p = np.int64(pool.pairs[p].next)
+        p = np.int64(pool.pairs.records[p].next)
     return False

@@ -22,19 +22,19 @@ from kernels.lifecycle.codes import (
     WITHDRAWN,
     ZERO,
 )
-from kernels.lifecycle.layout import EARLIEST
 from kernels.lifecycle.pairs import end_live
+from kernels.lifecycle.pool_columns import EARLIEST
 from kernels.lifecycle.tasks import review
 
 
 @inner
 def withdraw_offers(pool, a, cause, keep, retention_s):
     """Withdraw unaccepted offers of annotator ``a``, newest first, until at most ``keep`` works are live."""
-    p = np.int64(pool.annotators[a].live_head)
-    while p != NONE and pool.annotators[a].live > keep:
-        following = np.int64(pool.pairs[p].live_next)
-        if pool.pairs[p].state == OFFERED:
-            t = np.int64(pool.pairs[p].task)
+    p = np.int64(pool.annotators.records[a].live_head)
+    while p != NONE and pool.annotators.records[a].live > keep:
+        following = np.int64(pool.pairs.records[p].live_next)
+        if pool.pairs.records[p].state == OFFERED:
+            t = np.int64(pool.pairs.records[p].task)
             end_live(pool, p, WITHDRAWN, END_WITHDRAWN, cause)
             review(pool, t, retention_s)
         p = following
@@ -43,11 +43,11 @@ def withdraw_offers(pool, a, cause, keep, retention_s):
 @inner
 def return_leases(pool, a, retention_s):
     """The annotator did not come back: accepted work is abandoned."""
-    p = np.int64(pool.annotators[a].live_head)
+    p = np.int64(pool.annotators.records[a].live_head)
     while p != NONE:
-        following = np.int64(pool.pairs[p].live_next)
-        if pool.pairs[p].state == LEASED:
-            t = np.int64(pool.pairs[p].task)
+        following = np.int64(pool.pairs.records[p].live_next)
+        if pool.pairs.records[p].state == LEASED:
+            t = np.int64(pool.pairs.records[p].task)
             end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
             review(pool, t, retention_s)
         p = following
@@ -56,20 +56,20 @@ def return_leases(pool, a, retention_s):
 @inner
 def heard(pool, a):
     """Any event of the annotator ends an absence that missed offers had caused."""
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     if annotator.missed or annotator.absent:
         annotator.missed = 0
         annotator.absent = 0
-        pool.dirty_annotators[a] = 1
+        pool.dirty.annotators[a] = 1
 
 
 @inner
 def leave(pool, a, at, grace_s, retention_s):
     """The annotator is gone since ``at``."""
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     annotator.online = 0
     annotator.expires = np.inf
-    pool.dirty_annotators[a] = 1
+    pool.dirty.annotators[a] = 1
     withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, retention_s)
     if annotator.live:
         annotator.gone_at = at
@@ -80,7 +80,7 @@ def leave(pool, a, at, grace_s, retention_s):
 def come_online(pool, event, retention_s):
     """Session or heartbeat."""
     a = np.int64(event.annotator)
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     if event.at < annotator.presence_at:
         return
     annotator.presence_at = event.at
@@ -91,7 +91,7 @@ def come_online(pool, event, retention_s):
     annotator.expires = min(event.at + event.x, event.y)
     annotator.gone_at = np.inf
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], annotator.expires)
-    pool.dirty_annotators[a] = 1
+    pool.dirty.annotators[a] = 1
     if annotator.live > annotator.capacity:
         withdraw_offers(pool, a, CAUSE_OVERRIDE, np.int64(annotator.capacity), retention_s)
 
@@ -100,12 +100,12 @@ def come_online(pool, event, retention_s):
 def pause(pool, event, retention_s):
     """A break: no new work, leases stay."""
     a = np.int64(event.annotator)
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     if event.at < annotator.presence_at:
         return
     annotator.presence_at = event.at
     annotator.paused = 1
-    pool.dirty_annotators[a] = 1
+    pool.dirty.annotators[a] = 1
     withdraw_offers(pool, a, CAUSE_PAUSE, NONE, retention_s)
 
 
@@ -113,19 +113,19 @@ def pause(pool, event, retention_s):
 def go_offline(pool, event, now, grace_s, retention_s):
     """The end of a session."""
     a = np.int64(event.annotator)
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     if event.at < annotator.presence_at:
         return
     annotator.presence_at = event.at
     if annotator.online:
         leave(pool, a, now, grace_s, retention_s)
-    pool.dirty_annotators[a] = 1
+    pool.dirty.annotators[a] = 1
 
 
 @inner
 def is_free(pool, a, now):
     """May this annotator be offered something now (pull: asked for something)?"""
-    annotator = pool.annotators[a]
+    annotator = pool.annotators.records[a]
     if not annotator.online or annotator.paused or annotator.absent or now >= annotator.expires:
         return False
     if annotator.mode == 1 and annotator.asked == 0:

@@ -19,7 +19,7 @@ task for each of them; of every task that is due, then or by such an end, it tel
 from kernels.buffers import has_room
 from kernels.jit import entry, inlined, inner
 from kernels.lifecycle.codes import NONE
-from kernels.lifecycle.layout import EMITTED, PAIRS_FREE, PAIRS_USED
+from kernels.lifecycle.pool_columns import EMITTED, PAIRS_FREE, PAIRS_USED
 from kernels.skill import evidence_width
 
 SPARE = 16
@@ -29,27 +29,27 @@ SPARE = 16
 def live_in(pool):
     """Offers and leases that are open in the pool: L."""
     live = 0
-    for j in range(pool.projects.shape[0]):
-        live += pool.projects[j].live
+    for j in range(pool.projects.records.shape[0]):
+        live += pool.projects.records[j].live
     return live
 
 
 @entry
 def most_of_event(pool):
     """The most that one event can need until more offers are made: emissions, and evidence of a seat."""
-    return 2 * live_in(pool) + SPARE, evidence_width(pool.reported.shape[1])
+    return 2 * live_in(pool) + SPARE, evidence_width(pool.tasks.reported.shape[1])
 
 
 @inlined
 def has_pair(pool):
     """Is there room for one more pair?"""
-    return pool.counters[PAIRS_FREE] != NONE or pool.counters[PAIRS_USED] < pool.pairs.shape[0]
+    return pool.counters[PAIRS_FREE] != NONE or pool.counters[PAIRS_USED] < pool.pairs.records.shape[0]
 
 
 @inlined
 def lacks(pool, n):
     """The emissions that must find room for ``n`` more: 0 if they do, else their number."""
-    return 0 if has_room(pool.counters, EMITTED, pool.emissions.shape[0], n) else n
+    return 0 if has_room(pool.counters, EMITTED, pool.emissions.records.shape[0], n) else n
 
 
 @inlined
@@ -57,8 +57,8 @@ def has_room_for_event(pool, emissions, evidence):
     """Is there room for all that one event can bring: so much as ``most_of_event`` says, a pair and a seat?"""
     skills = pool.skills
     return (
-        has_room(pool.counters, EMITTED, pool.emissions.shape[0], emissions)
+        has_room(pool.counters, EMITTED, pool.emissions.records.shape[0], emissions)
         and has_pair(pool)
-        and skills.used[1] < min(skills.seats.shape[0], pool.dirty_seats.shape[0])
+        and skills.used[1] < min(skills.seats.shape[0], pool.dirty.seats.shape[0])
         and skills.used[2] + evidence <= skills.evidence.shape[0]
     )

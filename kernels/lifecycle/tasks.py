@@ -5,7 +5,7 @@
          = counted                                    confidence reached or counted = max_overlap
          = counted + 1                                otherwise
 
-A task settles as soon as counted >= need. ``room`` = need - counted - live of an open task in an active project;
+A task settles as soon as counted >= need. ``vacancies`` = need - counted - live of an open task in an active project;
 where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes. A task whose answer is
 known (gold, training) has an overlap of everybody and no confidence, and tells nobody a posterior.
 """
@@ -31,9 +31,9 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.gathered import gathered
-from kernels.lifecycle.layout import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
+from kernels.lifecycle.pool_columns import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
 from kernels.skill import alarms, drift, revise
 
 REVISITS = 1  # open tasks looked at again for each judgment: on recorded sets one gives .820, four .821
@@ -44,9 +44,9 @@ PROBES = 16  # slots looked at to find them
 def reached(pool, t):
     """Does the calibrated posterior reach the confidence asked for?"""
     top = -1.0
-    for k in range(np.int64(pool.tasks[t].classes)):
-        top = max(top, pool.reported[t, k])
-    return top >= pool.tasks[t].confidence
+    for k in range(np.int64(pool.tasks.records[t].classes)):
+        top = max(top, pool.tasks.reported[t, k])
+    return top >= pool.tasks.records[t].confidence
 
 
 @inner
@@ -58,7 +58,7 @@ def asks_confidence(task):
 @inner
 def need(pool, t):
     """How many judgments the open task ``t`` needs in all, given those it has."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if not asks_confidence(task) or task.counted < task.overlap:
         return task.overlap
     if task.counted >= task.max_overlap or reached(pool, t):
@@ -69,26 +69,26 @@ def need(pool, t):
 @inner
 def settle(pool, t, outcome, cause, retention_s):
     """The one end of a task; unaccepted offers are withdrawn. Its label is named when the round is published."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     task.state = SETTLED
     task.outcome = outcome
     task.settled = pool.clock[NOW]
     task.label = NONE
-    pool.due[t] = task.settled + retention_s
-    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.due[t])
-    pool.dirty_tasks[t] = 1
+    pool.tasks.wakeup[t] = task.settled + retention_s
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
+    pool.dirty.tasks[t] = 1
     while withdraw_newest(pool, t, cause):
         pass
-    pool.room[t] = 0
+    pool.tasks.vacancies[t] = 0
     emit(pool, EMIT_SETTLED, outcome, ZERO, NONE, t, NONE, np.nan)
 
 
 @inner
 def review(pool, t, retention_s):
-    """After any change of an open task: settle it if its need is met, else recompute its room."""
-    task = pool.tasks[t]
+    """After any change of an open task: settle it if its need is met, else recompute its vacancies."""
+    task = pool.tasks.records[t]
     if task.state != OPEN:
-        pool.room[t] = 0
+        pool.tasks.vacancies[t] = 0
         return
     wanted = need(pool, t)
     if task.counted >= wanted:
@@ -99,8 +99,8 @@ def review(pool, t, retention_s):
         return
     while task.counted + task.offered + task.leased > wanted and withdraw_newest(pool, t, CAUSE_MET_NEED):
         pass
-    room = wanted - task.counted - task.offered - task.leased
-    pool.room[t] = max(room, 0) if pool.projects[task.project].state == ACTIVE else 0
+    vacant = wanted - task.counted - task.offered - task.leased
+    pool.tasks.vacancies[t] = max(vacant, 0) if pool.projects.records[task.project].state == ACTIVE else 0
 
 
 @inner
@@ -111,39 +111,39 @@ def gather(pool, t, last):
     whose answer is known only the newest few: its judgments don't depend on each other (see `lessons`). Of work all
     fit, because `max_overlap` ends below `JUDGMENTS`; one that did not would be refused and counted.
     """
-    room = np.int64(pool.seats.shape[0])
-    most = np.int64(pool.tasks[t].pairs)
-    if pool.tasks[t].purpose != WORK:
-        most = np.int64(1 + pool.tasks[t].counted % WINDOW)
+    room = np.int64(pool.gathered.seats.shape[0])
+    most = np.int64(pool.tasks.records[t].pairs)
+    if pool.tasks.records[t].purpose != WORK:
+        most = np.int64(1 + pool.tasks.records[t].counted % WINDOW)
     if last != NONE:
         most -= 1
         room -= 1
     n = 0
-    p = np.int64(pool.tasks[t].head)
+    p = np.int64(pool.tasks.records[t].head)
     while p != NONE and n < most:
-        pair = pool.pairs[p]
+        pair = pool.pairs.records[p]
         if pair.counted and p != last:
             if n == room:
                 pool.counters[REFUSED] += 1
                 break
-            pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
-            pool.labels[n] = pair.label
-            pool.stamps[n] = pair.stamp
+            pool.gathered.seats[n] = pool.skills.seat_of[pool.tasks.records[t].model, pair.annotator]
+            pool.gathered.labels[n] = pair.label
+            pool.gathered.stamps[n] = pair.stamp
             n += 1
         p = np.int64(pair.next)
     i = 0
     j = n - 1
     while i < j:
-        pool.seats[i], pool.seats[j] = pool.seats[j], pool.seats[i]
-        pool.labels[i], pool.labels[j] = pool.labels[j], pool.labels[i]
-        pool.stamps[i], pool.stamps[j] = pool.stamps[j], pool.stamps[i]
+        pool.gathered.seats[i], pool.gathered.seats[j] = pool.gathered.seats[j], pool.gathered.seats[i]
+        pool.gathered.labels[i], pool.gathered.labels[j] = pool.gathered.labels[j], pool.gathered.labels[i]
+        pool.gathered.stamps[i], pool.gathered.stamps[j] = pool.gathered.stamps[j], pool.gathered.stamps[i]
         i += 1
         j -= 1
     if last != NONE:
-        pair = pool.pairs[last]
-        pool.seats[n] = pool.skills.seat_of[pool.tasks[t].model, pair.annotator]
-        pool.labels[n] = pair.label
-        pool.stamps[n] = pair.stamp
+        pair = pool.pairs.records[last]
+        pool.gathered.seats[n] = pool.skills.seat_of[pool.tasks.records[t].model, pair.annotator]
+        pool.gathered.labels[n] = pair.label
+        pool.gathered.stamps[n] = pair.stamp
         n += 1
     return n
 
@@ -151,11 +151,11 @@ def gather(pool, t, last):
 @inner
 def tell(pool, t, n):
     """Announce a changed posterior once a round; the ``n`` seats gathered for it have changed."""
-    task = pool.tasks[t]
-    pool.dirty_models[task.model] = 1
+    task = pool.tasks.records[t]
+    pool.dirty.models[task.model] = 1
     for j in range(n):
-        pool.dirty_seats[pool.seats[j]] = 1
-    pool.dirty_tasks[t] = 1
+        pool.dirty.seats[pool.gathered.seats[j]] = 1
+    pool.dirty.tasks[t] = 1
     if task.purpose == WORK and not task.changed:
         task.changed = 1
         emit(pool, EMIT_CONSENSUS, ZERO, ZERO, NONE, t, NONE, np.nan)
@@ -171,8 +171,8 @@ def revisit(pool, t, at, retention_s):
             break
         u = pool.counters[REVISIT] % used
         pool.counters[REVISIT] = u + 1
-        other = pool.tasks[u]
-        if u == t or other.state != OPEN or other.counted == 0 or other.model != pool.tasks[t].model:
+        other = pool.tasks.records[u]
+        if u == t or other.state != OPEN or other.counted == 0 or other.model != pool.tasks.records[t].model:
             continue
         if other.purpose != WORK:
             continue
@@ -188,16 +188,16 @@ def revisit(pool, t, at, retention_s):
 @inner
 def learn_judgment(pool, t, p, at, retention_s):
     """Let the new counted judgment of pair ``p`` move the task's posterior and its annotators' evidence."""
-    task = pool.tasks[t]
+    task = pool.tasks.records[t]
     if task.classes == 0:
         return
     n = gather(pool, t, p)
-    s = np.int64(pool.seats[n - 1])
+    s = np.int64(pool.gathered.seats[n - 1])
     before = alarms(pool.skills, s)
     revise(pool.skills, gathered(pool, t, n, np.int64(task.truth), at), ONE, NONE, NONE)
-    pool.pairs[p].stamp = pool.stamps[n - 1]
+    pool.pairs.records[p].stamp = pool.gathered.stamps[n - 1]
     if alarms(pool.skills, s) > before:
-        a = np.int64(pool.pairs[p].annotator)
+        a = np.int64(pool.pairs.records[p].annotator)
         emit(pool, EMIT_DRIFTED, ZERO, ZERO, NONE, t, a, drift(pool.skills, s))
     tell(pool, t, n)
     if task.state == OPEN:
@@ -207,5 +207,5 @@ def learn_judgment(pool, t, p, at, retention_s):
 @inner
 def cancel(pool, t, outcome, retention_s):
     """End an open task without asking its need."""
-    if pool.tasks[t].state == OPEN:
+    if pool.tasks.records[t].state == OPEN:
         settle(pool, t, outcome, CAUSE_CANCEL, retention_s)

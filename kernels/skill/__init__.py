@@ -15,13 +15,17 @@ correction may still arrive; then it is dropped and its part of the statistics s
 from kernels.skill.compile import precompile
 from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
-from kernels.skill.layout import (
+from kernels.skill.report import Known, known
+from kernels.skill.revise import correct, forget, learn, refresh, revise
+from kernels.skill.seat_rows import load_model, load_seat, save_model, save_seat
+from kernels.skill.skill_columns import (
     ENGINES,
     MAX_CLASSES,
     MODEL,
     SEAT,
     Judged,
     Skills,
+    begin_model,
     belief_width,
     empty,
     evidence_width,
@@ -29,9 +33,6 @@ from kernels.skill.layout import (
     open_model,
     seat,
 )
-from kernels.skill.report import Known, known
-from kernels.skill.revise import correct, forget, learn, refresh, revise
-from kernels.skill.rows import load_model, load_seat, save_model, save_seat
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -60,6 +61,7 @@ __all__ = [
     "ability",
     "alarms",
     "at_least",
+    "begin_model",
     "belief_width",
     "contained",
     "correct",

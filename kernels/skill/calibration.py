@@ -41,9 +41,9 @@ import math
 import numpy as np
 
 from kernels.skill.confusion import believed, expected, loss_at, right_share, strengths, weight_of
-from kernels.skill.jit import index, inner, kernel
-from kernels.skill.layout import DEFAULT_RHO, ENGINES, RHOS, engine_width
 from kernels.skill.powers import LOG_2, exp2, log2
+from kernels.skill.skill_columns import DEFAULT_RHO, ENGINES, RHOS, engine_width
+from kernels.skill.steps import index, inner, kernel
 
 SCALE = 65536.0
 TINY = 1e-300
@@ -265,7 +265,7 @@ def depths(skills, m, q, labels, n, ripeness, room, out):
 
 
 @inner
-def pool(skills, m, deep, power, out):
+def temper(skills, m, deep, power, out):
     """Write the tempered mixture to `out`, given `deep` (`depths`); of any sum."""
     model = skills.models[m]
     classes = model["classes"]
@@ -287,7 +287,7 @@ def sample(skills, m, n, truth, deep, pooled):
     loss = loss_at(skills, m)
     model["gold"] += 1
     for r in range(RHOS):
-        pool(skills, m, deep, 1.0 / (1.0 + n * RHO[r]), pooled)
+        temper(skills, m, deep, 1.0 / (1.0 + n * RHO[r]), pooled)
         total = 0.0
         for k in range(model["classes"]):
             total += pooled[k]
@@ -368,7 +368,7 @@ def calibrate(skills, m, n, deep, report):
     """Write the calibrated posterior to `report`, given `deep` (`depths`); rounded, never 0, ties kept."""
     model = skills.models[m]
     classes = model["classes"]
-    pool(skills, m, deep, 1.0 / (1.0 + n * model["rho"]), report)
+    temper(skills, m, deep, 1.0 / (1.0 + n * model["rho"]), report)
     if classes == 2:
         report[0], report[1] = max(report[0], UNIT), max(report[1], UNIT)
         rounded(report, classes)

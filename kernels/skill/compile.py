@@ -4,8 +4,8 @@ import numpy as np
 
 from kernels.skill.drift import alarms, drift
 from kernels.skill.evidence import score, seed
-from kernels.skill.layout import belief_width, empty, evidence_width, model_width, open_model, seat
 from kernels.skill.revise import correct, forget, learn, refresh
+from kernels.skill.skill_columns import begin_model, belief_width, empty, evidence_width, model_width, open_model, seat
 from kernels.skill.value import (
     THETA_WIDTH,
     ability,
@@ -22,9 +22,10 @@ from kernels.skill.value import (
 def precompile() -> None:
     """Run each kernel once on a tiny pool of its own; the results land in numba's cache."""
     classes = 2
-    room = model_width(classes) + 2 * evidence_width(classes)
-    skills = empty(models=1, annotators=2, seats=2, evidence=room)
+    room = 2 * model_width(classes) + 2 * evidence_width(classes)
+    skills = empty(models=2, annotators=2, seats=2, evidence=room)
     m = open_model(skills, classes)
+    begin_model(skills, 1, classes, int(skills.used[2]))
     seats = np.array([seat(skills, m, 0), seat(skills, m, 1)], np.int32)
     labels = np.array([0, 1], np.int32)
     stamps = np.zeros(2, np.int32)

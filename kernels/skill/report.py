@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.skill.drift import drift
-from kernels.skill.layout import Skills
+from kernels.skill.skill_columns import Skills
 from kernels.skill.value import mean, quantile, sample_size
 
 TAIL = 0.05

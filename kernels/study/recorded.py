@@ -17,13 +17,15 @@ Gold, if there is any, is asked for at fixed arrivals of an annotator, more at t
 Nothing here is used by the running system; it is how the kernels are judged on data.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kernels.jit import allocating
-from kernels.skill.jit import kernel
-from kernels.skill.layout import Judged, seat
 from kernels.skill.revise import revise
-from kernels.skill.update import learned
+from kernels.skill.skill_columns import Judged, seat
+from kernels.skill.steps import kernel
+from kernels.skill.update import learned as take
 from kernels.skill.value import gain_prepared, prepare
 
 UNKNOWN = np.int64(-1)
@@ -34,8 +36,34 @@ PROBES = 16
 """Tasks looked at to find one that is open and has been judged."""
 
 
+class Recorded(NamedTuple):
+    """Judgments: who said what of which task, and when."""
+
+    task: np.ndarray  # i4[J]
+    annotator: np.ndarray  # i4[J]
+    label: np.ndarray  # i4[J]
+    at: np.ndarray  # f8[J]
+
+
+class Learned(NamedTuple):
+    """What is known of tasks, and room for what is learned of them."""
+
+    truth: np.ndarray  # i4[tasks], the known label of gold tasks, else -1
+    start: np.ndarray  # i8[tasks + 1], where the judgments of each task go in `table`
+    table: np.ndarray  # i4[3, J], out: seats, labels and stamps by task
+    belief: np.ndarray  # f4[tasks, *], out
+    reported: np.ndarray  # f4[tasks, K], out
+
+
+class Scored(NamedTuple):
+    """The labels to score against, and the score."""
+
+    known: np.ndarray  # i4[tasks], -1 where none
+    curve: np.ndarray  # f8[J + 1], out: tasks labelled right (ties share) after so many counted judgments
+
+
 @allocating
-def replay(skills, m, order, task, annotator, label, at, truth, start, table, belief, reported, revisits):
+def replay(skills, m, order, recorded, learned, revisits):
     """Count all judgments in `order`.
 
     Parameters
@@ -45,43 +73,21 @@ def replay(skills, m, order, task, annotator, label, at, truth, start, table, be
     m : int
     order : int64[J]
         A permutation of the judgments.
-    task, annotator, label : int32[J]
-    at : float64[J]
-    truth : int32[tasks]
-        The known label of gold tasks, else -1.
-    start : int64[tasks + 1]
-        Where the judgments of each task go in `table`.
-    table : int32[3, J]
-        Out: seats, labels and stamps by task.
-    belief, reported : float32[tasks, *]
+    recorded : Recorded
+    learned : Learned
         Out.
     revisits : int
         Tasks refreshed after each judgment, in turn.
     """
-    count, seen = np.zeros((2, len(start) - 1), np.int64)
-    columns = (order, task, annotator, label, at, truth, start, table, belief, reported)
-    _replay(skills, m, *columns, count, seen, revisits)
+    count, seen = np.zeros((2, len(learned.start) - 1), np.int64)
+    _replay(skills, m, order, recorded, learned, count, seen, revisits)
 
 
 @kernel
-def _replay(
-    skills,
-    m,
-    order,
-    task,
-    annotator,
-    label,
-    at,
-    truth,
-    start,
-    table,
-    belief,
-    reported,
-    count,
-    seen,
-    revisits,
-):
+def _replay(skills, m, order, recorded, learned, count, seen, revisits):
     """The loop of `replay`; `count` and `seen` are zeros, one per task."""
+    truth, start, table, belief, reported = learned
+    task, annotator, label, at = recorded
     seats, labels, stamps = table[0], table[1], table[2]
     opened = 0
     turn = 0
@@ -105,44 +111,31 @@ def _replay(
             judged = Judged(
                 m, seats[a:b], labels[a:b], stamps[a:b], count[t], np.int64(truth[t]), belief[t], reported[t], at[i]
             )
-            learned(skills, judged, np.int64(visit == 0))
+            take(skills, judged, np.int64(visit == 0))
 
 
 @allocating
-def allocate(
-    skills,
-    m,
-    arrivals,
-    own,
-    task,
-    label,
-    at,
-    truth,
-    known,
-    start,
-    table,
-    belief,
-    reported,
-    policy,
-    curve,
-):
+def allocate(skills, m, arrivals, own, recorded, learned, scored, policy):
     """Ask arriving annotators for the judgments that are worth most; return how many were asked for.
 
     Parameters
     ----------
-    skills, m, task, label, at, truth, start, table, belief, reported
-        As in `replay`; the judgments are sorted by annotator.
+    skills, m, learned
+        As in `replay`.
     arrivals : int32[A]
         Annotators in order of arrival.
     own : int64[annotators + 1]
         Where the judgments of each annotator are.
-    known : int32[tasks]
-        The labels to score against, -1 where none; only `curve` depends on them.
+    recorded : Recorded
+        Sorted by annotator.
+    scored : Scored
+        Nothing but its `curve` depends on it.
     policy : float64[6]
         stop, most, picky, busy, revisits, budget (judgments asked for at most).
-    curve : float64[J + 1]
-        Out: tasks labelled right (ties share) after so many counted judgments.
     """
+    truth, start, table, belief, reported = learned
+    task, label, at = recorded.task, recorded.label, recorded.at
+    known, curve = scored
     stop, most, picky = policy[0], policy[1], policy[2]
     busy, revisits, budget = int(policy[3]), int(policy[4]), int(policy[5])
     tasks = len(start) - 1

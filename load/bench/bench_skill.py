@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import skill
-from kernels.study.recorded import replay
+from kernels.study.recorded import Learned, Recorded, replay
 from load.bench.skill_crowds import FAMILIES, Beside, beside, newcomer, spammer
 from load.world.crowd import DATA, Crowd, read
 from stream.study import evaluation, practice
@@ -214,9 +214,10 @@ def update_us(classes: int, tasks: int = 40_000, people: int = 200, repeats: int
         table = np.zeros((3, len(task)), np.int32)
         belief = np.zeros((tasks, skill.belief_width(classes)), np.float32)
         reported = np.zeros((tasks, classes), np.float32)
-        columns = labels.task, labels.annotator, labels.label, labels.at
+        recorded = Recorded(labels.task, labels.annotator, labels.label, labels.at)
+        learned = Learned(none, start, table, belief, reported)
         began = time.thread_time()
-        replay(skills, m, order, *columns, none, start, table, belief, reported, 1)
+        replay(skills, m, order, recorded, learned, 1)
         best = min(best, time.thread_time() - began)
     state = np.zeros(skills.evidence.nbytes + table.nbytes + belief.nbytes + reported.nbytes, np.uint8)
     passes = []

@@ -9,10 +9,11 @@ from typing import Any
 
 from load.planted.faults import Faults
 from load.planted.older import grow_old
-from stream.core import matching, shard
-from stream.core.results import Outbox
+from stream.core import shard
+from stream.core.intake.turn import Dispatch, Turn
+from stream.core.market import matching
+from stream.core.outbox import Outbox
 from stream.core.shard import Shard
-from stream.core.turn import Dispatch, Turn
 from stream.settings import Settings
 from stream.shell.worker.takeover import ShardFactory
 
@@ -62,7 +63,7 @@ def _fail_to_solve(prefix: str) -> None:
     @functools.wraps(solve)
     def failing(pool: Any, *rest: Any) -> Any:
         for name, slot in pool.tasks.slots.items():
-            if name.startswith(prefix) and pool.columns.room[slot] > 0:
+            if name.startswith(prefix) and pool.columns.tasks.vacancies[slot] > 0:
                 raise PlantedFault(f"planted on task {name!r}")
         return solve(pool, *rest)
 

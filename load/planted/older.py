@@ -8,9 +8,9 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stream.core import restore
-from stream.core.formats import SINCE_4, as_of_3, current
-from stream.core.rows import NewerRow, Row
+from stream.core.saved import restore
+from stream.core.saved.formats import SINCE_4, as_of_3, current
+from stream.core.saved.rows import NewerRow, Row
 from stream.core.shard import RoundResult, Shard
 from stream.shell.snapshots import snapshot, writing
 

@@ -8,7 +8,7 @@ The auditor forgets nothing: whoever has been compared with an answer stays so, 
 It can therefore demand less than the rules promise, never more.
 """
 
-from stream.audit.market import Annotator, Pair, Task
+from stream.audit.books import Annotator, Pair, Task
 
 ANYWHERE = ""
 """In place of the one task on which somebody has met others: there were several, or it was no task."""

@@ -5,9 +5,9 @@ number of judgments the counted ones. Where nothing is known of any judge and al
 (`checked`). A task that has reached its confidence may not stay open.
 """
 
+from stream.audit.books import Pool, Task
 from stream.audit.checked import demanded
 from stream.audit.leases import is_met, settle
-from stream.audit.market import Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.events import ConsensusRevised, ConsensusUpdated

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from stream.audit import limits, people, tasks
+from stream.audit import limits, people
+from stream.audit import task_events as tasks
+from stream.audit.books import Pool
 from stream.audit.leases import later
-from stream.audit.market import Pool
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case, DeadLetter, Waiting, waiting_bytes
 from stream.events import (

@@ -7,7 +7,7 @@ that one wrong record is not reported a hundred times.
 
 import heapq
 
-from stream.audit.market import Pair, Pool, Task
+from stream.audit.books import Pair, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
 

@@ -8,8 +8,8 @@ Records of rounds that are older than policies say nothing: what they would have
 settings brings, and `Case.assumed` counts them.
 """
 
+from stream.audit.books import Annotator, Pool
 from stream.audit.leases import later
-from stream.audit.market import Annotator, Pool
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case
 from stream.events import PoolPolicy, SettingsChanged

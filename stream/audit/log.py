@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stream.audit.books import Pool
 from stream.audit.consensus import publish
-from stream.audit.deadlines import forget, lapse
 from stream.audit.inputs import follow
 from stream.audit.limits import begin, close
-from stream.audit.market import Pool
-from stream.audit.offers import offer
+from stream.audit.overdue import forget, lapse
+from stream.audit.promises import offer
 from stream.audit.proofs import check_worth
 from stream.audit.records import Record, Violation
 from stream.audit.round import Case, Round, dead_letter

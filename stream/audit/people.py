@@ -3,12 +3,12 @@
 A handler returns the reason of a dead letter, or None when the event is usable.
 """
 
+from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import learn_import
-from stream.audit.judgments import judge
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
-from stream.audit.market import Annotator, Pair, Pool, Task
 from stream.audit.records import Record
 from stream.audit.round import Case
+from stream.audit.settlements import judge
 from stream.events import (
     ID_BYTES,
     AnnotatorOffline,

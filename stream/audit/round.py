@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.audit.market import Annotator, Pool, Task
+from stream.audit.books import Annotator, Pool, Project, Task
 from stream.audit.records import Record, partition_of
 from stream.events import (
     WAITING_EVENT_BYTES,
@@ -228,6 +228,7 @@ class Case:
     sweep_at: int = 64  # entries of `due` at which those that no longer hold are thrown away
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
+    concerned: list[Project] = field(default_factory=list)  # projects that were set or lost a task in this round
     terms: frozenset[str] = frozenset()
     assumed: int = 0  # rounds whose records are older than policies
 

@@ -18,14 +18,14 @@ from collections.abc import Callable
 from typing import Any
 
 from stream import topics
-from stream.core.batch import Invalid, Place, Range
-from stream.core.intake import Intake
-from stream.core.pools import IdRefused
-from stream.core.results import Outbox
-from stream.core.rows import Row, dirty_rows
+from stream.core.intake.batch import Invalid, Place, Range
+from stream.core.intake.reading import Intake
+from stream.core.intake.turn import Dispatch, Turn
+from stream.core.market.stalls import HalfSolved, described
+from stream.core.outbox import Outbox
+from stream.core.saved.rows import Row, dirty_rows
 from stream.core.shard import RoundResult, Shard
-from stream.core.stalls import HalfSolved, described
-from stream.core.turn import Dispatch, Turn
+from stream.core.state.pools import IdRefused
 
 #: a culprit costs putting the pools back: with so many of them a round ends and is committed
 CULPRITS = 8
@@ -62,7 +62,7 @@ def isolate(
         An error that no record of these ranges brings about.
     """
     batch = _Batch(shard, tasks, annotators)
-    kept = _Kept(shard, batch.pools | {name for name, at in shard.due.items() if at <= now})
+    kept = _Kept(shard, batch.pools | {name for name, at in shard.wakeups.items() if at <= now})
     culprits: dict[Place, str] = {}
     while True:
         culprit = _first_culprit(shard, batch, now, culprits)
@@ -155,7 +155,7 @@ class _Kept:
         for table in topics.TABLES:
             self._rows += [(table, row) for row in shard.rows(table)]
         shard.pools = pools
-        self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.due)
+        self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.wakeups)
         self._lost = dict(shard.lost)
 
     def put_back(self) -> None:
@@ -168,8 +168,8 @@ class _Kept:
         for name in self._names:
             shard.pools.pop(name, None)
         shard.pools |= built.pools
-        position, shard.round_number, shard.epoch, shard.now, due = self._stood
-        shard.position, shard.due, shard.lost = dict(position), dict(due), dict(self._lost)
+        position, shard.round_number, shard.epoch, shard.now, wakeups = self._stood
+        shard.position, shard.wakeups, shard.lost = dict(position), dict(wakeups), dict(self._lost)
 
 
 class _Careful:

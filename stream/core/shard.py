@@ -10,21 +10,21 @@ from typing import NamedTuple
 
 import stream
 from kernels.candidates import mix
-from kernels.lifecycle.layout import NOW
-from kernels.lifecycle.pairs import free_pairs
+from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream import topics
-from stream.core.batch import Place, Range, Rejected
-from stream.core.handlers import dispatch
-from stream.core.intake import Intake
-from stream.core.matching import Matched, Scratch, match
-from stream.core.pools import PoolState
-from stream.core.portions import portions
-from stream.core.restore import Restorer
-from stream.core.results import Outbox
-from stream.core.rows import Position, Row, all_rows, dirty_rows, key, position_row
-from stream.core.stalls import ATTEMPTS, HalfSolved, Stalls
-from stream.core.turn import NOTHING, Dispatch, Rejections, Turn
+from stream.core.forgetting import drop_task, tidy, tombstones
+from stream.core.intake.batch import Place, Range, Rejected
+from stream.core.intake.handlers import dispatch
+from stream.core.intake.reading import Intake
+from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
+from stream.core.market.matching import Matched, Scratch, match
+from stream.core.market.stalls import ATTEMPTS, HalfSolved, Stalls
+from stream.core.outbox import Outbox
+from stream.core.saved.portions import portions
+from stream.core.saved.restore import Restorer
+from stream.core.saved.rows import Position, Row, all_rows, dirty_rows, position_row
+from stream.core.state.pools import PoolState
 from stream.settings import Market
 
 #: characters of a dead letter's message
@@ -116,7 +116,7 @@ class Shard:
         self.partitions = partitions
         self.market = market
         self.pools: dict[str, PoolState] = {}
-        self.due: dict[str, float] = {}  # when the clock next concerns each pool
+        self.wakeups: dict[str, float] = {}  # when the clock next concerns each pool
         self.openings = Openings()
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
         self.lost: dict[str, tuple[int, int]] = {}  # input given up since the last round
@@ -156,7 +156,7 @@ class Shard:
                 self.lost = dict(position.lost)
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
-            self.due = {name: pool.earliest for name, pool in self.pools.items()}
+            self.wakeups = {name: pool.earliest for name, pool in self.pools.items()}
             for name, pool in self.pools.items():
                 pool.columns.clock[NOW] = self.now
                 self.openings.put(name, pool.open_tasks, pool.free_annotators)
@@ -172,7 +172,7 @@ class Shard:
     def portions(self, size: int) -> Iterator[list[Row]]:
         """Every row of every table, about ``size`` at a time; rounds may be computed between two portions.
 
-        See `stream.core.portions` for what such a copy is good for.
+        See `stream.core.saved.portions` for what such a copy is good for.
         """
         if self.round_number:
             yield [self._position_row()]
@@ -181,7 +181,7 @@ class Shard:
     @property
     def wakeup(self) -> float | None:
         """When the clock next concerns this partition."""
-        earliest = min(self.due.values(), default=float("inf"))
+        earliest = min(self.wakeups.values(), default=float("inf"))
         return None if earliest == float("inf") else earliest
 
     # ------------------------------------------------------------------ a round
@@ -236,7 +236,7 @@ class Shard:
                 if given.start < self.position[topic]:
                     records = [record for record in records if record.offset >= self.position[topic]]
                 intake.take(topic, records)
-        turns = intake.finish(min(now, complete_until), self.due)
+        turns = intake.finish(min(now, complete_until), self.wakeups)
         applied = self.timer()
         outbox = Outbox(self.partition, self.round_number, now)
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
@@ -245,11 +245,12 @@ class Shard:
         policies: list[wire.PoolPolicy] = []
         for turn in turns:
             pool = turn.pool
+            tidy(pool)
             if pool.is_empty:
                 self._forget(pool, rows)
                 continue
             policies += turn.policies
-            self.due[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
+            self.wakeups[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
             self.openings.put(pool.name, pool.open_tasks, pool.free_annotators)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
@@ -291,7 +292,8 @@ class Shard:
             emissions = turn.emitted()
             if emissions is not None:
                 for slot in outbox.lifecycle(turn, emissions):
-                    self._drop(pool, slot, rows)
+                    until = self.now + pool.policy.settled_retention_s
+                    rows["tasks"].append(drop_task(pool, slot, until))
             pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
             is_changed = turn.has_input or emissions is not None
             matched = None
@@ -332,27 +334,15 @@ class Shard:
         self.stalls.failed(pool.name, self.now, failure)
         return None
 
-    def _drop(self, pool: PoolState, slot: int, rows: dict[str, list[Row]]) -> None:
-        """A settled task leaves memory; its id is remembered as long again."""
-        name = pool.tasks.ids[slot]
-        assert name is not None
-        free_pairs(pool.columns, slot)
-        record = pool.columns.tasks[slot : slot + 1]
-        record["state"] = 0
-        pool.columns.due[slot] = float("inf")
-        pool.columns.dirty_tasks[slot] = 0
-        pool.tasks.remove(name)
-        pool.remember(name, self.now + pool.policy.settled_retention_s)
-        rows["tasks"].append((key(b"t", pool, name), None))
-
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
         """A pool of which nothing is known is none: dead letters leave no pools behind."""
         del self.pools[pool.name]
         self.openings.put(pool.name, 0, 0)
-        self.due.pop(pool.name, None)
+        self.wakeups.pop(pool.name, None)
+        self.stalls.solved(pool.name)
         if not pool.is_new:
-            rows["tasks"] += dirty_rows(pool)["tasks"]
-            rows["annotators"] += [(key(kind, pool, ""), None) for kind in (b"p", b"r")]
+            for table, gone in tombstones(pool).items():
+                rows[table] += gone
 
     def _position_row(self) -> Row:
         return position_row(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import skill
-from kernels.study.recorded import allocate, replay
+from kernels.study.recorded import Learned, Recorded, Scored, allocate, replay
 from stream.study import practice, scoring
 from stream.study.practice import Floats, Ints
 
@@ -142,8 +142,9 @@ def one_pass(labels: Labels, order: NDArray[np.int64], gold: Ints, revisits: int
     table = np.zeros((3, len(labels.task)), np.int32)
     belief = np.zeros((tasks, skill.belief_width(labels.classes)), np.float32)
     reported = np.full((tasks, labels.classes), 1.0 / labels.classes, np.float32)
-    where = (gold, _starts(labels.task, tasks), table, belief, reported)
-    replay(skills, m, order, labels.task, labels.annotator, labels.label, labels.at, *where, revisits)
+    recorded = Recorded(labels.task, labels.annotator, labels.label, labels.at)
+    learned = Learned(gold, _starts(labels.task, tasks), table, belief, reported)
+    replay(skills, m, order, recorded, learned, revisits)
     people = range(labels.annotators)
     seats = [np.int64(skills.seat_of[m, w]) for w in people]
     return Pass(
@@ -207,14 +208,13 @@ def allocated(
     reported = np.zeros((tasks, labels.classes), np.float32)
     known = np.where(gold >= 0, -1, labels.truth).astype(np.int32)
     curve = np.zeros(len(rows) + 1)
+    belief = np.zeros((tasks, skill.belief_width(labels.classes)), np.float32)
     counted = allocate(
         *(skills, m, arrivals, _starts(labels.annotator[rows], labels.annotators)),
-        *(task, labels.label[rows], labels.at[rows], gold, known, _starts(task, tasks)),
-        np.zeros((3, len(rows)), np.int32),
-        np.zeros((tasks, skill.belief_width(labels.classes)), np.float32),
-        reported,
+        Recorded(task, labels.annotator[rows], labels.label[rows], labels.at[rows]),
+        Learned(gold, _starts(task, tasks), np.zeros((3, len(rows)), np.int32), belief, reported),
+        Scored(known, curve),
         np.array([stop, most, PICKY, busy, revisits, len(rows)], np.float64),
-        curve,
     )
     top = reported.max(axis=1)
     stopped = np.where((known >= 0) & (top >= stop), known, -1).astype(np.int32)

@@ -8,9 +8,9 @@ import pytest
 
 from stream import topics
 from stream.audit import Audit, Record, partition_of
-from stream.core.handlers import dispatch
+from stream.core.intake.handlers import dispatch
+from stream.core.intake.turn import Turn
 from stream.core.shard import Shard
-from stream.core.turn import Turn
 from stream.events import SettingsChanged
 from stream.settings import Market
 from tests.audit.history import Fields, Step, end, event, lease, offer, policy, records
@@ -245,7 +245,7 @@ def test_a_pool_of_which_little_is_left_may_change_and_one_of_which_nothing_is_l
 def played(course: Course, rounds: list[list[Fields]] | None = None) -> list[str]:
     """The violations in a market whose policy changes."""
     auditor, ends = Audit(0, 1), dict[str, int]()
-    for events in rounds or [[*work(2), *people(["a", "b"])], [setting(1e6, accept_s=7)], work(2, 2)]:
+    for events in rounds or [[*work(2), *people(["a", "b"], 4)], [setting(1e6, accept_s=7)], work(2, 2)]:
         at = course.now + 5.0
         start = course.shard.position[TASKS]
         stated = [msgspec.json.encode({"pool": POOL, "at": at} | one) for one in events]

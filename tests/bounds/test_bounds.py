@@ -16,11 +16,12 @@ import pytest
 from numba.core import config
 
 from kernels.lifecycle.pairs import free_pairs
-from stream.core.tables import Columns
+from stream.core.state.tables import Columns
 from tests.core.test_room import POOLS
 
 ROOT = Path(__file__).parents[2]
-BEYOND = "from stream.core.tables import Columns; from kernels.lifecycle.pairs import free_pairs; c = Columns().pool"
+BEYOND = "from stream.core.state.tables import Columns; from kernels.lifecycle.pairs import free_pairs"
+BEYOND += "; c = Columns().pool"
 
 
 def run(code: str, cache: Path, checked: bool) -> subprocess.CompletedProcess[str]:
@@ -41,8 +42,8 @@ def test_an_index_beyond_the_end_is_an_error_in_a_kernel_and_in_what_it_calls() 
     columns = Columns().pool
     free_pairs(columns, 0)
     with pytest.raises(IndexError):
-        free_pairs(columns, len(columns.tasks))
-    columns.tasks["head"][0] = len(columns.pairs)
+        free_pairs(columns, len(columns.tasks.records))
+    columns.tasks.records["head"][0] = len(columns.pairs.records)
     with pytest.raises(IndexError):
         free_pairs(columns, 0)
 
@@ -54,7 +55,7 @@ def test_code_that_looks_at_no_index_is_not_taken_for_code_that_does(tmp_path: P
     hits = "print(sum(free_pairs.stats.cache_hits.values()))"
     again = run(f"{BEYOND}; free_pairs(c, 0); {hits}", tmp_path, checked=False)
     assert again.stdout.strip() == "1", again.stderr
-    checked = run(f"{BEYOND}; free_pairs(c, len(c.tasks))", tmp_path, checked=True)
+    checked = run(f"{BEYOND}; free_pairs(c, len(c.tasks.records))", tmp_path, checked=True)
     assert "IndexError" in checked.stderr
 
 
@@ -84,7 +85,7 @@ def test_a_planted_overrun_fails_the_lane(tmp_path: Path) -> None:
 def test_the_check_looks_through_casts_to_unsigned() -> None:
     """`index` casts: what was negative is far beyond the end."""
     from kernels.jit import entry  # noqa: PLC0415 - compiled here alone
-    from kernels.skill.jit import index  # noqa: PLC0415
+    from kernels.skill.steps import index  # noqa: PLC0415
 
     @entry
     def read(numbers, i):  # type: ignore[no-untyped-def]

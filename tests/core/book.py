@@ -98,9 +98,13 @@ class Project:
     live: int = 0
     counted: int = 0
     is_limited: bool = False
-    row: int = -1  # in the order in which projects got their first task of known answer
+    row: int = -1  # the lowest that no other had when it got its first task of known answer
     credit: dict[str, float] = field(default_factory=dict)
     closed: Counter[str] = field(default_factory=Counter)  # judgments in closed books, since it is limited
+
+    @property
+    def is_unheard_of(self) -> bool:
+        return self.set is None and not self.counted and self.row < 0
 
     @property
     def state(self) -> str:
@@ -213,6 +217,10 @@ class Annotator:
     asked: int = 0
     projects: tuple[str, ...] = ()
     live: list[tuple[Task, Pair]] = field(default_factory=list)  # oldest first
+
+    @property
+    def is_unknown(self) -> bool:
+        return self == Annotator(self.name, self.slot)
 
     def is_free(self, now: float) -> bool:
         if not self.online or self.paused or self.absent or now >= self.expires:

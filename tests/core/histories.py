@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
 
 PARTITION, PARTITIONS = 1, 3

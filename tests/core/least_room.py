@@ -5,12 +5,12 @@ import pytest
 
 from kernels import buffers
 from kernels.lifecycle import blank
-from stream.core import table, tables
-from stream.core.growth import Array
+from stream.core.state import table, tables
+from stream.core.state.growth import Array
 
 
 def exactly(column: Array, length: int, unused: float = 0.0) -> Array:
-    """As `stream.core.growth.longer`, with exactly this length and in a place of its own."""
+    """As `stream.core.state.growth.longer`, with exactly this length and in a place of its own."""
     if length <= len(column):
         return column
     rows = np.full((length, *column.shape[1:]), unused, column.dtype) if unused else np.zeros(

@@ -40,7 +40,6 @@ class Ledger:
         self.gone: dict[str, float] = {}
         self.paused, self.changed_at = False, 0.0
         self.revisited = 0
-        self.taught = 0
         self.given: set[str] = set()  # who got a task of known answer in this round
         self.bars: dict[tuple[str, str, int], float] = {}
         self.people = 0  # ever known, erased ones included
@@ -63,8 +62,19 @@ class Ledger:
     @property
     def is_empty(self) -> bool:
         """Does it say nothing that a pool nobody has heard of doesn't?"""
-        entities = self.people or self.projects or self.slots.tasks or self.evidence.models
-        return not (entities or self.waiting or self.gone or self.paused or self.changed_at or self.law.since)
+        said = self.tasks or self.waiting or self.gone or self.paused or self.changed_at or self.law.since
+        if said or self.evidence.columns.used[1]:
+            return False
+        entities = (*self.projects.values(), *self.annotators.values())
+        return all(one.is_unheard_of if isinstance(one, Project) else one.is_unknown for one in entities)
+
+    def forget(self) -> None:
+        """What annotators have in a closed project is over when none of its tasks is left."""
+        for project in self.projects.values():
+            if project.state == "closed" and not any(task.project is project for task in self.tasks.values()):
+                project.row, project.is_limited = -1, False
+                project.credit.clear()
+                project.closed.clear()
 
     def check(self, *names: str) -> None:
         if any(len(name.encode()) > wire.ID_BYTES for name in names):

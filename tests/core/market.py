@@ -53,8 +53,8 @@ class Book(Offering):
             -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
         if not task.is_work and project.row < 0:
-            project.row = self.taught
-            self.taught += 1
+            rows = {other.row for other in self.projects.values()}
+            project.row = min(set(range(len(rows) + 1)) - rows)
         task.due = min(task.deadline, project.deadline)
         if classes:
             self.evidence.call(skill.refresh, task, 0, at=event.at)

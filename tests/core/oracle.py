@@ -14,7 +14,7 @@ import msgspec
 from kernels.hashing import mix
 from stream import events as wire
 from stream import topics
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
 from tests.core.book import Annotator, Rejection, Task, Waiting
 from tests.core.market import Book
@@ -72,6 +72,7 @@ class Oracle:
                     outputs[topics.ASSIGNMENTS].append(book.offer(task_name, to, assignment))
                     index += 1
             outputs[topics.ASSIGNMENTS] += book.unavailable()
+            book.forget()
             if book.is_empty:
                 del self.books[name]
             else:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from stream import topics
-from stream.core.rows import POSITION
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Shard
 from tests.core.histories import MARKET, PARTITION, PARTITIONS
 from tests.core.test_erasure import POOL, Play, said
@@ -47,3 +47,10 @@ def test_a_successor_knows_them_and_the_defaults() -> None:
     for table in topics.TABLES:
         ours, theirs = ({k: v for k, v in s.rows(table) if k != POSITION} for s in (play.shard, successor))
         assert ours == theirs
+
+
+def test_a_project_of_which_only_names_are_known_is_heard_of() -> None:
+    play = Play()
+    play.round(project(0.0, labels=["cat", "dog"]))
+    pool = play.shard.pools[POOL]
+    assert not pool.is_unheard_of(pool.projects.slots["j"]), "else they would be forgotten with its last task"

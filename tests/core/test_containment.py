@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stream.core.skills import reports
+from stream.core.state.skills import reports
 from tests.core.course import POOL, Course, gold, people, project, truth, work
 
 TASKS = 320

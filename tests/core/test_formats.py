@@ -9,11 +9,11 @@ import pytest
 
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
-from kernels.lifecycle.layout import learned_width
+from kernels.lifecycle.pool_columns import learned_width
 from kernels.schema import declared
 from stream import topics
-from stream.core import rows
-from stream.core.formats import (
+from stream.core.saved import rows
+from stream.core.saved.formats import (
     ANNOTATOR_HEAD_1,
     LOSS_1,
     MODEL_1,
@@ -25,8 +25,7 @@ from stream.core.formats import (
     as_of_2,
     as_of_3,
 )
-from stream.core.pools import PoolState, Waiting
-from stream.core.rows import (
+from stream.core.saved.rows import (
     CHECK_BYTES,
     CHECKED_SINCE,
     POSITION,
@@ -37,7 +36,8 @@ from stream.core.rows import (
     waiting_row,
 )
 from stream.core.shard import Shard
-from stream.core.tables import KINDS
+from stream.core.state.pools import PoolState, Waiting
+from stream.core.state.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
@@ -230,9 +230,9 @@ def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, 
 
 
 def test_a_layout_never_changes_within_a_version() -> None:
-    """When this fails: raise VERSION, keep the old layout in stream/core/formats.py, add the step from it."""
+    """When this fails: raise VERSION, keep the old layout in stream/core/saved/formats.py, add the step from it."""
     stored = [column for kind in KINDS.values() for column in declared(kind.schema).values() if column.is_stored]
     layouts = [column.dtype for column in stored if getattr(column.dtype, "names", None)] + [rows.TASK_HEAD]
-    heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.SHARE, rows.CREDIT]
+    heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.TAKEN, rows.CREDIT]
     text = repr([layout.descr for layout in layouts]) + repr([head.format for head in heads])
     assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (4, LAYOUT_4)

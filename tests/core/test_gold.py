@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels.skill.calibration import RAISE
-from kernels.skill.layout import DEFAULT_RHO
+from kernels.skill.skill_columns import DEFAULT_RHO
 from stream import events as wire
 from stream import topics
 from stream.core.shard import Shard
@@ -140,7 +140,7 @@ def test_gold_spends_budget_and_settles_like_any_judgment() -> None:
     course.told(project(gold_rate=0.9, budget=7), *work(60), *gold(60), *people(["a"], capacity=2))
     for _ in range(12):
         course.told(*course.answers({"a": 0.9}, rng))
-    record = course.columns.projects[0]
+    record = course.columns.projects.records[0]
     assert (record["counted"], record["live"]) == (7, 0)
 
 
@@ -260,4 +260,4 @@ def test_without_an_answer_gold_is_given_again_and_costs_nothing() -> None:
         course.told(*(event for event in answers if not is_gold(event["task"])), after=20.0)
         given += sum(is_gold(offer.task) for offer in course.offers)
     assert given > 5
-    assert float(course.columns.credit[0, 0]) > 0.5
+    assert float(course.columns.taught.credit[0, 0]) > 0.5

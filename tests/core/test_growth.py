@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kernels.lifecycle import PAIR, blank
-from stream.core.growth import longer
-from stream.core.pools import PoolState
+from stream.core.state.growth import longer
+from stream.core.state.pools import PoolState
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> bool:
@@ -88,14 +88,15 @@ def test_what_has_a_place_for_each_annotator_keeps_its_contents_and_is_copied_at
         before = pool.columns
         slot = pool.annotator(f"annotator {n}")
         c = pool.columns
-        moves += before.share is not c.share
-        pool.columns.share[0, slot] = n
-        pool.columns.credit[0, slot] = n
+        moves += before.limited.taken is not c.limited.taken
+        pool.columns.limited.taken[0, slot] = n
+        pool.columns.taught.credit[0, slot] = n
         pool.columns.skills.seat_of[0, slot] = n
-        assert c.share.shape[1] == c.credit.shape[1] == c.skills.seat_of.shape[1] >= len(c.annotators)
+        widths = {column.shape[1] for column in (c.limited.taken, c.taught.credit, c.skills.seat_of)}
+        assert len(widths) == 1 and widths.pop() >= len(c.annotators.records)
     assert moves <= 12
     c, used = pool.columns, pool.annotators.used
-    for column, unused in ((c.share, 0), (c.credit, 0), (c.skills.seat_of, -1)):
+    for column, unused in ((c.limited.taken, 0), (c.taught.credit, 0), (c.skills.seat_of, -1)):
         assert (column[0, :used] == range(1, 20_000)).all()
         assert (column[0, used:] == unused).all()
 
@@ -106,8 +107,8 @@ def test_a_pool_takes_more_classes_whenever_they_come() -> None:
     for classes in (3, 7, 12, 20):
         for _ in range(300):
             slot = pool.add_task(f"t{made}")
-            pool.columns.reported[slot, 0] = made
+            pool.columns.tasks.reported[slot, 0] = made
             made += 1
         pool.tables.widen("classes", classes)
-        assert len(pool.columns.reported) >= made
-        assert (pool.columns.reported[:made, 0] == range(made)).all()
+        assert len(pool.columns.tasks.reported) >= made
+        assert (pool.columns.tasks.reported[:made, 0] == range(made)).all()

@@ -12,13 +12,13 @@ from kernels.lifecycle.codes import EMIT_JUDGMENT
 from stream import events as wire
 from stream import topics
 from stream.core import shard as shard_module
-from stream.core.handlers import dispatch
+from stream.core.intake.handlers import dispatch
+from stream.core.intake.turn import Turn as PoolTurn
 from stream.core.isolation import isolate
-from stream.core.results import Outbox
-from stream.core.rows import POSITION
+from stream.core.market.stalls import RETRY_S
+from stream.core.outbox import Outbox
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Range, RoundResult, Shard
-from stream.core.stalls import RETRY_S
-from stream.core.turn import Turn as PoolTurn
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, POOLS, Record, Turn, Writer
 from tests.core.test_oracle import inputs, offered, reasons, started, without_epoch
 
@@ -296,7 +296,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def match(pool: Any, *rest: Any) -> Any:
         slot = pool.tasks.slots.get("broken")
-        if slot is not None and pool.columns.room[slot] > 0:
+        if slot is not None and pool.columns.tasks.vacancies[slot] > 0:
             attempts.append(pool.name)
             raise Planted("unsolvable")
         return solve(pool, *rest)

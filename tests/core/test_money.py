@@ -60,8 +60,8 @@ def leaning(tasks: int, budget: int) -> Course:
     course.told(project(), *work(tasks, overlap=1, max_overlap=3, confidence=0.9999), *answers)
     pool = course.shard.pools[POOL]
     for task in asked:
-        pool.columns.reported[pool.tasks.slots[task], truth(task)] = 0.75
-        pool.columns.reported[pool.tasks.slots[task], 1 - truth(task)] = 0.25
+        pool.columns.tasks.reported[pool.tasks.slots[task], truth(task)] = 0.75
+        pool.columns.tasks.reported[pool.tasks.slots[task], 1 - truth(task)] = 0.25
     course.told(project(budget=tasks + budget))
     return course
 

@@ -14,9 +14,9 @@ import pytest
 from msgspec import inspect
 
 from stream import events as wire
-from stream.core import matching
 from stream.core import shard as shards
-from stream.core.stalls import HalfSolved
+from stream.core.market import matching
+from stream.core.market.stalls import HalfSolved
 from tests.core.course import Course, gold, people, project, truth, work
 from tests.core.histories import Turn, Writer
 from tests.core.test_oracle import offered, started
@@ -147,7 +147,7 @@ def test_in_random_histories(seed: int, witness: Witness) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_where_inputs_are_at_their_bounds(seed: int, witness: Witness) -> None:
-    play(Extreme(100 + seed))
+    play(Extreme(200 + seed))
     assert witness.seen["DecisionMade.value"]
 
 

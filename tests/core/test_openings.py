@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from kernels.lifecycle import codes
-from kernels.lifecycle.layout import NOW
+from kernels.lifecycle.pool_columns import NOW
 from stream.core.shard import Openings, Shard
 from stream.settings import Market
 from stream.topics import ANNOTATORS, TABLES, TASKS
@@ -19,8 +19,8 @@ def counted(shard: Shard) -> tuple[int, int]:
     for pool in shard.pools.values():
         columns = pool.columns
         for t in range(pool.tasks.used):
-            tasks += bool(columns.room[t] > 0 and columns.tasks[t]["purpose"] == codes.WORK)
-        for record in columns.annotators[: pool.annotators.used]:
+            tasks += bool(columns.tasks.vacancies[t] > 0 and columns.tasks.records[t]["purpose"] == codes.WORK)
+        for record in columns.annotators.records[: pool.annotators.used]:
             may_be_there = record["online"] and not record["paused"] and not record["absent"]
             wants = record["mode"] != codes.PULL or record["asked"] > 0
             has_room = record["live"] < record["capacity"] and record["expires"] > columns.clock[NOW]

@@ -10,7 +10,7 @@ from stream import events as wire
 from stream import topics
 from stream.audit import Audit
 from stream.audit import Record as Seen
-from stream.core.rows import POSITION
+from stream.core.saved.rows import POSITION
 from stream.core.shard import RoundResult, Shard
 from tests.core.book import BOUNDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Record, Turn, Writer
@@ -111,20 +111,20 @@ def test_every_task_and_every_live_work_is_in_exactly_one_place(seed: int) -> No
             sizes = {task: sum(waits.size for waits in waiting) for task, waiting in book.waiting.items()}
             assert pool.waiting_bytes == sizes
             for task in book.tasks.values():
-                record = columns.tasks[pool.tasks.slots[task.name]]
+                record = columns.tasks.records[pool.tasks.slots[task.name]]
                 having = task.counted, len(task.having("offered")), len(task.having("leased"))
                 assert (record["counted"], record["offered"], record["leased"]) == having
                 room = task.need - task.counted - task.live if task.state == "open" else 0
                 active = task.project.state == "active"
-                assert columns.room[pool.tasks.slots[task.name]] == (max(room, 0) if active else 0)
+                assert columns.tasks.vacancies[pool.tasks.slots[task.name]] == (max(room, 0) if active else 0)
             for person in book.annotators.values():
-                assert columns.annotators[pool.annotators.slots[person.name]]["live"] == len(person.live)
+                assert columns.annotators.records[pool.annotators.slots[person.name]]["live"] == len(person.live)
             for project in book.projects.values():
-                record = columns.projects[pool.projects.slots[project.name]]
+                record = columns.projects.records[pool.projects.slots[project.name]]
                 assert (record["live"], record["counted"]) == (project.live, project.counted)
                 assert record["taught"] == project.row
                 for person_name, credit in project.credit.items():
-                    assert columns.credit[project.row, pool.annotators.slots[person_name]] == credit
+                    assert columns.taught.credit[project.row, pool.annotators.slots[person_name]] == credit
             live = sum(task.live for task in book.tasks.values())
             assert pool.live == live == sum(len(person.live) for person in book.annotators.values())
 

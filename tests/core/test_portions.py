@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.core.rows import POSITION
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Shard
 from tests.core.course import Course
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer

@@ -7,7 +7,7 @@ import pytest
 
 from stream import events as wire
 from stream import topics
-from stream.core import matching
+from stream.core.market import matching
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
 from tests.core.course import Course, gold, people, project, work
@@ -97,7 +97,7 @@ def test_the_bound_is_tight_where_projects_set_no_limits(seed: int) -> None:
         oracle.round(turn.tasks, turn.annotators, turn.now, turn.complete_until, offered(result))
         for pool in result.completed.pools:
             best, _ = oracle.best[pool.pool]
-            assert best - ROUNDING <= pool.bound <= best / (1 - MARKET.gap) + ROUNDING
+            assert best - ROUNDING <= pool.bound <= best / (1 - shard.pools[pool.pool].policy.gap) + ROUNDING
 
 
 @pytest.mark.parametrize("seed", SEEDS)

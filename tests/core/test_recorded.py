@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream.core.rows import CHECK_BYTES, POSITION, VERSION
+from stream.core.saved.rows import CHECK_BYTES, POSITION, VERSION
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
 from stream.shell.snapshots.snapshot import Writer, read

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stream import topics
-from stream.core.partitioning import partition_of
-from stream.core.rows import POSITION
+from stream.core.intake.partitioning import partition_of
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Range, RoundResult, Shard
 from stream.settings import Market
 from tests.core.course import POOL, Course, people
@@ -81,7 +81,7 @@ def known(shard: Shard) -> Any:
     """What is in memory beside the rows."""
     return {
         name: pickle.dumps((pool.tasks.slots, pool.annotators.slots, pool.projects.slots, pool.skills.slots,
-                            pool.models.slots, pool.lists_used, len(pool.fits.demands), pool.asked, pool.waiting))
+                            pool.models.slots, pool.lists.used, len(pool.fits.demands), pool.asked, pool.waiting))
         for name, pool in shard.pools.items()
     }  # fmt: skip
 
@@ -106,7 +106,7 @@ def begun() -> Course:
     )
     course.told(after=30.0)
     (slot,) = [course.shard.pools[POOL].annotators.slots["late"]]
-    assert course.columns.annotators[slot]["missed"] == 1
+    assert course.columns.annotators.records[slot]["missed"] == 1
     course.told({"type": "pool_paused"})
     return course
 

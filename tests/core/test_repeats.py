@@ -13,11 +13,11 @@ from stream import events as wire
 from stream import topics
 from stream.audit import Audit
 from stream.audit import Record as Seen
-from stream.core import matching
-from stream.core.pools import PoolState
-from stream.core.restore import Restorer
-from stream.core.rows import all_rows
+from stream.core.market import matching
+from stream.core.saved.restore import Restorer
+from stream.core.saved.rows import all_rows
 from stream.core.shard import RoundResult
+from stream.core.state.pools import PoolState
 from tests.core.course import POOL, Course, people, project, work
 from tests.core.histories import Record
 
@@ -89,9 +89,9 @@ def test_a_repeat_leaves_a_tasks_list_where_it_comes_in(kind: str) -> None:
     course.told({"type": "task_updated", "task": "w1", kind: ["c", "c", "a"]})
     for task, names in (("w0", ["b", "a", "c"]), ("w1", ["c", "a"])):
         pool = course.shard.pools[POOL]
-        record = pool.columns.tasks[pool.tasks.slots[task]]
+        record = pool.columns.tasks.records[pool.tasks.slots[task]]
         start, n = int(record[kind]), int(record[f"{kind}_n"])
-        assert [pool.annotators.ids[a] for a in pool.columns.lists[start : start + n]] == names
+        assert [pool.annotators.ids[a] for a in pool.columns.lists.members[start : start + n]] == names
 
 
 def same_rows(events: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:
@@ -143,10 +143,10 @@ def test_rows_that_hold_a_repeat_lose_it_when_they_are_read() -> None:
     course = Course()
     course.told(project(), *work(3, only=["a", "b", "c", "d"], exclude=["e", "f", "g"]))
     pool = course.shard.pools[POOL]
-    record = pool.columns.tasks[pool.tasks.slots["w1"]]
+    record = pool.columns.tasks.records[pool.tasks.slots["w1"]]
     only, exclude = int(record["only"]), int(record["exclude"])
-    pool.columns.lists[only : only + 4] = pool.columns.lists[[only + 1, only, only + 1, only]]
-    pool.columns.lists[exclude + 2] = pool.columns.lists[exclude]
+    pool.columns.lists.members[only : only + 4] = pool.columns.lists.members[[only + 1, only, only + 1, only]]
+    pool.columns.lists.members[exclude + 2] = pool.columns.lists.members[exclude]
     restorer = Restorer(course.shard.market)
     for table in topics.TABLES:
         restorer.add(list(all_rows(pool, table)))
@@ -156,9 +156,9 @@ def test_rows_that_hold_a_repeat_lose_it_when_they_are_read() -> None:
 
 
 def listed(pool: PoolState, task: str) -> tuple[list[str | None], list[str | None]]:
-    record = pool.columns.tasks[pool.tasks.slots[task]]
+    record = pool.columns.tasks.records[pool.tasks.slots[task]]
     found = []
     for kind in ("only", "exclude"):
-        slots = pool.columns.lists[int(record[kind]) : int(record[kind]) + int(record[f"{kind}_n"])]
+        slots = pool.columns.lists.members[int(record[kind]) : int(record[kind]) + int(record[f"{kind}_n"])]
         found.append([pool.annotators.ids[int(a)] for a in np.asarray(slots)])
     return found[0], found[1]

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from kernels.buffers import Overrun
-from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, REFUSED
-from kernels.rows import scatter
+from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
+from kernels.packing import scatter
 from stream import topics
-from stream.core import intake, matching, pools
-from stream.core import turn as turning
-from stream.core.pools import PoolState
-from stream.core.rows import dirty_rows
+from stream.core.intake import reading as intake
+from stream.core.intake import turn as turning
+from stream.core.market import matching
+from stream.core.saved.rows import dirty_rows
 from stream.core.shard import RoundResult
+from stream.core.state import pools
+from stream.core.state.pools import PoolState
 from tests.core.course import Course, gold, people, project, work
 from tests.core.histories import Turn, Writer
 from tests.core.least_room import with_least_room
@@ -123,6 +125,7 @@ print(sorted(pool.offers for pool in course.result.completed.pools), len(course.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_the_final_pass_offers_more_than_the_auction_could(capacity: int) -> None:
     """600 tasks whose project may spend nothing fill what the auction looks at; 600 others are left to the final pass.
@@ -147,7 +150,7 @@ def busy(course: Course) -> PoolState:
 def test_a_refused_emission_is_an_error_and_never_silence() -> None:
     course = Course()
     pool = busy(course)
-    room = len(pool.columns.emissions)
+    room = len(pool.columns.emissions.records)
     pool.columns.counters[EMITTED], pool.columns.counters[EMISSIONS_WANTED] = room, room + 1
     with pytest.raises(Overrun, match=f"'p': expected room for {room + 1} emissions, got {room}"):
         course.told(*({"type": "assignment_accepted", "annotator": o.annotator, "task": o.task} for o in course.offers))
@@ -165,8 +168,8 @@ def test_judgments_beyond_the_scratch_are_an_error() -> None:
     course = Course()
     course.told(project(), *work(1, overlap=4), *people(["a", "b", "c", "d"]))
     pool = course.shard.pools["p"]
-    few = [pool.columns.seats[:2].copy(), pool.columns.labels[:2].copy(), pool.columns.stamps[:2].copy()]
-    pool.tables.pool = pool.columns._replace(seats=few[0], labels=few[1], stamps=few[2])
+    few = Gathered(*(column[:2].copy() for column in pool.columns.gathered))
+    pool.tables.pool = pool.columns._replace(gathered=few)
     answers = [
         {"type": "judgment_submitted", "annotator": a, "task": "w0", "label": 1} for a in ["a", "b", "c"]
     ]
@@ -191,10 +194,10 @@ def test_a_project_of_many_open_offers_is_told_to_its_end(what: str, monkeypatch
 def test_rows_are_packed_and_restored_with_the_least_room(monkeypatch: pytest.MonkeyPatch) -> None:
     course = Course()
     pool = busy(course)
-    pool.columns.dirty_tasks[: pool.tasks.used] = 1
+    pool.columns.dirty.tasks[: pool.tasks.used] = 1
     plain = dirty_rows(pool)["tasks"]
     with_least_room(monkeypatch)
-    pool.columns.dirty_tasks[: pool.tasks.used] = 1
+    pool.columns.dirty.tasks[: pool.tasks.used] = 1
     assert dirty_rows(pool)["tasks"] == plain and len(plain) == 8
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stream.core import rows
-from stream.core.pools import PoolState
-from stream.core.rows import ANNOTATOR_HEAD, CREDIT, SHARE, annotator_rows
+from stream.core.saved import rows
+from stream.core.saved.rows import ANNOTATOR_HEAD, CREDIT, TAKEN, annotator_rows
+from stream.core.state.pools import PoolState
 
 
 def crowded(projects: int, people: int, seed: int = 1) -> PoolState:
@@ -21,8 +21,9 @@ def crowded(projects: int, people: int, seed: int = 1) -> PoolState:
     for n in range(people):
         pool.annotator(f"a{n}")
     c = pool.columns
-    c.share[: pool.limited, :people] = rng.integers(-1, 9, (pool.limited, people)) * (rng.random(people) < 0.3)
-    c.credit[: pool.taught, :people] = rng.random((pool.taught, people)) * (rng.random((pool.taught, people)) < 0.2)
+    limited, taught = (int(c.projects.records[field].max()) + 1 for field in ("limited", "taught"))
+    c.limited.taken[:limited, :people] = rng.integers(-1, 9, (limited, people)) * (rng.random(people) < 0.3)
+    c.taught.credit[:taught, :people] = rng.random((taught, people)) * (rng.random((taught, people)) < 0.2)
     return pool
 
 
@@ -37,11 +38,11 @@ def test_a_row_has_what_the_annotator_has_in_each_project_and_nothing_else(
     for slot, (key, value) in zip(slots, annotator_rows(pool, slots), strict=True):
         assert key == b"apool\0a%d" % slot and value is not None
         _, _, shares, credits = ANNOTATOR_HEAD.unpack_from(value)
-        at = ANNOTATOR_HEAD.size + c.annotators.itemsize
+        at = ANNOTATOR_HEAD.size + c.annotators.records.itemsize
         expected = b"".join(
             pair.pack(j, column[row, slot])
-            for field, column, pair in (("limited", c.share, SHARE), ("taught", c.credit, CREDIT))
-            for j, row in enumerate(c.projects[field][: pool.projects.used])
+            for field, column, pair in (("limited", c.limited.taken, TAKEN), ("taught", c.taught.credit, CREDIT))
+            for j, row in enumerate(c.projects.records[field][: pool.projects.used])
             if row >= 0 and column[row, slot]
         )
         assert shares + credits == len(expected)

@@ -8,7 +8,7 @@ import pytest
 
 from stream import events as wire
 from stream import topics
-from stream.core.skills import SkillReport, reports
+from stream.core.state.skills import SkillReport, reports
 from stream.shell.process.metrics import Metrics
 from tests.core.course import POOL, Course, evidence, gold, people, project, truth, work
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernels import skill
-from stream.core.pools import PoolState
+from stream.core.state.pools import PoolState
 from tests.core.course import POOL, Course, gold, people, project, truth, work
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def test_the_documented_bytes_are_those_of_the_columns(place: int, classes: int)
 
 
 def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_stays() -> None:
-    course = Course(settled_retention_s=100.0, accept_s=10.0, missed_offers=1000)
+    course = Course(settled_retention_s=100.0, accept_s=10.0, missed_offers=100)
     course.told(project(gold_rate=0.5), *work(50), *gold(10), *people(["a", "b"]))
     course.told(
         *(
@@ -45,7 +45,7 @@ def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_sta
     assert len(pool.tasks.slots) == 60
     course.told(after=150.0)
     pool = course.shard.pools[POOL]
-    assert not pool.tasks.slots and not pool.columns.tasks["state"].any()
+    assert not pool.tasks.slots and not pool.columns.tasks.records["state"].any()
     used = int(pool.columns.counters[0])
     course.told({"type": "project_set", "project": "j"}, *work(50, first=100), after=150.0)
     course.told(

@@ -5,12 +5,11 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pytest
 
-from kernels import skill
-from kernels.lifecycle import PAIR, Pool, blank
+from kernels.lifecycle import PAIR, blank
 from kernels.schema import Column, declared
-from stream.core.pools import PoolState
-from stream.core.table import Kind, Table
-from stream.core.tables import KINDS, Columns
+from stream.core.state.pools import PoolState
+from stream.core.state.table import Kind, Table
+from stream.core.state.tables import IN_SKILLS, KINDS, Columns
 
 
 class Things(NamedTuple):
@@ -78,16 +77,14 @@ def test_a_row_takes_the_bytes_of_its_columns_and_its_mark(table: Table) -> None
     assert table.row_bytes(beside="annotators") == PAIR.itemsize + 8 + 4 * 15 + 1
 
 
-def test_every_array_that_kernels_get_is_declared_once_or_fixed() -> None:
-    names = [name for kind in KINDS.values() for name in declared(kind.schema)]
-    assert len(names) == len(set(names))
+def test_kernels_get_the_arrays_of_every_table() -> None:
     columns = Columns()
-    marks = {f"dirty_{name}" for name, kind in KINDS.items() if kind.is_marked}
-    fixed = {"counters", "clock", "seats", "labels", "stamps"}
-    in_skills = set(skill.Skills._fields) - {"used", "work"}
-    assert set(Pool._fields) == (set(names) - in_skills) | marks | fixed | {"skills"}
-    for name in marks:
-        assert getattr(columns.pool, name) is columns[name.removeprefix("dirty_")].marks
+    for name, kind in KINDS.items():
+        seen = columns.pool.skills if name in IN_SKILLS else getattr(columns.pool, name)
+        for column in declared(kind.schema):
+            assert getattr(seen, column) is columns[name][column]
+        assert getattr(columns.pool.dirty, name, None) is columns[name].marks
+    assert set(columns.pool.dirty._fields) == {name for name, kind in KINDS.items() if kind.is_marked}
 
 
 def test_a_new_model_copies_nothing_of_the_others() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stream.core.pools import Waiting
 from stream.core.shard import Range, Shard
+from stream.core.state.pools import Waiting
 from stream.settings import Market
 from stream.topics import OVERHEAD_BYTES, TABLES, TASKS
 from tests.core.histories import Record
@@ -30,6 +30,7 @@ def row_bytes(shard: Shard) -> int:
     return size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers", [(), (("", None),), (("", None),) * 1_000, (("n", b"v"),) * 50, (("", b""),) * 7_000]
 )

@@ -79,6 +79,7 @@ def test_the_image_can_play_the_demo_and_nothing_else_of_load(image: Path) -> No
     assert missing.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'load.planted'"
 
 
+@pytest.mark.slow
 def test_every_module_of_the_image_can_be_imported_there(image: Path) -> None:
     """Nothing that is copied needs what is not."""
     modules = sorted(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,12 +114,18 @@ def difference(case: Case, digests: Digests, other: Other) -> dict[str, Any] | N
         return None
     at = next(i for i, pair in enumerate(zip(case.digests, digests, strict=True)) if pair[0] != pair[1])
     parts = [name for name in case.digests[at] if case.digests[at][name] != digests[at].get(name)]
+    rounds = zip(case.digests, digests, strict=True)
+    later = {name for ours, theirs in rounds for name in ours if ours[name] != theirs.get(name)}
     asked = case.play._replace(detail=at)
     other.send(asked)
     theirs, ours = other.answer()[1][parts[0]], played(asked)[1][parts[0]]
     i = next((i for i, (a, b) in enumerate(zip(theirs, ours, strict=False)) if a != b), min(len(theirs), len(ours)))
-    shown = {name: found[i][:LENGTH] if i < len(found) else "" for name, found in (("base", theirs), ("here", ours))}
-    return {"kind": case.kind, "seed": case.seed, "round": at, "parts": parts, "item": i, **shown}
+    items = {name: found[i] if i < len(found) else "" for name, found in (("base", theirs), ("here", ours))}
+    same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(*items.values(), strict=False)))
+    begins = max(0, same - LENGTH // 2)
+    shown = {name: item[begins : begins + LENGTH] for name, item in items.items()}
+    where = {"kind": case.kind, "seed": case.seed, "round": at, "parts": parts, "later": sorted(later), "item": i}
+    return where | shown
 
 
 def compared(n: int, other: Other, parallel: bool) -> Iterator[dict[str, Any] | None]:
@@ -155,7 +162,7 @@ def main() -> int:
     different = [one for one in found if one is not None]
     differing: dict[str, int] = {}
     for one in different:
-        for part in one["parts"]:
+        for part in one["later"]:
             differing[part] = differing.get(part, 0) + 1
     report = {
         "base": arguments.base, "histories": len(found), "equal": len(found) - len(different), "differing": differing,

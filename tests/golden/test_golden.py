@@ -37,7 +37,7 @@ def test_one_byte_that_differs_is_found_and_shown() -> None:
     other.send(case.play)
     found = difference(case, other.answer()[0], other)
     assert found is not None and found["base"] != found["here"]
-    assert "output labeling.assignments.v1" in found["parts"]
+    assert "output labeling.rounds.v1" in found["parts"], "that says what its policy is"
 
 
 def test_a_thousand_histories_are_of_every_kind() -> None:

@@ -8,14 +8,15 @@ import pytest
 from kernels import buffers, skill
 from kernels.bench import Arcs, bench, offers, slots
 from kernels.buffers import COUNTS, USED, WANTED, append, enlarged, entries, has_room, is_short
-from kernels.candidates import recall_kernel
+from kernels.candidates import Look, Rows, recall_kernel
 from kernels.jit import entry
 from kernels.lifecycle import EMISSION, PAIR, blank
 from kernels.lifecycle.codes import NONE, ZERO
-from kernels.lifecycle.layout import EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED
 from kernels.lifecycle.pairs import emit, open_pair
-from kernels.rows import scatter_kernel
-from stream.core.pools import PoolState
+from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, PAIRS_USED, REFUSED, Emissions, Pairs
+from kernels.packing import scatter_kernel
+from kernels.rules.predicate import Fit
+from stream.core.state.pools import PoolState
 
 GUARD = 99
 
@@ -99,7 +100,7 @@ def test_a_caller_that_makes_room_gets_the_whole_list(growth: int, monkeypatch: 
 def test_emissions_beyond_their_room_are_counted_and_write_nowhere() -> None:
     pool = PoolState("p")
     emissions, memory = guarded(3, EMISSION)
-    pool.tables.pool = pool.columns._replace(emissions=emissions)
+    pool.tables.pool = pool.columns._replace(emissions=Emissions(emissions))
     emit_many(pool.columns, 5)
     counters = pool.columns.counters
     assert (counters[EMITTED], counters[EMISSIONS_WANTED]) == (3, 5)
@@ -113,12 +114,12 @@ def test_pairs_beyond_their_room_are_refused() -> None:
     pool.add_task("t")
     pairs, memory = guarded(2, PAIR)
     pairs[:] = blank(PAIR, 2)
-    pool.tables.pool = pool.columns._replace(pairs=pairs)
+    pool.tables.pool = pool.columns._replace(pairs=Pairs(pairs))
     taken = np.empty(4, np.int64)
     open_pairs(pool.columns, 4, taken)
     assert taken.tolist() == [0, 1, -1, -1] and is_whole(memory, 2)
     assert (pool.columns.counters[PAIRS_USED], pool.columns.counters[REFUSED]) == (2, 2)
-    assert pool.columns.tasks["pairs"][0] == 2
+    assert pool.columns.tasks.records["pairs"][0] == 2
     with pytest.raises(buffers.Overrun):
         pool.check_room()
 
@@ -145,8 +146,8 @@ def test_a_market_that_finds_its_scratch_too_small_does_nothing() -> None:
     pool.annotator("a")
     for small in (bench(0, 2, 6), bench(1, 1, 6), bench(1, 2, 5)):
         done = recall_kernel(
-            pool.columns, tasks, free, nobody, nobody, nobody, 0.02, 0.4, 1, 4, 4, small,
-            np.empty(2, np.int64), arcs, np.zeros((0, 0)),
+            pool.columns, tasks, free, Fit(nobody, nobody, nobody), pool.in_force, Look(1, 4, 4), small,
+            Rows(np.empty(2, np.int64), arcs, np.zeros((0, 0))),
         )  # fmt: skip
         assert done == -1 and arcs.count.tolist() == [0, 0]
         assert (small.place == -1).all()

@@ -10,7 +10,7 @@ import pytest
 from numba import config
 
 from kernels.interpreted import Column, interpreted
-from kernels.lifecycle.layout import PAIR, blank
+from kernels.lifecycle.pool_columns import PAIR, blank
 from tests.kernels.played import all_digests
 
 

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stream.core.batch import Range
-from stream.core.formats import current
-from stream.core.rows import VERSION
+from stream.core.intake.batch import Range
+from stream.core.saved.formats import current
+from stream.core.saved.rows import VERSION
 from stream.core.shard import DeadLetter, RoundResult
 from stream.events import RoundCompleted, encode
 from stream.settings import Settings, load

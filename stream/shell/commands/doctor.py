@@ -17,7 +17,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 
 import kernels
-from stream.core.rows import RowError
+from stream.core.saved.rows import RowError
 from stream.local.folder import FOLDER_VARIABLE, hint, origin
 from stream.settings import PREFIX, Market, Settings, SettingsError, load
 from stream.shell.commands import doctor_pools

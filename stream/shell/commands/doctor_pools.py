@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import numpy as np
 
 from kernels.lifecycle.codes import GOLD, OPEN, WORK
-from stream.core.fits import meets
-from stream.core.growth import Array
-from stream.core.pools import PoolState
-from stream.core.skills import reports
+from stream.core.state.fits import meets
+from stream.core.state.growth import Array
+from stream.core.state.pools import PoolState
+from stream.core.state.skills import reports
 from stream.files.classes import alike
 from stream.files.complaints import as_word, joined, plural
 from stream.settings import Settings
@@ -88,7 +88,7 @@ def check_pool(known: Known, name: str, now: float) -> list[Finding]:
     """Everything that keeps work of a pool from people."""
     state = known.pool(name)
     assert state is not None
-    tasks = state.columns.tasks[: state.tasks.used]
+    tasks = state.columns.tasks.records[: state.tasks.used]
     waiting = tasks[(tasks["state"] == OPEN) & (tasks["purpose"] == WORK)]
     return [
         *check_names(f"pool {name}: skills", {*_skills_of_tasks(state, tasks), *_skills_of_people(state)}),
@@ -118,7 +118,7 @@ def check_names(what: str, names: Iterable[str]) -> Iterator[Finding]:
 
 def _profiles(state: PoolState) -> Array:
     slots = np.array(sorted(state.annotators.slots.values()), np.int64)
-    found: Array = state.columns.annotators["profile"][slots]
+    found: Array = state.columns.annotators.records["profile"][slots]
     return found
 
 
@@ -160,7 +160,7 @@ def check_people(state: PoolState) -> Iterator[Finding]:
     without = [
         name
         for name, slot in sorted(state.annotators.slots.items())
-        if not state.fits.profiles[int(state.columns.annotators["profile"][slot])].skills
+        if not state.fits.profiles[int(state.columns.annotators.records["profile"][slot])].skills
     ]
     if without:
         yield Finding(
@@ -205,7 +205,7 @@ def check_paused(state: PoolState, waiting: Array) -> Iterator[Finding]:
             remedy=f"allocator pool resume {as_word(state.name)}",
         )
     for slot, count in Counter(waiting["project"].tolist()).items():
-        if STATES[int(state.columns.projects["state"][slot])] == "paused":
+        if STATES[int(state.columns.projects.records["state"][slot])] == "paused":
             name = state.projects.ids[slot] or ""
             yield Finding(
                 check=f"pool {state.name}",

@@ -40,7 +40,7 @@ PLAIN = (DeploymentFailed, KafkaUnavailable, NoDeployment, PersonNeeded, Setting
 OTHERS = (AccessRefused, BrokerUnreachable, OSError, TimeoutError, aiokafka.errors.KafkaError)
 #: errors of modules that are slow to import: nobody raises them who hasn't imported those
 ELSEWHERE = (
-    ("stream.core.rows", "RowError"),
+    ("stream.core.saved.rows", "RowError"),
     ("kafka.errors", "KafkaError"),
     ("stream.shell.kafka.topic_admin", "TopicsRefused"),
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.events import AnnotatorOnline, encode
 from stream.files.classes import Classes
 from stream.files.column_names import Kind

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from stream.core.pools import PoolState
-from stream.core.skills import SkillReport, reports
+from stream.core.state.pools import PoolState
+from stream.core.state.skills import SkillReport, reports
 from stream.files.complaints import plural
 from stream.settings import load
 from stream.shell.commands.export_rows import Format, chosen, format_options, write_all
@@ -67,7 +67,7 @@ def _rows(state: PoolState, known: Known) -> Iterator[list[Any]]:
 
 
 def _untried(state: PoolState, slot: int) -> tuple[str, str]:
-    profile = state.fits.profiles[int(state.columns.annotators["profile"][slot])]
+    profile = state.fits.profiles[int(state.columns.annotators.records["profile"][slot])]
     if not profile.skills:
         return "without skills", "no profile with a skill: nothing can be offered (allocator import people.csv)"
     return "untried", f"no judgment yet; may do {', '.join(sorted(profile.skills))}"

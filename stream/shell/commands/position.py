@@ -15,8 +15,8 @@ import click
 import msgspec
 from aiokafka import TopicPartition
 
-from stream.core.restore import read_position
-from stream.core.rows import POSITION, Position, RowError, position_row
+from stream.core.saved.restore import read_position
+from stream.core.saved.rows import POSITION, Position, RowError, position_row
 from stream.settings import Settings, load
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.kafka import clients

@@ -13,7 +13,7 @@ CHECK_BYTES = 4
 
 
 class Names(msgspec.Struct):
-    """What the JSON at the end of a project's row says of its classes; see `stream.core.rows`."""
+    """What the JSON at the end of a project's row says of its classes; see `stream.core.saved.rows`."""
 
     labels: tuple[str, ...] = ()
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.letters import Letter
 from stream.settings import Settings
 from stream.shell.commands.letter_box import Filter, Letters

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,

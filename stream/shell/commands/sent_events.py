@@ -113,7 +113,7 @@ async def with_state(pool: str, ask: Callable[[Any], Any]) -> Any:
     NotRight
         There is no such pool.
     """
-    from stream.core.partitioning import partition_of  # noqa: PLC0415  the core is slow to import
+    from stream.core.intake.partitioning import partition_of  # noqa: PLC0415  the core is slow to import
     from stream.shell.commands.state import up_to_date  # noqa: PLC0415
 
     settings, tell = load(), Tell()

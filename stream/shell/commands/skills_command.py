@@ -9,7 +9,7 @@ import asyncio
 import click
 import msgspec
 
-from stream.core.skills import SkillReport, reports
+from stream.core.state.skills import SkillReport, reports
 from stream.settings import Settings, load
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.state import state_of_pool

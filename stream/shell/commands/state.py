@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.lifecycle.codes import OPEN
-from stream.core.growth import Array
-from stream.core.partitioning import partition_of
-from stream.core.pools import PoolState
-from stream.core.restore import read_position
-from stream.core.rows import POSITION
+from stream.core.intake.partitioning import partition_of
+from stream.core.saved.restore import read_position
+from stream.core.saved.rows import POSITION
 from stream.core.shard import Shard
+from stream.core.state.growth import Array
+from stream.core.state.pools import PoolState
 from stream.events import ProjectSet, TaskDefaults
 from stream.settings import Settings
 from stream.shell.commands.failures import PersonNeeded
@@ -65,7 +65,7 @@ class Known:
         slot = None if state is None else state.tasks.slots.get(task)
         if state is None or slot is None:
             return None
-        record = state.columns.tasks[slot]
+        record = state.columns.tasks.records[slot]
         return Task(state.projects.ids[int(record["project"])] or "", int(record["classes"]))
 
     def has_gone(self, pool: str, task: str) -> bool:
@@ -84,7 +84,7 @@ class Known:
         slot = None if state is None else state.projects.slots.get(name)
         if state is None or slot is None:
             return None
-        record = state.columns.projects[slot]
+        record = state.columns.projects.records[slot]
         limit = None if int(record["limited"]) < 0 else int(record["cap"])
         return ProjectSet(
             pool=pool,
@@ -115,14 +115,14 @@ class Known:
     def projects(self, pool: str) -> list[str]:
         """Names of a pool's projects."""
         state = self.pool(pool)
-        return [] if state is None else [name for name in state.projects.slots if not name.startswith("\0")]
+        return [] if state is None else list(state.projects.slots)
 
     def open_tasks(self, pool: str) -> int:
         """How many tasks of a pool are open."""
         state = self.pool(pool)
         if state is None:
             return 0
-        return int(np.count_nonzero(state.columns.tasks["state"][: state.tasks.used] == OPEN))
+        return int(np.count_nonzero(state.columns.tasks.records["state"][: state.tasks.used] == OPEN))
 
     def people(self, pool: str) -> list[str]:
         """The people whom a pool knows."""
@@ -134,12 +134,12 @@ class Known:
         state = self.pool(pool)
         if state is None:
             return 0
-        return int(np.count_nonzero(_present(state.columns.annotators[: state.annotators.used], now)))
+        return int(np.count_nonzero(_present(state.columns.annotators.records[: state.annotators.used], now)))
 
     def is_present(self, pool: str, slot: int, now: float) -> bool:
         """Whether one of them may be offered work at a time."""
         state = self.pool(pool)
-        return state is not None and bool(_present(state.columns.annotators[slot : slot + 1], now)[0])
+        return state is not None and bool(_present(state.columns.annotators.records[slot : slot + 1], now)[0])
 
 
 def _present(columns: Array, now: float) -> Array:

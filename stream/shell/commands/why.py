@@ -26,13 +26,6 @@ from stream.shell.commands.history import History
 from stream.shell.commands.why_label import Label, find_label, label_in_words
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
 
-TERMS = {
-    "information": "what this person's answer is expected to tell about the task",
-    "accuracy": "how much likelier it makes the right label",
-    "coverage": "the task still has fewer answers than it must have",
-    "cost": "the time it takes, at this person's rate, and the fixed cost of a judgment",
-}
-
 EQUAL = 5e-5  # what four decimals don't show
 
 ENDS: dict[End, str] = {
@@ -158,6 +151,8 @@ def explain(why: Explanation) -> str:
     str
         Lines of text.
     """
+    from kernels.terms import WORDS  # noqa: PLC0415 - no other command has to wait for kernels
+
     offer, decision = why.offered, why.decision
     lines = [
         f"{offer.assignment}: on {_clock(offer.at)}, {offer.annotator} was offered the task {offer.task}",
@@ -171,7 +166,7 @@ def explain(why: Explanation) -> str:
     shown = sorted(decision.terms.items(), key=lambda term: -abs(term[1]))
     for name, term in shown:
         if term:
-            lines.append(f"  {term:+8.4f}  {name}: {TERMS.get(name, 'a term of the value')}")
+            lines.append(f"  {term:+8.4f}  {name}: {WORDS.get(name, 'a term of the value')}")
     lines += ["", *_beside_others(why)]
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from stream.core.rows import Row
+from stream.core.saved.rows import Row
 from stream.core.shard import RoundResult
 from stream.settings import Settings
 from stream.shell.kafka import clients

@@ -25,7 +25,7 @@ from typing import BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from stream.core.rows import VERSION, Row
+from stream.core.saved.rows import VERSION, Row
 from stream.settings import Settings
 
 MAGIC = b"allocator snapshot\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import stream
-from stream.core.rows import VERSION, Row
+from stream.core.saved.rows import VERSION, Row
 from stream.core.shard import Shard
 from stream.settings import Settings
 from stream.shell.kafka.transaction import Producer

@@ -18,19 +18,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from stream.core.batch import Range
+from stream.core.intake.batch import Range
 from stream.core.isolation import isolate
+from stream.core.market.stalls import described
 from stream.core.shard import InputHole, RoundResult, Shard
-from stream.core.stalls import described
 from stream.settings import Settings
 from stream.shell.kafka.transaction import Encoded, Producer
 from stream.shell.process import clock, steps
 from stream.shell.process.exits import leave_for
 from stream.shell.process.log_lines import Log
 from stream.shell.process.metrics import Metrics
-from stream.shell.worker.budget import Budget
 from stream.shell.worker.horizon import Horizon
 from stream.shell.worker.inbox import Inbox
+from stream.shell.worker.round_size import Budget
 from stream.shell.worker.takeover import ShardFactory, rebuild
 from stream.topics import ANNOTATORS, INPUTS, TASKS
 

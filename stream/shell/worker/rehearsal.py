@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from kernels import skill
 from stream import events as wire
-from stream.core.batch import Range
-from stream.core.partitioning import partition_of
+from stream.core.intake.batch import Range
+from stream.core.intake.partitioning import partition_of
 from stream.core.shard import Shard
 from stream.settings import Market
 from stream.topics import ANNOTATORS, TASKS

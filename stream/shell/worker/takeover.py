@@ -17,7 +17,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from stream.core.rows import RowError
+from stream.core.saved.rows import RowError
 from stream.core.shard import Shard
 from stream.settings import Settings
 from stream.shell.kafka import clients

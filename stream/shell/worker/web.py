@@ -1,7 +1,7 @@
 """Three pages for machines: `/metrics` (Prometheus), `/livez` (the event loop answers), `/readyz`.
 
 Ready means: the group has assigned partitions, possibly none, and every assigned one is recovered and
-running. The page also names the pools that are stalled (see :mod:`stream.core.stalls`).
+running. The page also names the pools that are stalled (see :mod:`stream.core.market.stalls`).
 
 The server is Faust's. Its pages that show or route tables are off, and whatever else it or a library may add is not
 reachable: only these three paths are answered, and only to GET and HEAD. Nothing here changes anything, and no label or

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kernels.auction import lanes
-from kernels.auction.jit import entry
-from kernels.auction.layout import ARC, ARC32
+from kernels.auction.compiling import entry
+from kernels.auction.market_arrays import ARC, ARC32
 
 DEPTHS = (1, 2, 3, 4)
 

@@ -6,7 +6,7 @@ from numba import njit
 
 from kernels.auction import Market, certificate, solve, solver
 from kernels.auction.audit import slot_cost
-from kernels.auction.layout import ANNOTATOR, TASK, Book
+from kernels.auction.market_arrays import ANNOTATOR, TASK, Book
 
 GAP = 1e-3
 

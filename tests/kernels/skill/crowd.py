@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels import skill
-from kernels.study.recorded import replay
+from kernels.study.recorded import Learned, Recorded, replay
 
 
 class Crowd:
@@ -46,8 +46,8 @@ class Crowd:
         self.belief = belief = np.zeros((tasks, skill.belief_width(classes)), np.float32)
         table = np.zeros((3, len(rows)), np.int32)
         at = np.arange(len(rows), dtype=np.float64)
-        columns = (task, annotator, label, at, self.told, start, table, belief, self.reported)
-        replay(self.skills, self.m, self.order, *columns, 1)
+        learned = Learned(self.told, start, table, belief, self.reported)
+        replay(self.skills, self.m, self.order, Recorded(task, annotator, label, at), learned, 1)
         self.votes = np.zeros((tasks, classes))
         np.add.at(self.votes, (task, label), 1)
 

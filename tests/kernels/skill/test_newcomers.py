@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import skill
-from kernels.skill import layout
+from kernels.skill import skill_columns as layout
 from kernels.skill.calibration import UNIT, evenly
-from kernels.skill.jit import kernel
+from kernels.skill.steps import kernel
 from tests.kernels.skill.test_update import Market
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import skill
-from kernels.skill import layout
+from kernels.skill import skill_columns as layout
 
 
 class Market:

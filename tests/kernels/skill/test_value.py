@@ -5,7 +5,8 @@ import pytest
 from scipy import special, stats
 
 from kernels import skill
-from kernels.skill import confusion, layout, value
+from kernels.skill import confusion, value
+from kernels.skill import skill_columns as layout
 from kernels.skill.calibration import TEMPERATURE
 from tests.kernels.skill.crowd import Crowd, coin
 

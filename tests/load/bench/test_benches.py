@@ -7,7 +7,7 @@ import pytest
 from load.bench.bench_latency import P50_BAR, P99_BAR, judge
 from load.bench.bench_pipeline import PARTITIONS, PEOPLE, POOLS, answers, market, pools
 from load.system.deployment import pool_in
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.events import AnnotatorOnline, AssignmentAccepted, AssignmentOffered, JudgmentSubmitted, TaskCreated
 
 OFFERS = [

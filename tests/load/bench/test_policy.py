@@ -17,9 +17,10 @@ from load.replay.session import Setting, market_of
 from load.world.crowd import Rule, read
 from load.world.dry_run import POOL, Rehearsal, rehearse
 from load.world.usual import UsualPractice
-from stream.core import matching, shard
-from stream.core.pools import PoolState
-from stream.core.proof import Proof
+from stream.core import shard
+from stream.core.market import matching
+from stream.core.market.proof import Proof
+from stream.core.state.pools import PoolState
 from tests.load.bench.in_memory import InMemory
 
 SETTING = Setting()
@@ -52,14 +53,14 @@ class Witness:
         if not len(tasks) or not len(free):
             return None
         scratch.reserve(pool.annotators.used, len(free), pool.classes)
+        look = candidates.Look(1, 1, candidates.EVERYBODY)
         dense = candidates.recall(
-            pool.columns, tasks, free, pool.fits.meets, pool.fits.grants, matching.restricted(pool), pool.rules,
-            1, 1, 1, scratch.bench, True,
-        ).dense  # fmt: skip
+            pool.columns, tasks, free, matching.fit_of(pool), pool.in_force, look, scratch.bench
+        ).dense
         n, m = dense.shape
-        people = pool.columns.annotators[free]
+        people = pool.columns.annotators.records[free]
         uses = vstack([kron(np.eye(n), np.ones((1, m))), kron(np.ones((1, n)), np.eye(m))])
-        limits = np.concatenate([pool.columns.room[tasks], people["capacity"] - people["live"]])
+        limits = np.concatenate([pool.columns.tasks.vacancies[tasks], people["capacity"] - people["live"]])
         found = linprog(-dense.ravel(), A_ub=uses.tocsr(), b_ub=limits, bounds=(0, 1))
         assert found.status == 0
         return -float(found.fun)
@@ -187,6 +188,6 @@ def test_with_the_usual_practices_own_money_every_task_has_an_answer(name: str, 
         )
         pool = allocator.shard.pools[POOL]
         assert figures.received <= 1.005 * usual.judgments  # late answers count beyond the budget
-        assert (pool.columns.tasks["counted"][: pool.tasks.used] > 0).all()
+        assert (pool.columns.tasks.records["counted"][: pool.tasks.used] > 0).all()
         differences.append(figures.accuracy - usual.accuracy)
     assert sum(differences) / len(differences) > least

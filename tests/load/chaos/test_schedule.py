@@ -6,7 +6,7 @@ from load.chaos.catalogue import FAULTS
 from load.chaos.ledger import EVENT, JUDGMENT, REASONS
 from load.chaos.schedule import LAST, LAST_FROM, ONCE, schedule
 from load.chaos.traffic import Traffic
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.events import AssignmentOffered, decode
 from stream.shell.process.steps import STEPS
 

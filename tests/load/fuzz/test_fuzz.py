@@ -12,9 +12,9 @@ from load.fuzz import fuzz
 from load.fuzz.fuzz_contract import PAGE, Contract, NotJson, parse, repeats_keys
 from load.fuzz.fuzz_rows import original, verdict
 from stream import contract, events
-from stream.core import restore
-from stream.core.formats import SINCE_4, as_of_2
-from stream.core.rows import RESIDUE
+from stream.core.saved import restore
+from stream.core.saved.formats import SINCE_4, as_of_2
+from stream.core.saved.rows import RESIDUE
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "events.jsonl"
 CASES = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]

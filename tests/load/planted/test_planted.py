@@ -8,11 +8,11 @@ import pytest
 from load.chaos.traffic import Traffic
 from load.planted.faults import Faults
 from load.planted.in_core import PlantedFault, plant, suffering
-from stream.core import restore
-from stream.core.batch import Range
-from stream.core.formats import SINCE_4
-from stream.core.results import Outbox
-from stream.core.rows import VERSION, NewerRow
+from stream.core.intake.batch import Range
+from stream.core.outbox import Outbox
+from stream.core.saved import restore
+from stream.core.saved.formats import SINCE_4
+from stream.core.saved.rows import VERSION, NewerRow
 from stream.core.shard import RoundResult, Shard
 from stream.events import AnnotatorOnline, AssignmentOffered, decode_result, encode
 from stream.settings import Market, Settings

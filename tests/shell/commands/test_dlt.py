@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, ProducerFencedError
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.local import LocalKafka
 from stream.settings import PREFIX, Settings
 from stream.shell.commands.dlt import Moment, dlt

@@ -13,7 +13,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Settings
 from stream.shell.commands import audit_command
 from stream.topics import TASKS

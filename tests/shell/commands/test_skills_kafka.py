@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from kafka import KafkaProducer
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.core.shard import Range, Shard
 from stream.local import LocalKafka
 from stream.settings import Settings

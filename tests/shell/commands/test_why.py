@@ -5,9 +5,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from kernels.valuation import TERMS as VALUED
 from stream.events import AssignmentEnded, AssignmentOffered, Cause, ConsensusUpdated, DecisionMade, End, PoolRound
-from stream.shell.commands.why import CAUSES, ENDS, TERMS, Explanation, UnknownAssignment, explain, place
+from stream.shell.commands.why import CAUSES, ENDS, Explanation, UnknownAssignment, explain, place
 from stream.shell.commands.why_label import Label
 
 WHERE = {"pool": "acme", "partition": 3, "round": 128}
@@ -97,10 +96,6 @@ def test_it_says_what_the_label_has_to_do_with_the_answer(
     for part in parts:
         assert part in text
     assert "label of the task" not in words()
-
-
-def test_every_term_has_words() -> None:
-    assert set(VALUED) == set(TERMS)
 
 
 @pytest.mark.parametrize("cause", get_args(Cause))

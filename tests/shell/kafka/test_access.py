@@ -290,6 +290,7 @@ def test_a_password_from_a_file_is_shown_to_nobody(tmp_path: Path) -> None:
         msgspec.json.encode(settings)
 
 
+@pytest.mark.slow
 def test_no_command_takes_a_secret_as_a_flag() -> None:
     help_texts = subprocess.run(
         [sys.executable, "-c", "from stream.shell.commands.cli import COMMANDS, main\nimport click\n"

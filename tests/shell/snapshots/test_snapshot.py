@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.rows import VERSION
+from stream.core.saved.rows import VERSION
 from stream.shell.snapshots.snapshot import FORMAT, Header, Identity, Unusable, Writer, check, read
 
 IDENTITY = Identity(cluster="c", topics={"tasks": "1", "annotators": "2", "skills": "3"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.shell.worker.budget import Budget
+from stream.shell.worker.round_size import Budget
 
 
 def settle(fixed_s: float, per_event_s: float, limit_s: float = 0.1, most: int = 50_000) -> int:

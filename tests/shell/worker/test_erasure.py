@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.local import LocalKafka
 from stream.settings import Settings
 from stream.shell.commands import audit_command

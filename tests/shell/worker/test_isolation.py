@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stream import events as wire
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Settings
 from stream.shell.commands import audit_command
 from stream.topics import ANNOTATORS, ASSIGNMENTS, TASKS, dead_letters

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from stream import events as wire
-from stream.core.partitioning import partition_of
+from stream.core.intake.partitioning import partition_of
 from stream.settings import Settings
 from stream.topics import ANNOTATORS, ASSIGNMENTS, TASKS
 from tests.shell.harness import (

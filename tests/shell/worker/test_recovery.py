@@ -14,7 +14,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from stream.core.rows import VERSION
+from stream.core.saved.rows import VERSION
 from stream.local import LocalKafka
 from stream.settings import Settings
 from stream.shell.process.metrics import Metrics

@@ -1,0 +1,41 @@
+"""The rules together: what matching and offering ask of a pair. What its work is charged to is in `charges`.
+
+Vacancies of the task and capacity of the annotator are no rules: they say how much there is, not who may have it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels.jit import inner
+from kernels.rules import attributes, budget, listed, min_skill, once, pull, share
+
+#: The rules of a pair, in the order in which they are asked: cheap ones and those that forbid most first.
+OF_PAIRS = (attributes, listed, pull, share, once, min_skill)
+#: The rules that all annotators share.
+OF_ALL = (budget,)
+
+
+class Fit(NamedTuple):
+    """Who is fit for what, as far as it isn't in columns."""
+
+    meets: np.ndarray  # u1[demands, profiles]: has the profile what the demand requires?
+    grants: np.ndarray  # u1[demands, profiles]: does the profile vouch for the demand's skill?
+    asked: np.ndarray  # u1[annotators, projects]: of what did they ask for work? Empty where nobody restricts
+
+
+@inner
+def allowed(pool, fit, t, a):
+    """Every rule but those about what the annotator has done."""
+    return (
+        attributes.permits(pool, fit, t, a)
+        and listed.permits(pool, fit, t, a)
+        and pull.permits(pool, fit, t, a)
+        and share.permits(pool, fit, t, a)
+    )
+
+
+@inner
+def permitted(pool, fit, t, a):
+    """May the annotator have the task, if it has vacancies and they are free?"""
+    return allowed(pool, fit, t, a) and once.permits(pool, fit, t, a) and min_skill.permits(pool, fit, t, a)

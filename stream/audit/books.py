@@ -1,0 +1,257 @@
+"""The entities of a market as the auditor knows them, and the need of a task.
+
+A pair is what one annotator and one task have had to do with each other:
+
+    new -> offered -> leased -> judged (counted, uncounted) -> retracted
+              |          |
+              |          +-> closed (declined, abandoned): never offered again
+              +-> returned (expired, withdrawn): may be offered again
+
+Need of an open task: ``overlap`` without a confidence; else ``overlap`` while counted < overlap, then
+counted + 1 until the published posterior reaches the confidence or counted = max_overlap.
+"""
+
+from dataclasses import dataclass, field
+
+from stream.audit.records import Record
+from stream.events import TaskDefaults, TaskSettled
+
+NEVER = float("-inf")
+EVERYONE = 1000
+LATE_REFUSED = ("cancelled", "deadline", "blocked")
+
+
+@dataclass(slots=True, eq=False)
+class Limits:
+    """What a pool runs by, in seconds, counts and weights; what is not told yet is what nobody has set."""
+
+    accept_s: float = 60.0
+    lease_s: float = 900.0
+    expected_s: float = 60.0
+    grace_s: float = 60.0
+    reference_wait_s: float = 60.0
+    settled_retention_s: float = 7 * 86400.0
+    max_extensions: float = 3
+    block_declines: float = 3
+    missed_offers: float = 2
+    candidates: float = 64
+    gap: float = 1e-3
+    judgment_cost: float = 0.02
+    least_ability: float = 0.45
+    version: int = 0
+    since: dict[str, float] = field(default_factory=dict)  # when events have stated a setting
+    is_told: bool = False
+
+    def values(self) -> dict[str, float]:
+        """The settings by name."""
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ("version", "since", "is_told")}
+
+
+@dataclass(slots=True, eq=False)
+class Pair:
+    """One annotator and one task."""
+
+    task: "Task"
+    annotator: "Annotator"
+    state: str = "new"
+    assignment: str = ""
+    offer: str = ""
+    order: tuple[int, int] = (0, 0)
+    accept_by: float = 0.0
+    submit_by: float = 0.0
+    is_taught: bool = False
+    extensions: int = 0
+    label: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Offered or leased."""
+        return self.state in ("offered", "leased")
+
+
+@dataclass(slots=True, eq=False)
+class Project:
+    """A project with what its tasks have used of its budget.
+
+    While no share was ever limited, what an annotator judged in closed books is not remembered. ``examined`` are the
+    skills in which work has asked for a ``min_skill``; once there was gold, ``worked`` counts each annotator's
+    judgments of work, ``taught`` the gold and training given that examines nobody (unless it ended without an answer).
+    What annotators have in a closed project is over with its last task whose books are open: ``kept`` counts these.
+    """
+
+    name: str
+    at: float = NEVER
+    state: str = "active"
+    budget: int | None = None
+    max_per_annotator: int | None = None
+    is_limited: bool = False
+    deadline: float | None = None
+    defaults: TaskDefaults = field(default_factory=TaskDefaults)
+    used: int = 0
+    used_by: dict[str, int] = field(default_factory=dict)
+    open: dict[str, "Task"] = field(default_factory=dict)
+    gold_rate: float = 0.02
+    highest_rate: float = 0.02
+    has_gold: bool = False
+    examined: set[str] = field(default_factory=set)
+    worked: dict[str, int] = field(default_factory=dict)
+    taught: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+
+    def forget(self) -> None:
+        """What each annotator has judged, earned and been given in it no longer counts."""
+        self.is_limited = self.has_gold = False
+        for books in (self.used_by, self.worked, self.taught):
+            books.clear()
+
+    def use(self, annotator: str, change: int) -> None:
+        """Count judgments and live work against the budget and the annotator's share."""
+        self.used += change
+        self.share(annotator, change)
+
+    def share(self, annotator: str, change: int) -> None:
+        """Count against the annotator's share alone."""
+        share = self.used_by.get(annotator, 0) + change
+        if share:
+            self.used_by[annotator] = share
+        else:
+            self.used_by.pop(annotator, None)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Task:
+    """A task with its pairs; ``ceiling`` is the highest max_overlap it ever had."""
+
+    name: str
+    project: Project
+    skill: str
+    classes: int | None
+    overlap: int
+    max_overlap: int
+    confidence: float | None
+    deadline: float | None
+    lease_s: float
+    requires: frozenset[str]
+    min_skill: float | None
+    only: frozenset[str]
+    exclude: frozenset[str]
+    updated_at: float
+    ceiling: int
+    purpose: str = "work"
+    counted: int = 0
+    complaints: int = 0
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    offered: dict[str, Pair] = field(default_factory=dict)
+    leased: dict[str, Pair] = field(default_factory=dict)
+    settled: str | None = None
+    settled_at: float = 0.0
+    closes_at: float = 0.0  # when its books close, unless work on it is under way
+    announcement: tuple[Record, TaskSettled] | None = None
+    posterior: list[float] | None = None
+    label: int | None = None
+    is_adjudicated: bool = False
+    watched: float | None = None  # the deadline that the clock is to look at
+
+    @property
+    def is_work(self) -> bool:
+        """Whether its label is asked for, and not the annotator tried."""
+        return self.purpose == "work"
+
+    @property
+    def live(self) -> int:
+        """Offered and leased."""
+        return len(self.offered) + len(self.leased)
+
+    @property
+    def due(self) -> float | None:
+        """The task's deadline or the project's, whichever is earlier."""
+        times = [time for time in (self.deadline, self.project.deadline) if time is not None]
+        return min(times, default=None)
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether a posterior decides when there is enough."""
+        return self.confidence is not None and self.classes is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the last published posterior reaches the confidence."""
+        return (
+            self.confidence is not None
+            and self.posterior is not None
+            and max(self.posterior) >= self.confidence
+        )
+
+    @property
+    def need(self) -> int:
+        """Judgments needed, given the last published posterior."""
+        if not self.is_confident or self.counted < self.overlap:
+            return self.overlap
+        if self.is_sure or self.counted >= self.max_overlap:
+            return self.counted
+        return self.counted + 1
+
+
+@dataclass(slots=True, eq=False)
+class Annotator:
+    """An annotator: profile, presence, live work.
+
+    ``met`` names, for each skill and number of classes in which others' answers or a truth have been there to compare
+    with, the one task of it, or none where there were several; ``imported`` are the skills of which an import spoke.
+    """
+
+    name: str
+    pool: "Pool"
+    profile_at: float = NEVER
+    skills: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    grants: frozenset[str] = frozenset()
+    presence_at: float = NEVER
+    is_online: bool = False
+    is_paused: bool = False
+    capacity: int = 0
+    mode: str = "push"
+    present_until: float = NEVER
+    gone_since: float | None = None
+    watched: float = float("inf")  # when the clock next looks at the presence
+    missed: int = 0
+    is_absent: bool = False  # has missed too many offers
+    live: dict[str, Pair] = field(default_factory=dict)
+    met: dict[tuple[str, int], str] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
+
+    def heard(self) -> None:
+        """A sign of life."""
+        self.missed, self.is_absent = 0, False
+
+    def offered(self) -> list[Pair]:
+        """Unaccepted offers, oldest first."""
+        found = [pair for pair in self.live.values() if pair.state == "offered"]
+        return sorted(found, key=lambda pair: pair.order)
+
+    def knows(self, skill: str) -> bool:
+        """Whether the profile lists the skill."""
+        return skill in self.skills or "*" in self.skills
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """One market."""
+
+    name: str
+    state_at: float = NEVER
+    is_paused: bool = False
+    tasks: dict[str, Task] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    annotators: dict[str, Annotator] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+    gone_until: float = NEVER  # the latest of them
+    limits: Limits = field(default_factory=Limits)
+
+    def annotator(self, name: str) -> Annotator:
+        """Return the annotator, with an empty profile when new; nobody knows them before an event of theirs counts."""
+        return self.annotators.get(name) or Annotator(name, self)
+
+    def project(self, name: str) -> Project:
+        """Return the project, active and without limits when new; nobody knows it before an event of it counts."""
+        return self.projects.get(name) or Project(name)

@@ -1,0 +1,1 @@
+"""What comes in: from bytes to events that take effect, one pool's turn after another."""

@@ -1,0 +1,1 @@
+"""Who gets what: matching, what it proves, and pools whose market could not be solved."""

@@ -1,0 +1,1 @@
+"""The state as rows of a log, and back."""
