@@ -303,7 +303,7 @@ class SettingsChanged(Event, frozen=True, gc=False, kw_only=True):
     """Weights and limits of the pool, by the names of its policy; of each name the newest ``at`` wins.
 
     Of equal ``at`` the larger value wins, so the order of events never matters. Names and bounds are those of
-    ``PoolPolicy`` up to ``least_ability``; a name that isn't there or a value out of bounds is ``invalid``.
+    ``PoolPolicy`` but for the last three; a name that isn't there or a value out of bounds is ``invalid``.
     """
 
     settings: dict[Id, float]

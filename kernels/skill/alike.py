@@ -26,9 +26,9 @@ from kernels.skill.confusion import (
     row_weight,
     weight_of,
 )
+from kernels.skill.inlining import index, inner, kernel
 from kernels.skill.powers import LOG_2, log2
 from kernels.skill.skill_columns import engine_width
-from kernels.skill.steps import index, inner, kernel
 
 MOST = 30.0
 """Bounded, so that a crowd that changes is found out."""

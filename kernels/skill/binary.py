@@ -6,8 +6,8 @@ The equations are those of `update`; with two classes a miss has one place to go
 from typing import NamedTuple
 
 from kernels.skill.confusion import LOCAL_MEAN, UNRIPE, shared_at, strengths, weight_of
+from kernels.skill.inlining import index, inner
 from kernels.skill.skill_columns import ALONE
-from kernels.skill.steps import index, inner
 
 WIDTH = 7
 """Floats per engine and seat: N[2, 2], S[2], A."""

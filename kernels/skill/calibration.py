@@ -41,9 +41,9 @@ import math
 import numpy as np
 
 from kernels.skill.confusion import believed, expected, loss_at, right_share, strengths, weight_of
+from kernels.skill.inlining import index, inner, kernel
 from kernels.skill.powers import LOG_2, exp2, log2
 from kernels.skill.skill_columns import DEFAULT_RHO, ENGINES, RHOS, engine_width
-from kernels.skill.steps import index, inner, kernel
 
 SCALE = 65536.0
 TINY = 1e-300

@@ -24,8 +24,8 @@ The square root is half of the way: the full lift lets a class nobody recognises
 
 import math
 
+from kernels.skill.inlining import index, inner, kernel
 from kernels.skill.skill_columns import SHARED
-from kernels.skill.steps import index, inner, kernel
 
 LOCAL_WEIGHT = 6.0
 LOCAL_MEAN = 0.7

@@ -29,8 +29,8 @@ rewind them.
 import math
 
 from kernels.skill.confusion import weight_of
+from kernels.skill.inlining import inner, kernel
 from kernels.skill.skill_columns import ALONE, evidence_width
-from kernels.skill.steps import inner, kernel
 
 FALL = 0.2
 THRESHOLD = math.exp(7.0)

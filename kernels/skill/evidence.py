@@ -8,7 +8,7 @@ can be taken back exactly (a score is rounded to multiples of 2^-16).
 import math
 
 from kernels.skill.calibration import SCALE
-from kernels.skill.steps import kernel
+from kernels.skill.inlining import kernel
 
 
 @kernel

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 
 from kernels.jit import instructions
-from kernels.skill.steps import inner
+from kernels.skill.inlining import inner
 
 EXPONENT = 52
 BIAS = 1023

@@ -10,8 +10,8 @@ import numpy as np
 
 from kernels.jit import inner
 from kernels.skill.confusion import shared_at, weight_of
+from kernels.skill.inlining import kernel
 from kernels.skill.skill_columns import ALONE, ENGINES, SHARED, Judged, Skills, engine_width
-from kernels.skill.steps import kernel
 from kernels.skill.update import is_met, learned
 
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.skill.steps import kernel
+from kernels.skill.inlining import kernel
 
 ENGINES = 3
 """Run side by side: 0 class prior as observed, 1 flat prior, 2 flat prior and shared confusion rows."""

@@ -48,8 +48,8 @@ from kernels.skill.confusion import (
     weight_of,
 )
 from kernels.skill.drift import stamp, watch
+from kernels.skill.inlining import index, inner
 from kernels.skill.skill_columns import ALONE, ENGINES, SHARED, engine_width
-from kernels.skill.steps import index, inner
 
 IDLE = 1e-3
 RENORMALISE = 8

@@ -36,8 +36,8 @@ from kernels.skill.confusion import (
     row_weight,
     weight_of,
 )
+from kernels.skill.inlining import kernel
 from kernels.skill.skill_columns import ENGINES, MAX_CLASSES, engine_width
-from kernels.skill.steps import kernel
 
 FLOOR_SD = 0.03
 UNTRIED = 4

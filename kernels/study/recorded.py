@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.jit import allocating
+from kernels.skill.inlining import kernel
 from kernels.skill.revise import revise
 from kernels.skill.skill_columns import Judged, seat
-from kernels.skill.steps import kernel
 from kernels.skill.update import learned as take
 from kernels.skill.value import gain_prepared, prepare
 

@@ -11,7 +11,8 @@ Need of an open task: ``overlap`` without a confidence; else ``overlap`` while c
 counted + 1 until the published posterior reaches the confidence or counted = max_overlap.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from stream.audit.records import Record
 from stream.events import TaskDefaults, TaskSettled
@@ -21,30 +22,58 @@ EVERYONE = 1000
 LATE_REFUSED = ("cancelled", "deadline", "blocked")
 
 
-@dataclass(slots=True, eq=False)
+class Bounds(NamedTuple):
+    """The least and the most of a setting, whether they may be reached, and whether it must be whole."""
+
+    least: float
+    most: float
+    with_least: bool = True
+    with_most: bool = True
+    is_whole: bool = False
+
+    def hold(self, value: float) -> bool:
+        """Whether a setting may have this value."""
+        if not self.least <= value <= self.most or (self.is_whole and value != int(value)):
+            return False
+        return (value != self.least or self.with_least) and (value != self.most or self.with_most)
+
+
+SECONDS = Bounds(0.0, 1e8, with_least=False)
+
+
+def bounded(otherwise: float, bounds: Bounds) -> Any:
+    """A setting that is so as long as nobody has said otherwise."""
+    return field(default=otherwise, metadata={"bounds": bounds})
+
+
+@dataclass(eq=False)
 class Limits:
     """What a pool runs by, in seconds, counts and weights; what is not told yet is what nobody has set."""
 
-    accept_s: float = 60.0
-    lease_s: float = 900.0
-    expected_s: float = 60.0
-    grace_s: float = 60.0
-    reference_wait_s: float = 60.0
-    settled_retention_s: float = 7 * 86400.0
-    max_extensions: float = 3
-    block_declines: float = 3
-    missed_offers: float = 2
-    candidates: float = 64
-    gap: float = 1e-3
-    judgment_cost: float = 0.02
-    least_ability: float = 0.45
+    accept_s: float = bounded(60.0, SECONDS)
+    lease_s: float = bounded(900.0, SECONDS)
+    expected_s: float = bounded(60.0, SECONDS)
+    grace_s: float = bounded(60.0, SECONDS)
+    reference_wait_s: float = bounded(60.0, SECONDS)
+    settled_retention_s: float = bounded(7 * 86400.0, SECONDS)
+    max_extensions: float = bounded(3, Bounds(0, 100, is_whole=True))
+    block_declines: float = bounded(3, Bounds(1, 100, is_whole=True))
+    missed_offers: float = bounded(2, Bounds(1, 100, is_whole=True))
+    candidates: float = bounded(64, Bounds(1, 1024, is_whole=True))
+    gap: float = bounded(1e-3, Bounds(0, 1, with_least=False, with_most=False))
+    judgment_cost: float = bounded(0.02, Bounds(0, 1e6))
+    least_ability: float = bounded(0.45, Bounds(0, 1))
     version: int = 0
     since: dict[str, float] = field(default_factory=dict)  # when events have stated a setting
     is_told: bool = False
 
     def values(self) -> dict[str, float]:
         """The settings by name."""
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ("version", "since", "is_told")}
+        return {name: getattr(self, name) for name in BOUNDS}
+
+
+#: Of every setting by name.
+BOUNDS: dict[str, Bounds] = {one.name: one.metadata["bounds"] for one in fields(Limits) if "bounds" in one.metadata}
 
 
 @dataclass(slots=True, eq=False)

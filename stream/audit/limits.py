@@ -8,23 +8,13 @@ Records of rounds that are older than policies say nothing: what they would have
 settings brings, and `Case.assumed` counts them.
 """
 
-from stream.audit.books import Annotator, Pool
+from stream.audit.books import BOUNDS, Annotator, Pool
 from stream.audit.leases import later
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case
 from stream.events import PoolPolicy, SettingsChanged
 
 NEVER = -1.0
-#: The least and the most of each setting, whether they may be reached, and whether it must be whole.
-SECONDS = (0.0, 1e8, False, True, False)
-BOUNDS: dict[str, tuple[float, float, bool, bool, bool]] = {
-    "accept_s": SECONDS, "lease_s": SECONDS, "expected_s": SECONDS, "grace_s": SECONDS,
-    "reference_wait_s": SECONDS, "settled_retention_s": SECONDS,
-    "max_extensions": (0, 100, True, True, True), "block_declines": (1, 100, True, True, True),
-    "missed_offers": (1, 100, True, True, True), "candidates": (1, 1024, True, True, True),
-    "gap": (0.0, 1.0, False, False, False), "judgment_cost": (0.0, 1e6, True, True, False),
-    "least_ability": (0.0, 1.0, True, True, False),
-}  # fmt: skip
 
 
 def begin(case: Case) -> None:
@@ -68,12 +58,7 @@ def settings_changed(
     """Weights and limits of the pool; what is under way keeps its deadlines, retention and grace count anew."""
     limits = pool.limits
     for name, value in event.settings.items():
-        if name not in BOUNDS:
-            return "invalid"
-        least, most, with_least, with_most, whole = BOUNDS[name]
-        if not least <= value <= most or (value == least and not with_least) or (value == most and not with_most):
-            return "invalid"
-        if whole and value != int(value):
+        if name not in BOUNDS or not BOUNDS[name].hold(value):
             return "invalid"
     before, past = limits.values(), (limits.settled_retention_s, limits.grace_s)
     for name, value in event.settings.items():

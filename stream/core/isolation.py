@@ -19,7 +19,7 @@ from typing import Any
 
 from stream import topics
 from stream.core.intake.batch import Invalid, Place, Range
-from stream.core.intake.reading import Intake
+from stream.core.intake.intake import Intake
 from stream.core.intake.turn import Dispatch, Turn
 from stream.core.market.stalls import HalfSolved, described
 from stream.core.outbox import Outbox

@@ -16,7 +16,7 @@ from stream import topics
 from stream.core.forgetting import drop_task, tidy, tombstones
 from stream.core.intake.batch import Place, Range, Rejected
 from stream.core.intake.handlers import dispatch
-from stream.core.intake.reading import Intake
+from stream.core.intake.intake import Intake
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
 from stream.core.market.matching import Matched, Scratch, match
 from stream.core.market.stalls import ATTEMPTS, HalfSolved, Stalls

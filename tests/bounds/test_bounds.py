@@ -85,7 +85,7 @@ def test_a_planted_overrun_fails_the_lane(tmp_path: Path) -> None:
 def test_the_check_looks_through_casts_to_unsigned() -> None:
     """`index` casts: what was negative is far beyond the end."""
     from kernels.jit import entry  # noqa: PLC0415 - compiled here alone
-    from kernels.skill.steps import index  # noqa: PLC0415
+    from kernels.skill.inlining import index  # noqa: PLC0415
 
     @entry
     def read(numbers, i):  # type: ignore[no-untyped-def]

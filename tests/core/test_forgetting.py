@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 
 from stream.core.shard import Shard
 from stream.core.state import lists
@@ -320,6 +321,7 @@ def day(course: Course, n: int) -> None:
     course.told(after=86_400.0 - 360.0)
 
 
+@pytest.mark.slow
 def test_a_year_of_a_pool_takes_no_more_memory_than_a_month() -> None:
     course = Course(settled_retention_s=86_400.0)
     for n in range(30):

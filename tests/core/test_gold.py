@@ -10,6 +10,7 @@ import pytest
 
 from kernels.skill.calibration import RAISE
 from kernels.skill.skill_columns import DEFAULT_RHO
+from kernels.terms import NAMES
 from stream import events as wire
 from stream import topics
 from stream.core.shard import Shard
@@ -115,7 +116,7 @@ def test_decisions_on_gold_hide_in_information() -> None:
         course.told(*course.answers({"a": 0.9}, rng))
     assert any(is_gold(decision.task) for decision in decided)
     for decision in decided:
-        assert set(decision.terms) == {"information", "accuracy", "coverage", "cost"}
+        assert tuple(decision.terms) == NAMES
         assert decision.value == pytest.approx(sum(decision.terms.values())) and decision.value > 0
         assert decision.terms["information"] > 0 > decision.terms["cost"]
 

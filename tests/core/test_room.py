@@ -13,7 +13,7 @@ from kernels.buffers import Overrun
 from kernels.lifecycle.pool_columns import EMISSIONS_WANTED, EMITTED, REFUSED, Gathered
 from kernels.packing import scatter
 from stream import topics
-from stream.core.intake import reading as intake
+from stream.core.intake import intake
 from stream.core.intake import turn as turning
 from stream.core.market import matching
 from stream.core.saved.rows import dirty_rows

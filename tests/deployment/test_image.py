@@ -92,6 +92,7 @@ def test_every_module_of_the_image_can_be_imported_there(image: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_of_the_image_starts_as_if_no_fault_were_asked_for(image: Path, tmp_path: Path) -> None:
     """It comes as far as the web server's port, which is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -218,6 +218,7 @@ def without_words(source: str) -> str:
     return "\n\n" + ast.unparse(tree)
 
 
+@pytest.mark.slow
 def test_every_kernel_of_ours_has_a_stamp_and_no_comment_or_docstring_is_in_it(
     ours: dict[str, str], tmp_path: Path
 ) -> None:

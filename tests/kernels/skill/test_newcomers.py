@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kernels import skill
 from kernels.skill import skill_columns as layout
 from kernels.skill.calibration import UNIT, evenly
-from kernels.skill.steps import kernel
+from kernels.skill.inlining import kernel
 from tests.kernels.skill.test_update import Market
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kernels.skill.inlining import kernel
 from kernels.skill.powers import exp2, log2
-from kernels.skill.steps import kernel
 
 
 @kernel
