@@ -30,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     gap: Annotated[float, Meta(gt=0, lt=1)] = 1e-3
     judgment_cost: Annotated[float, Meta(ge=0, le=1e6)] = 0.02
     least_ability: Annotated[float, Meta(ge=0, le=1)] = 0.45
+    deadline_urgency: Annotated[float, Meta(ge=0, le=1000)] = 0.0
 
 
 class SettingRefused(ValueError):

@@ -19,8 +19,8 @@ from stream import events as wire
 from stream.audit import inputs as audited
 from stream.audit import leases
 from stream.core import outbox as results
+from stream.core.batch import Reason
 from stream.core.intake import handlers, task_handlers
-from stream.core.intake.batch import Reason
 from stream.shell.commands import import_command, why
 from stream.shell.snapshots import snapshot
 

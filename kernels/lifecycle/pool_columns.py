@@ -216,6 +216,7 @@ class Policy(NamedTuple):
     missed_offers: int
     judgment_cost: float
     least_ability: float
+    deadline_urgency: float
 
 
 def blank(dtype: np.dtype, n: int) -> np.ndarray:

@@ -9,9 +9,9 @@ A term has its own name in the decision of every offer, and where it has a weigh
 from typing import NamedTuple
 
 from kernels.jit import inner
-from kernels.terms import accuracy, cost, coverage, information
+from kernels.terms import accuracy, cost, coverage, deadline_urgency, information
 
-OF_VALUE = (information, accuracy, coverage, cost)
+OF_VALUE = (information, accuracy, coverage, cost, deadline_urgency)
 NAMES = tuple(module.__name__.rpartition(".")[2] for module in OF_VALUE)
 WORDS = {name: module.WORDS for name, module in zip(NAMES, OF_VALUE, strict=True)}
 COUNT = len(OF_VALUE)
@@ -34,6 +34,7 @@ def reckon(pool, t, a, case, policy, out):
     out[1] = accuracy.worth(pool, t, a, case, policy)
     out[2] = coverage.worth(pool, t, a, case, policy)
     out[3] = cost.worth(pool, t, a, case, policy)
+    out[4] = deadline_urgency.worth(pool, t, a, case, policy)
     total = out[0]
     for k in range(1, COUNT):
         total += out[k]

@@ -63,6 +63,7 @@ class Limits:
     gap: float = bounded(1e-3, Bounds(0, 1, with_least=False, with_most=False))
     judgment_cost: float = bounded(0.02, Bounds(0, 1e6))
     least_ability: float = bounded(0.45, Bounds(0, 1))
+    deadline_urgency: float = bounded(0.0, Bounds(0, 1000))
     version: int = 0
     since: dict[str, float] = field(default_factory=dict)  # when events have stated a setting
     is_told: bool = False

@@ -72,6 +72,7 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
     "max_extensions": _whole(0, 100), "block_declines": _whole(1, 100), "missed_offers": _whole(1, 100),
     "candidates": _whole(1, 1024), "gap": lambda value: 0 < value < 1,
     "judgment_cost": lambda value: 0 <= value <= 1e6, "least_ability": lambda value: 0 <= value <= 1,
+    "deadline_urgency": lambda value: 0 <= value <= 1000,
 }  # fmt: skip
 
 

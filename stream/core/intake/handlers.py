@@ -17,7 +17,7 @@ from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.pool_columns import TASKS_USED
 from kernels.rules.share import count_taken
 from stream import events as wire
-from stream.core.intake.batch import Applied, Invalid, misfit, misplaced, pack_event
+from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.intake.erasing import handle_erased
 from stream.core.intake.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.intake.turn import Turn
