@@ -21,6 +21,7 @@ from stream.policy import Policy
 
 ID_BYTES = 128
 LIST_ITEMS = 1000
+MOST_CLASSES = 20
 #: events that wait for one and the same task, as counted here; the first of them may be larger
 WAITING_BYTES = 64 << 10
 #: an event that waits counts its value, its headers, and what storing it and each header takes besides
@@ -28,6 +29,7 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
+ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
 Time = Annotated[float, Meta(ge=0, le=1e11)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -83,7 +85,11 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
 
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
-    """A project exists with this state; the newest ``at`` wins."""
+    """A project exists with this state; the newest ``at`` wins.
+
+    ``labels`` names the classes in the order of their numbers, for people; rules and outputs know numbers only. Absent
+    leaves the names as they are, null takes them away.
+    """
 
     project: Id
     state: ProjectState = "active"
@@ -93,6 +99,7 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     gold_rate: Probability = 0.02
     deadline: Time | None = None
     defaults: TaskDefaults = TaskDefaults()
+    labels: ClassNames | None | UnsetType = UNSET
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):

@@ -160,6 +160,10 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     if event.at < record["at"][0]:
         return
     pool.defaults[j] = _once(event.defaults)
+    if event.labels:
+        pool.labels[j] = event.labels
+    elif event.labels is not UNSET:
+        pool.labels.pop(j, None)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     if event.state == "closed":
