@@ -1,8 +1,8 @@
 """A seat at the table: what one person is offered, holds and says, as a client of the topics.
 
-    sit down ──online, heartbeats──► offers come ──answer──► judgment_submitted          leave: offline
+    sit down ──resumed, online, heartbeats──► offers come ──answer──► judgment_submitted          leave: offline
                                           ├─── skip ──► assignment_declined
-                                          └─── break ─► annotator_paused … annotator_online
+                                          └─── break ─► annotator_paused … annotator_resumed
 
 Offers and their ends are read from `labeling.assignments.v1` from the moment of sitting down; what was offered and not
 ended before is found in the last hour of the topic. Knows no terminal.
@@ -21,6 +21,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AssignmentAccepted,
     AssignmentDeclined,
     AssignmentEnded,
@@ -69,6 +70,8 @@ class Seat:
             begin, end = (await reader.spans([place]))[place]
             async for _, records in reader.read({place: (max(begin, end - BACK), end)}):
                 self._take(records)
+            # a break that nobody ended before ends with sitting down
+            await self._say(AnnotatorResumed(pool=self.pool, at=time.time(), annotator=self.annotator))
             self._tasks = [asyncio.create_task(work) for work in (self._follow(reader, place, end), self._beat())]
             try:
                 yield self
@@ -87,8 +90,7 @@ class Seat:
 
     async def _beat(self) -> None:
         while True:
-            if not self.is_on_break:
-                await self._say(self._online())
+            await self._say(self._online())
             await asyncio.sleep(BEAT_S)
 
     def _online(self) -> AnnotatorOnline:
@@ -162,7 +164,7 @@ class Seat:
     async def come_back(self) -> None:
         """End the break."""
         self.is_on_break = False
-        await self._say(self._online())
+        await self._say(AnnotatorResumed(pool=self.pool, at=time.time(), annotator=self.annotator))
 
     async def _say(self, event: Event) -> None:
         assert self._sender is not None

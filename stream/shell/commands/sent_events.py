@@ -24,7 +24,8 @@ from stream.topics import ANNOTATORS, TASKS
 
 #: events of people go here; either input topic takes every event, order is kept within one
 OF_ANNOTATORS = (
-    "annotator_set", "annotator_online", "annotator_paused", "annotator_offline", "annotator_erased", "work_requested",
+    "annotator_set", "annotator_online", "annotator_paused", "annotator_resumed", "annotator_offline",
+    "annotator_erased", "work_requested",
     "assignment_accepted", "assignment_extended", "assignment_declined", "judgment_submitted", "judgment_corrected",
     "judgment_retracted", "judgment_scored", "skill_seeded",
 )  # fmt: skip

@@ -11,6 +11,7 @@ from load.system.worker_process import Worker, allocator
 from stream.events import (
     AnnotatorOffline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AnnotatorSet,
     AssignmentAccepted,
     AssignmentDeclined,
@@ -82,6 +83,7 @@ def test_two_people_work_in_a_terminal(pool: Settings, tmp_path: Path) -> None:
     assert given == [("ana", 0), ("ana", 1), ("bo", 1), ("bo", 1)]
     assert all(e.duration_s is not None and 0 <= e.duration_s < 60 for e in sent if isinstance(e, JudgmentSubmitted))
     assert [e.annotator for e in sent if isinstance(e, AnnotatorPaused)] == ["ana"]
+    assert [e.annotator for e in sent if isinstance(e, AnnotatorResumed)] == ["ana", "ana", "bo"]
     assert [(e.annotator, e.reason) for e in sent if isinstance(e, AssignmentDeclined)] == [("ana", "other")]
     assert [e.annotator for e in sent if isinstance(e, AnnotatorOffline)] == ["ana", "bo"]
     held = Counter((e.annotator, e.task) for e in sent if isinstance(e, AssignmentAccepted))
