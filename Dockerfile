@@ -7,6 +7,7 @@ RUN /opt/venv/bin/pip install --require-hashes -r requirements/runtime.lock
 COPY pyproject.toml README.md ./
 COPY kernels kernels
 COPY stream stream
+COPY streaming_allocator streaming_allocator
 COPY load load
 RUN /opt/venv/bin/pip install --no-deps --no-build-isolation .
 # The kernels are compiled into the image, for any processor: a worker then starts warm.

@@ -8,9 +8,9 @@ KERNELS := $(shell find kernels stream/core -name '*.py' 2>/dev/null) stream/she
 INTERPRETED := tests/kernels tests/core/test_oracle.py tests/core/test_scores.py tests/core/test_gold.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bounds quick python-kernels check compose-check bench bench-demo bench-pipeline \
-        bench-fairness bench-latency bench-recovery bench-auction bench-auction-large bench-skill bench-compile \
-        figures check-auction check-golden chaos fuzz lock clean
+.PHONY: help setup up down demo test bounds quick python-kernels check compose-check bench bench-demo bench-pipeline \
+        bench-fairness bench-latency bench-recovery bench-export bench-auction bench-auction-large bench-skill \
+        bench-compile figures check-auction check-golden chaos fuzz lock clean
 
 # list the targets
 help:
@@ -33,6 +33,14 @@ $(VENV)/bench.stamp: $(VENV)/setup.stamp requirements/bench.lock
 $(VENV)/kernels.stamp: $(VENV)/setup.stamp $(KERNELS)
 	@$(BIN)/python -m kernels & kernels=$$!; $(BIN)/python -m stream.shell.worker.rehearsal && wait $$kernels
 	@touch $@
+
+# start a whole deployment on this machine (Kafka, topics, a worker); Ctrl-C or `make down` stops it
+up: setup
+	@$(BIN)/allocator up $(ARGS)
+
+# stop it; its data stay
+down: setup
+	@$(BIN)/allocator down $(ARGS)
 
 # replay a labelling project through a real Kafka, kill a worker on the way, print the report
 demo: setup
@@ -71,7 +79,8 @@ compose-check: setup
 	@if command -v promtool >/dev/null; then promtool check config monitoring/prometheus.yml; fi
 
 # every benchmark but the largest, one after the other
-bench: bench-demo bench-pipeline bench-latency bench-recovery bench-fairness bench-auction bench-skill bench-compile
+bench: bench-demo bench-pipeline bench-latency bench-recovery bench-export bench-fairness bench-auction bench-skill \
+       bench-compile
 
 # accuracy and judgments of the replayed project, three seeds, beside the usual practice
 bench-demo: setup
@@ -92,6 +101,10 @@ bench-latency: setup
 # recovery, restart and failover with a million rows, beside a plain Faust table
 bench-recovery: setup
 	@$(BIN)/python -m load.bench.bench_recovery $(ARGS)
+
+# a million judgments taken out, beside reading their topic plainly
+bench-export: setup
+	@$(BIN)/python -m load.bench.bench_export $(ARGS)
 
 # the auction beside pinned solvers, every family of markets
 bench-auction: $(VENV)/bench.stamp setup

@@ -21,6 +21,7 @@ from stream.policy import Policy
 
 ID_BYTES = 128
 LIST_ITEMS = 1000
+MOST_CLASSES = 20
 #: events that wait for one and the same task, as counted here; the first of them may be larger
 WAITING_BYTES = 64 << 10
 #: an event that waits counts its value, its headers, and what storing it and each header takes besides
@@ -28,6 +29,7 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
+ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
 Time = Annotated[float, Meta(ge=0, le=1e11)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -83,7 +85,11 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
 
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
-    """A project exists with this state; the newest ``at`` wins."""
+    """A project exists with this state; the newest ``at`` wins.
+
+    ``labels`` names the classes in the order of their numbers, for people; rules and outputs know numbers only. Absent
+    leaves the names as they are, null takes them away.
+    """
 
     project: Id
     state: ProjectState = "active"
@@ -93,6 +99,7 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     gold_rate: Probability = 0.02
     deadline: Time | None = None
     defaults: TaskDefaults = TaskDefaults()
+    labels: ClassNames | None | UnsetType = UNSET
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
@@ -174,7 +181,12 @@ class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
-    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once."""
+    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once.
+
+    When no heartbeat comes in time, unaccepted offers are withdrawn and accepted work keeps its ``submit_by``. Whoever
+    is away (has let ``missed_offers`` go by) stays so whatever their client sends, until an act of their own: an
+    answer, a request, a break or its end, or a new session behind an ``annotator_offline``.
+    """
 
     annotator: Id
     capacity: Positive = 1
@@ -184,7 +196,17 @@ class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorPaused(Event, frozen=True, gc=False, kw_only=True):
-    """No new work, unaccepted offers withdrawn; accepted work keeps its lease."""
+    """A break: no new work, unaccepted offers withdrawn; accepted work keeps its lease.
+
+    It ends ``until`` then, or by ``annotator_resumed``; no heartbeat ends it.
+    """
+
+    annotator: Id
+    until: Time | None = None
+
+
+class AnnotatorResumed(Event, frozen=True, gc=False, kw_only=True):
+    """The break is over; of this and ``annotator_paused`` the newest ``at`` wins, of equal ones the break."""
 
     annotator: Id
 
@@ -218,7 +240,7 @@ class AssignmentExtended(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
-    """The annotator returns the task; the pair never comes back."""
+    """The annotator returns the task, which never comes back to them; for a ``break`` it may, and the break begins."""
 
     annotator: Id
     task: Id
@@ -318,7 +340,7 @@ class PoolResumed(Event, frozen=True, gc=False, kw_only=True):
 
 Input = (
     ProjectSet | TaskCreated | TaskUpdated | TaskCancelled | TaskReopened | TruthSet | AnnotatorSet
-    | AnnotatorOnline | AnnotatorPaused | AnnotatorOffline | WorkRequested | AssignmentAccepted
+    | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested | AssignmentAccepted
     | AssignmentExtended | AssignmentDeclined | JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
     | JudgmentScored | SkillSeeded | AssignmentPinned | PairForbidden | PairReleased | SettingsChanged
     | AnnotatorErased | PoolPaused | PoolResumed

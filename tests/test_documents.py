@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.core.intake.batch import Reason
+from stream.core.batch import Reason
 from stream.settings import Market, Settings
 
 ROOT = Path(__file__).parent.parent

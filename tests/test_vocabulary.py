@@ -19,9 +19,9 @@ from stream import events as wire
 from stream.audit import inputs as audited
 from stream.audit import leases
 from stream.core import outbox as results
+from stream.core.batch import Reason
 from stream.core.intake import handlers, task_handlers
-from stream.core.intake.batch import Reason
-from stream.shell.commands import why
+from stream.shell.commands import import_command, why
 from stream.shell.snapshots import snapshot
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +53,7 @@ TABLES: list[tuple[str, str, Any]] = [
     ("end", "leases.AFTER", leases.AFTER),
     ("cause", "why.CAUSES", why.CAUSES),
     ("outcome of a task", "report.OUTCOMES", report.OUTCOMES),
+    ("outcome of a judgment", "import_command.OUTCOMES", import_command.OUTCOMES),
     # the chaos run erases nobody
     ("reason of a dead letter", "ledger.REASONS and EXCUSED", (*ledger.REASONS, *ledger.EXCUSED, "erased")),
 ]

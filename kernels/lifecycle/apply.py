@@ -11,6 +11,7 @@ from kernels.lifecycle.codes import (
     ACCEPTED,
     AMENDED,
     BLOCKED,
+    BREAK,
     BROKEN,
     CANCEL,
     CANCELLED,
@@ -34,11 +35,13 @@ from kernels.lifecycle.codes import (
     PAUSED,
     REFUSED,
     REQUESTED,
+    RESUMED,
     RETRACTED,
     SCORED,
     SUBMITTED,
     TRUTH,
     UNCLEAR,
+    WITHDRAWN,
     WORK,
     ZERO,
 )
@@ -49,7 +52,7 @@ from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
 from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
 from kernels.lifecycle.pool_columns import EARLIEST, NOW, TASKS_USED
-from kernels.lifecycle.presence import come_online, go_offline, heard, pause
+from kernels.lifecycle.presence import come_online, go_offline, heard, pause, resume
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
@@ -121,7 +124,10 @@ def respond(pool, event, policy):
             pool.dirty.tasks[t] = 1
             emit_assignment(pool, EMIT_LEASED, ZERO, ZERO, p, pair.due)
     else:
-        end_live(pool, p, REFUSED, END_DECLINED, ZERO)
+        is_break = event.detail == BREAK
+        end_live(pool, p, WITHDRAWN if is_break else REFUSED, END_DECLINED, ZERO)
+        if is_break:
+            pause(pool, np.int64(event.annotator), event.at, np.inf, policy.settled_retention_s)
         if event.detail in (BROKEN, UNCLEAR):
             task.faults += 1
         if task.faults >= policy.block_declines and task.state == OPEN:
@@ -189,7 +195,7 @@ def apply(pool, events, created, now, policy, at):
             t, a = np.int64(event.task), np.int64(event.annotator)
             emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
             continue
-        if kind in (ONLINE, REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED):
+        if kind in (REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED, PAUSED, RESUMED):
             heard(pool, np.int64(event.annotator))
         if kind == SUBMITTED:
             submit(pool, event, retention_s)
@@ -204,7 +210,9 @@ def apply(pool, events, created, now, policy, at):
         elif kind == RETRACTED:
             retract(pool, event, retention_s)
         elif kind == PAUSED:
-            pause(pool, event, retention_s)
+            pause(pool, np.int64(event.annotator), event.at, event.x, retention_s)
+        elif kind == RESUMED:
+            resume(pool, event)
         elif kind == OFFLINE:
             go_offline(pool, event, now, policy.grace_s, retention_s)
         elif kind == REQUESTED:

@@ -16,6 +16,7 @@ ONLINE, PAUSED, OFFLINE, REQUESTED = _typed(4, 5, 6, 7)
 ACCEPTED, EXTENDED, DECLINED = _typed(8, 9, 10)
 SUBMITTED, CORRECTED, RETRACTED = _typed(11, 12, 13)
 AMENDED, SCORED = _typed(14, 15)
+RESUMED = np.int64(16)
 
 # task states
 OPEN, SETTLED = _typed(1, 2)

@@ -25,7 +25,7 @@ from kernels.lifecycle.codes import (
 )
 from kernels.lifecycle.pairs import emit, end_live
 from kernels.lifecycle.pool_columns import ANNOTATORS_USED, EARLIEST, TASKS_USED
-from kernels.lifecycle.presence import leave, return_leases, withdraw_offers
+from kernels.lifecycle.presence import lapse, return_leases, silent, withdraw_offers
 from kernels.lifecycle.room import lacks, live_in
 from kernels.lifecycle.tasks import cancel, review
 
@@ -33,22 +33,22 @@ from kernels.lifecycle.tasks import cancel, review
 @inner
 def expire_works(pool, a, horizon, policy):
     """End the live work of one annotator that is due, newest first."""
+    ended = False
     p = np.int64(pool.annotators.records[a].live_head)
     while p != NONE:
         following = np.int64(pool.pairs.records[p].live_next)
         pair = pool.pairs.records[p]
         if pair.due <= horizon:
+            ended = True
             t = np.int64(pair.task)
             if pair.state == OFFERED:
                 end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
-                annotator = pool.annotators.records[a]
-                annotator.missed += 1
-                if annotator.missed >= policy.missed_offers:
-                    annotator.absent = 1
             else:
                 end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
             review(pool, t, policy.settled_retention_s)
         p = following
+    if ended:
+        silent(pool, a, policy.missed_offers)
     if pool.annotators.records[a].absent:
         withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, policy.settled_retention_s)
 
@@ -71,8 +71,12 @@ def expire(pool, horizon, policy):
         annotator = pool.annotators.records[a]
         if annotator.live:
             expire_works(pool, a, horizon, policy)
+        if annotator.paused and annotator.break_until <= horizon:
+            annotator.paused = 0
+            annotator.break_until = np.inf
+            pool.dirty.annotators[a] = 1
         if annotator.online and annotator.expires <= horizon:
-            leave(pool, a, annotator.expires, policy.grace_s, policy.settled_retention_s)
+            lapse(pool, a, policy.settled_retention_s)
         if annotator.gone_at + policy.grace_s <= horizon:
             annotator.gone_at = np.inf
             pool.dirty.annotators[a] = 1
@@ -113,6 +117,8 @@ def find_earliest(pool, grace_s):
             p = pool.pairs.records[p].live_next
         if annotator.online:
             earliest = min(earliest, annotator.expires)
+        if annotator.paused:
+            earliest = min(earliest, annotator.break_until)
         earliest = min(earliest, annotator.gone_at + grace_s)
     for t in range(pool.counters[TASKS_USED]):
         earliest = min(earliest, pool.tasks.wakeup[t])

@@ -43,6 +43,7 @@ ANNOTATOR = np.dtype(
         ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), *attributes.ANNOTATOR,
         *pull.ANNOTATOR, ("kind", "<i4"),
         ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
+        ("break_at", "<f8"), ("break_until", "<f8"),
     ]
 )  # fmt: skip
 
@@ -227,7 +228,7 @@ def blank(dtype: np.dtype, n: int) -> np.ndarray:
     ):  # fmt: skip
         if name in (dtype.names or ()):
             rows[name] = NONE
-    for name in ("expires", "gone_at", "due", "deadline"):
+    for name in ("expires", "gone_at", "break_until", "due", "deadline"):
         if name in (dtype.names or ()):
             rows[name] = np.inf
     return rows

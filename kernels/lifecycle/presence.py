@@ -1,9 +1,12 @@
 """Presence: who may be offered work now, and what happens to work in hand when somebody goes.
 
-    online ──offline event, ttl or until passed──▶ gone ──grace_s──▶ leases abandoned
-    online ──missed_offers in a row──▶ absent ──any event of theirs──▶ online
+    online ──offline event────────▶ gone ──grace_s──▶ leases abandoned
+    online ──ttl or until passed──▶ lapsed: accepted work keeps its lease
+    online ──missed_offers silences in a row──▶ absent ──an act of theirs──▶ online
+    paused (a break) ──resumed, or its time──▶ as before; beside all of the above
 
-Going withdraws unaccepted offers at once; accepted work waits ``grace_s`` for its annotator.
+Going, lapsing and a break withdraw unaccepted offers at once. An act is an answer, a request, a break or its end, or a
+new session after an ended one; a heartbeat is none. Whoever has lapsed keeps the time of it in ``expires``.
 """
 
 import numpy as np
@@ -23,7 +26,7 @@ from kernels.lifecycle.codes import (
     ZERO,
 )
 from kernels.lifecycle.pairs import end_live
-from kernels.lifecycle.pool_columns import EARLIEST
+from kernels.lifecycle.pool_columns import EARLIEST, NOW
 from kernels.lifecycle.tasks import review
 
 
@@ -55,7 +58,7 @@ def return_leases(pool, a, retention_s):
 
 @inner
 def heard(pool, a):
-    """Any event of the annotator ends an absence that missed offers had caused."""
+    """An act of the annotator ends an absence that silences had caused."""
     annotator = pool.annotators.records[a]
     if annotator.missed or annotator.absent:
         annotator.missed = 0
@@ -64,16 +67,21 @@ def heard(pool, a):
 
 
 @inner
-def leave(pool, a, at, grace_s, retention_s):
-    """The annotator is gone since ``at``."""
+def silent(pool, a, missed_offers):
+    """Offers or leases of the annotator have run out together, and nothing was heard."""
     annotator = pool.annotators.records[a]
-    annotator.online = 0
-    annotator.expires = np.inf
+    annotator.missed += 1
+    pool.dirty.annotators[a] = 1
+    if annotator.missed >= missed_offers:
+        annotator.absent = 1
+
+
+@inner
+def lapse(pool, a, retention_s):
+    """No heartbeat came in time: nothing new, but what was accepted may be finished."""
+    pool.annotators.records[a].online = 0
     pool.dirty.annotators[a] = 1
     withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, retention_s)
-    if annotator.live:
-        annotator.gone_at = at
-        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], at + grace_s)
 
 
 @inner
@@ -83,9 +91,10 @@ def come_online(pool, event, retention_s):
     annotator = pool.annotators.records[a]
     if event.at < annotator.presence_at:
         return
+    if not annotator.online and annotator.expires == np.inf:  # somebody begins: the last session was ended
+        heard(pool, a)
     annotator.presence_at = event.at
     annotator.online = 1
-    annotator.paused = 0
     annotator.mode = event.detail
     annotator.capacity = event.count
     annotator.expires = min(event.at + event.x, event.y)
@@ -97,29 +106,48 @@ def come_online(pool, event, retention_s):
 
 
 @inner
-def pause(pool, event, retention_s):
-    """A break: no new work, leases stay."""
-    a = np.int64(event.annotator)
+def pause(pool, a, at, until, retention_s):
+    """A break: no new work, leases stay. Of equally new ones the longest counts."""
     annotator = pool.annotators.records[a]
-    if event.at < annotator.presence_at:
+    if at < annotator.break_at or (at == annotator.break_at and annotator.paused and until <= annotator.break_until):
         return
-    annotator.presence_at = event.at
-    annotator.paused = 1
+    annotator.break_at = at
+    annotator.break_until = until
+    annotator.paused = until > pool.clock[NOW]
     pool.dirty.annotators[a] = 1
-    withdraw_offers(pool, a, CAUSE_PAUSE, NONE, retention_s)
+    if annotator.paused:
+        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], until)
+        withdraw_offers(pool, a, CAUSE_PAUSE, NONE, retention_s)
+
+
+@inner
+def resume(pool, event):
+    """The break is over, unless another one began then or later."""
+    annotator = pool.annotators.records[event.annotator]
+    if event.at <= annotator.break_at:
+        return
+    annotator.break_at = event.at
+    annotator.break_until = np.inf
+    annotator.paused = 0
+    pool.dirty.annotators[event.annotator] = 1
 
 
 @inner
 def go_offline(pool, event, now, grace_s, retention_s):
-    """The end of a session."""
+    """The end of a session: accepted work has its time of grace."""
     a = np.int64(event.annotator)
     annotator = pool.annotators.records[a]
     if event.at < annotator.presence_at:
         return
     annotator.presence_at = event.at
-    if annotator.online:
-        leave(pool, a, now, grace_s, retention_s)
+    is_there = annotator.online or annotator.expires != np.inf
+    annotator.online = 0
+    annotator.expires = np.inf
     pool.dirty.annotators[a] = 1
+    withdraw_offers(pool, a, CAUSE_ABSENCE, NONE, retention_s)
+    if is_there and annotator.live:
+        annotator.gone_at = now
+        pool.clock[EARLIEST] = min(pool.clock[EARLIEST], now + grace_s)
 
 
 @inner

@@ -29,7 +29,7 @@ import click
 
 from load.system.deployment import pool_in
 from stream import events as wire
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
 from stream.topics import TASKS

@@ -20,6 +20,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AnnotatorSet,
     AssignmentAccepted,
     AssignmentOffered,
@@ -46,7 +47,7 @@ TTL_S = 7200.0
 OPEN_IMPORTS = 200
 KEPT = 3000
 JUDGMENTS = JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
-ABOUT_PEOPLE = AnnotatorSet | AnnotatorOnline | AnnotatorPaused | AnnotatorOffline | WorkRequested
+ABOUT_PEOPLE = AnnotatorSet | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested
 PLANTED_EVENT, PLANTED_SOLVE = "planted-raise", "planted-solve"
 
 
@@ -70,7 +71,7 @@ def parcel(event: Event) -> Parcel:
     if isinstance(event, JUDGMENTS):
         return Parcel(TASKS, key, value, JUDGMENT, mark(event.pool, event.task, event.annotator))
     about_people = isinstance(
-        event, AnnotatorSet | AnnotatorOnline | AnnotatorPaused | AnnotatorOffline | WorkRequested
+        event, AnnotatorSet | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested
     )
     return Parcel(ANNOTATORS if about_people else TASKS, key, value, EVENT)
 
@@ -167,6 +168,7 @@ class Traffic:
 
     def _about_task(self, said: list[Event], at: float) -> None:
         rng, who = self.rng, f"i{self.rng.randrange(IMPORTERS)}"
+        who_works = f"a{rng.randrange(PEOPLE)}"
         pool, task = rng.choice(self._tasks)
         kinds: list[Event] = [
             TaskUpdated(pool=pool, at=at, task=task, priority=rng.randrange(4)),
@@ -176,14 +178,15 @@ class Traffic:
             JudgmentSubmitted(pool=pool, at=at, annotator=who, task=task, label=self.people.label(task)),
             JudgmentCorrected(pool=pool, at=at, annotator=who, task=task, label=self.people.label(task)),
             JudgmentRetracted(pool=pool, at=at, annotator=who, task=task),
-            AnnotatorPaused(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
+            AnnotatorPaused(pool=pool, at=at, annotator=who_works, until=rng.choice((None, at + 5.0))),
+            AnnotatorResumed(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
             AnnotatorOffline(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
             WorkRequested(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
             AnnotatorSet(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}", skills=("*",)),
             ProjectSet(pool=pool, at=at, project="live", state="paused"),
             PoolPaused(pool=pool, at=at),
         ]
-        weights = (8, 4, 1, 1, 20, 5, 5, 2, 1, 4, 2, 0.05, 0.05)
+        weights = (8, 4, 1, 1, 20, 5, 5, 2, 6, 1, 4, 2, 0.05, 0.05)
         event = rng.choices(kinds, weights)[0]
         said.append(event)
         if isinstance(event, ProjectSet):

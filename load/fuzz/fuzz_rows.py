@@ -12,7 +12,7 @@ the same rows as it was restored from and is the same when restored once more.
 import random
 
 from load.fuzz.fuzz_cases import TOKENS
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.intake.partitioning import partition_of
 from stream.core.saved.formats import SINCE_4, as_of_2
 from stream.core.saved.rows import POSITION, VERSION, RowError

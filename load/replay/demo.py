@@ -5,7 +5,9 @@ killed with -9. Exits 0 when the audit finds no violation, 1 when it does or the
 there is no broker to run on.
 """
 
+import signal
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -15,10 +17,11 @@ from load.replay.demo_report import report
 from load.replay.live import View
 from load.replay.session import Setting, new_app_id, run
 from load.system.deployment import NotEmpty, require_empty
-from load.system.worker_process import WorkerFailed
+from load.system.worker_process import Worker, WorkerFailed
 from load.world.crowd import DataError
+from load.world.figures import RunFigures
 from load.world.live_market import Moment
-from stream.local import kafka_or_exit
+from stream.local import folder, kafka_or_exit
 
 DEFAULT = Setting()
 KILL_AT_S = 15.0
@@ -31,7 +34,7 @@ KILL_AT_S = 15.0
 @click.option("--tasks", type=click.IntRange(1), help="Only the first N tasks of each set.")
 @click.option("--no-kill", is_flag=True, help="Let the worker live.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="For the figures.")
-@click.option("--keep", is_flag=True, help="Keep broker and worker running until Ctrl-C, to look around.")
+@click.option("--keep", is_flag=True, help="Keep all running until Ctrl-C, for other shells (`up --demo`).")
 def demo(
     *,
     data: str,
@@ -51,22 +54,33 @@ def demo(
     def watch(elapsed: float, moments: list[Moment], news: str) -> None:
         view.show(elapsed, moments, news)
 
-    with kafka_or_exit() as bootstrap:
+    with kafka_or_exit() as bootstrap, ExitStack() as stack:
         click.echo(f"Kafka at {bootstrap}. Replaying {', '.join(names)}, {setting.speed:.0f} times faster.")
         if kill_at_s is not None:
             click.echo(f"The worker will be killed with -9 at second {kill_at_s:.0f} of the replay.")
 
-        def linger() -> None:
+        def opened(worker: Worker) -> None:
+            if keep and bootstrap.startswith("127.0.0.1:"):
+                stack.enter_context(folder.announced(folder.demo_folder(), worker.environment))
+                click.echo("Other shells find it: allocator status, why, labels, doctor; `allocator down` stops it.")
+
+        def linger(figures: RunFigures) -> None:
             if keep:
-                click.pause(f"Broker {bootstrap} and worker keep running; press a key to stop them.")
+                click.echo(report(figures))
+                click.echo(f"Broker {bootstrap} and worker keep running; Ctrl-C or `allocator down` stops them.")
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
 
         try:
             require_empty(bootstrap)
-            figures = run(bootstrap, setting, new_app_id(), say=click.echo, watch=watch, linger=linger)
-        except (WorkerFailed, NotEmpty, DataError) as error:
+            figures = run(
+                bootstrap, setting, new_app_id(), say=click.echo, watch=watch, opened=opened, linger=linger
+            )
+        except (folder.NoDeployment, WorkerFailed, NotEmpty, DataError) as error:
             click.echo(f"error: {error}", err=True)
             raise SystemExit(1) from None
-    click.echo(report(figures))
+    if not keep:
+        click.echo(report(figures))
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     if figures.violations:

@@ -107,7 +107,8 @@ def run(
     *,
     say: Callable[[str], None],
     watch: Watch,
-    linger: Callable[[], None] = lambda: None,
+    opened: Callable[[Worker], None] = lambda _: None,
+    linger: Callable[[RunFigures], None] = lambda _: None,
 ) -> RunFigures:
     """Do one run on the broker at `bootstrap`.
 
@@ -115,12 +116,10 @@ def run(
     ----------
     app_id : str
         Runs with the same id continue in one another's state, each in pools of its own.
-    say : callable
-        Told what is about to happen, a line each.
-    watch : callable
-        Called twice a second during the replay; see `course.Course`.
-    linger : callable
-        Called when the figures are complete, before the worker is stopped.
+    say, watch : callable
+        Told what is about to happen, a line each; called twice a second during the replay, see `course.Course`.
+    opened, linger : callable
+        Called with the worker as soon as it is ready; with the figures before it is stopped.
 
     Raises
     ------
@@ -141,6 +140,7 @@ def run(
         try:
             worker.wait_until_ready()
             ready_s = time.monotonic() - started
+            opened(worker)
             markets = markets_of(setting)
             plan = Plan(seconds=setting.seconds, kill_at_s=setting.kill_at_s)
             with Wire(bootstrap, PARTITIONS, OUTPUTS) as wire:
@@ -148,7 +148,7 @@ def run(
                 begun = time.time()
                 replay_s = course.run()
             figures = _figures(setting, course, _Times(started, ready_s, begun, replay_s), bootstrap, environment)
-            linger()
+            linger(figures)
             return figures
         finally:
             worker.stop()

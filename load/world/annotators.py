@@ -26,6 +26,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AssignmentAccepted,
     AssignmentDeclined,
     AssignmentEnded,
@@ -40,13 +41,14 @@ TAKEN_AWAY = ("expired", "withdrawn", "abandoned")
 
 
 class _Person:
-    __slots__ = ("free_at", "ignored", "online_since", "sessions", "tasks", "visit")
+    __slots__ = ("free_at", "ignored", "is_on_break", "online_since", "sessions", "tasks", "visit")
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.visit = 0
         self.online_since: float | None = None
         self.free_at = 0.0
+        self.is_on_break = False
         self.ignored: set[str] = set()
         self.tasks: dict[str, _Work] = {}
 
@@ -203,6 +205,9 @@ class Annotators:
         person.visit += 1
         person.online_since = at
         person.free_at = max(at, person.free_at)
+        if person.is_on_break:
+            person.is_on_break = False
+            said.append(AnnotatorResumed(pool=self.pool, at=at, annotator=name))
         self._push(at + person.sessions.stay_s() / self.speed, "close", name, visit=person.visit)
         self._beat(said, at, name, person)
 
@@ -216,7 +221,8 @@ class Annotators:
         """The session is over: finish what is in hand, then go; start nothing new."""
         working = [work.ends for work in person.tasks.values() if work.state == "working"]
         if working and at < max(working):
-            person.visit += 1  # no more heartbeats: they would end the pause
+            person.visit += 1
+            person.is_on_break = True
             said.append(AnnotatorPaused(pool=self.pool, at=at, annotator=name))
             self._push(max(working) + 0.001, "close", name, visit=person.visit)
             return

@@ -239,6 +239,9 @@ class Annotator:
     presence_at: float = NEVER
     is_online: bool = False
     is_paused: bool = False
+    break_at: float = NEVER
+    break_until: float = float("inf")
+    has_lapsed: bool = False  # no heartbeat came; the session was not ended
     capacity: int = 0
     mode: str = "push"
     present_until: float = NEVER
@@ -251,7 +254,7 @@ class Annotator:
     imported: set[str] = field(default_factory=set)
 
     def heard(self) -> None:
-        """A sign of life."""
+        """An act of theirs."""
         self.missed, self.is_absent = 0, False
 
     def offered(self) -> list[Pair]:

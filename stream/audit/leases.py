@@ -68,8 +68,6 @@ def drop(case: Case, pair: Pair, outcome: str) -> None:
     pair.state = AFTER[outcome]
     if pair.is_taught and outcome != "submitted":
         task.project.taught[pair.annotator.name] -= 1
-    if outcome == "expired":
-        pair.annotator.missed += 1
 
 
 def withdraw(case: Case, pairs: list[Pair], *causes: str, because: Record | None = None) -> None:

@@ -9,10 +9,9 @@ import heapq
 
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.leases import end, is_met, later, settle, withdraw
-from stream.audit.people import leave
 from stream.audit.round import Case, Waiting
 
-ORDER = ("work", "presence", "grace", "task", "wait", "retention", "gone")
+ORDER = ("work", "break", "presence", "grace", "task", "wait", "retention", "gone")
 
 
 def sweep(case: Case) -> None:
@@ -30,6 +29,8 @@ def _holds(at: float, kind: str, what: object) -> bool:
             return at == by
         case "presence", Annotator(watched=by):
             return at == by
+        case "break", Annotator(is_paused=True, break_until=until):
+            return at == until
         case "grace", Annotator(gone_since=since, pool=pool):
             return since is not None and at == since + pool.limits.grace_s
         case "retention", (Pool(), Task(closes_at=by)):
@@ -51,10 +52,16 @@ def lapse(case: Case) -> None:
     while case.due and case.due[0][0] <= case.round.horizon:
         _, _, kind, what = heapq.heappop(case.due)
         due[kind].append(what)
-    missing = [annotator for pair in due["work"] for annotator in _expire(case, pair)]
-    for annotator in missing:
-        annotator.is_absent = True
-        withdraw(case, annotator.offered(), "absence")
+    silent = {id(annotator): annotator for pair in due["work"] for annotator in _expire(case, pair)}
+    for annotator in silent.values():
+        annotator.missed += 1
+        annotator.is_absent = annotator.is_absent or annotator.missed >= annotator.pool.limits.missed_offers
+        if annotator.is_absent:
+            withdraw(case, annotator.offered(), "absence")
+    for item in due["break"]:
+        match item:
+            case Annotator(is_paused=True, break_until=until) if until <= case.round.horizon:
+                item.is_paused, item.break_until = False, float("inf")
     for item in due["presence"]:
         _go(case, item)
     for item in due["grace"]:
@@ -71,7 +78,7 @@ def lapse(case: Case) -> None:
 
 
 def _expire(case: Case, pair: object) -> list[Annotator]:
-    """End due work; return its annotator if too many offers in a row have lapsed."""
+    """End due work; return its annotator, of whom nothing was heard."""
     match pair:
         case Pair(state="offered", accept_by=by) if by <= case.round.horizon:
             end(case, pair, "expired")
@@ -79,8 +86,7 @@ def _expire(case: Case, pair: object) -> list[Annotator]:
             end(case, pair, "abandoned")
         case _:
             return []
-    annotator = pair.annotator
-    return [annotator] if annotator.missed >= annotator.pool.limits.missed_offers else []
+    return [pair.annotator]
 
 
 def _go(case: Case, annotator: object) -> None:
@@ -93,8 +99,8 @@ def _go(case: Case, annotator: object) -> None:
                 annotator.watched = until
                 later(case, until, "presence", annotator)
                 return
-            leave(case, annotator, until)
-            _return(case, annotator)
+            annotator.is_online, annotator.has_lapsed = False, True  # accepted work keeps its lease
+            withdraw(case, annotator.offered(), "absence")
         case Annotator():
             annotator.watched = float("inf")
 

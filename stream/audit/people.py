@@ -14,6 +14,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AnnotatorSet,
     AssignmentAccepted,
     AssignmentDeclined,
@@ -44,10 +45,11 @@ def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: Anno
 
 def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOnline) -> None:
     """A session or a heartbeat; a lower capacity withdraws the newest unaccepted offers."""
-    annotator.heard()
     if event.at < annotator.presence_at:
         return
-    annotator.presence_at, annotator.is_online, annotator.is_paused = event.at, True, False
+    if not annotator.is_online and not annotator.has_lapsed:  # a new session behind an ended one is an act
+        annotator.heard()
+    annotator.presence_at, annotator.is_online, annotator.has_lapsed = event.at, True, False
     annotator.capacity, annotator.mode = event.capacity, event.mode
     annotator.present_until = min(event.at + event.ttl_s, NO_TIME if event.until is None else event.until)
     annotator.gone_since = None
@@ -61,28 +63,41 @@ def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: 
 
 def paused(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorPaused) -> None:
     """A break: unaccepted offers are withdrawn, leases stay."""
-    if event.at < annotator.presence_at:
+    annotator.heard()
+    begin_break(case, annotator, record, event.at, NO_TIME if event.until is None else event.until)
+
+
+def begin_break(case: Case, annotator: Annotator, record: Record, at: float, until: float) -> None:
+    """The newest counts, of equally new ones the longest; one that is over already was none."""
+    is_longer = until > annotator.break_until or not annotator.is_paused
+    if at < annotator.break_at or (at == annotator.break_at and not is_longer):
         return
-    annotator.presence_at, annotator.is_paused = event.at, True
-    withdraw(case, annotator.offered(), "pause", because=record)
+    annotator.break_at, annotator.break_until = at, until
+    annotator.is_paused = until > case.round.at
+    if annotator.is_paused:
+        if until < NO_TIME:
+            later(case, until, "break", annotator)
+        withdraw(case, annotator.offered(), "pause", because=record)
+
+
+def resumed(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorResumed) -> None:
+    """The break is over, unless one began then or later."""
+    annotator.heard()
+    if event.at > annotator.break_at:
+        annotator.break_at, annotator.break_until, annotator.is_paused = event.at, NO_TIME, False
 
 
 def offline(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOffline) -> None:
-    """The end of a session."""
+    """The end of a session: unaccepted offers are withdrawn, accepted work has its time of grace."""
     if event.at < annotator.presence_at:
         return
     annotator.presence_at = event.at
-    if annotator.is_online:
-        leave(case, annotator, case.round.at, because=record)
-
-
-def leave(case: Case, annotator: Annotator, since: float, because: Record | None = None) -> None:
-    """Somebody is gone: unaccepted offers are withdrawn, accepted work has its time of grace."""
-    annotator.is_online = False
-    withdraw(case, annotator.offered(), "absence", because=because)
-    if annotator.live:
-        annotator.gone_since = since
-        later(case, since + annotator.pool.limits.grace_s, "grace", annotator)
+    was_there = annotator.is_online or annotator.has_lapsed
+    annotator.is_online = annotator.has_lapsed = False
+    withdraw(case, annotator.offered(), "absence", because=record)
+    if was_there and annotator.live:
+        annotator.gone_since = case.round.at
+        later(case, case.round.at + annotator.pool.limits.grace_s, "grace", annotator)
 
 
 def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
@@ -92,7 +107,7 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
         return
     for pair in list(annotator.live.values()):
         end(case, pair, "withdrawn:erased", because=record)
-    annotator.is_online, annotator.gone_since = False, None
+    annotator.is_online, annotator.has_lapsed, annotator.gone_since = False, False, None
     case.round.asked.pop((pool.name, name), None)
     for task in pool.tasks.values():
         task.pairs.pop(name, None)
@@ -149,6 +164,9 @@ def declined(
     if pair is None:
         return
     end(case, pair, "declined", because=record)
+    if event.reason == "break":
+        pair.state = "returned"
+        begin_break(case, annotator, record, event.at, NO_TIME)
     task.complaints += event.reason in COMPLAINTS
     if task.complaints >= pool.limits.block_declines and task.settled is None:
         if is_met(case, pool, task):

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stream import topics
-from stream.core.intake.batch import Invalid, Place, Range
+from stream.core.batch import Invalid, Place, Range
 from stream.core.intake.intake import Intake
 from stream.core.intake.turn import Dispatch, Turn
 from stream.core.market.stalls import HalfSolved, described

@@ -14,7 +14,7 @@ from kernels.lifecycle import codes
 from kernels.terms import NAMES
 from stream import events as wire
 from stream import topics
-from stream.core.intake.batch import Applied, misfit, misplaced
+from stream.core.batch import Applied, misfit, misplaced
 from stream.core.intake.turn import Turn
 from stream.core.market.matching import Matched
 from stream.core.state.growth import Array

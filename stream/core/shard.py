@@ -13,8 +13,8 @@ from kernels.hashing import mix
 from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream import topics
+from stream.core.batch import Place, Range, Rejected
 from stream.core.forgetting import drop_task, tidy, tombstones
-from stream.core.intake.batch import Place, Range, Rejected
 from stream.core.intake.handlers import dispatch
 from stream.core.intake.intake import Intake
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn

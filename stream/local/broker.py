@@ -81,6 +81,13 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
+def tied(command: list[str]) -> list[str]:
+    """The command of a process that dies when the calling one does, also by kill -9 (Linux; elsewhere as it is)."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+
+
 def is_free(port: int) -> bool:
     """Return whether nobody listens on this loopback port; connections that linger do not count."""
     with socket.socket() as probe:
@@ -241,8 +248,8 @@ class LocalKafka:
             raise KafkaUnavailable(f"formatting {self.folder} failed: {words}")
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        if self.dies_with_parent and sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+        if self.dies_with_parent:
+            command = tied(command)
         started: list[subprocess.Popen[bytes] | OSError] = []
         ready = threading.Event()
 

@@ -6,7 +6,7 @@ import msgspec
 
 from stream import topics
 from stream.audit import Audit, Record
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
 from tests.core.histories import PARTITION, PARTITIONS, POOLS

@@ -209,7 +209,10 @@ class Annotator:
     presence_at: float = 0.0
     online: bool = False
     paused: bool = False
+    break_at: float = 0.0
+    break_until: float = INF
     absent: bool = False
+    lapsed: bool = False
     missed: int = 0
     capacity: int = 1
     mode: str = "push"

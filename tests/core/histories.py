@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
 
@@ -232,6 +232,10 @@ class Writer:
         event["ttl_s"] = rng.choice([5.0, 40.0, 300.0, 3000.0, 3000.0])
         event["until"] = rng.choice([None, None, None, self.now + 60])
 
+    def paused(self, event: dict[str, Any]) -> None:
+        self.person(event)
+        event["until"] = self.rng.choice([None, self.now + 40, self.now + 300, self.now - 5])
+
     def requested(self, event: dict[str, Any]) -> None:
         self.person(event)
         event["count"] = self.rng.choice([1, 1, 2, 4])
@@ -239,7 +243,7 @@ class Writer:
 
     def declined(self, event: dict[str, Any]) -> None:
         self.pair(event)
-        event["reason"] = self.rng.choice(["broken", "unclear", "broken", "other"])
+        event["reason"] = self.rng.choice(["broken", "unclear", "broken", "other", "break"])
 
     def scored(self, event: dict[str, Any]) -> None:
         rng = self.rng
@@ -292,7 +296,8 @@ KINDS: Kinds = {
     "pool_resumed": (1.5, _nothing),
     "annotator_set": (6, Writer.profile),
     "annotator_online": (14, Writer.online),
-    "annotator_paused": (1, Writer.person),
+    "annotator_paused": (1, Writer.paused),
+    "annotator_resumed": (3, Writer.person),
     "annotator_offline": (1, Writer.person),
     "work_requested": (4, Writer.requested),
     "assignment_accepted": (14, Writer.pair),

@@ -166,7 +166,9 @@ class Book(Offering):
     def online(self, annotator: Annotator, event: wire.AnnotatorOnline) -> None:
         if event.at < annotator.presence_at:
             return
-        annotator.presence_at, annotator.online, annotator.paused = event.at, True, False
+        if not annotator.online and not annotator.lapsed:
+            annotator.missed, annotator.absent = 0, False
+        annotator.presence_at, annotator.online, annotator.lapsed = event.at, True, False
         annotator.mode, annotator.capacity, annotator.gone_at = event.mode, event.capacity, INF
         annotator.expires = min(event.at + event.ttl_s, INF if event.until is None else event.until)
         self.release(annotator, "override", annotator.capacity)
@@ -177,21 +179,25 @@ class Book(Offering):
             if len(annotator.live) > keep and pair.state == "offered":
                 self.end(task, pair, "withdrawn", "withdrawn", cause)
 
-    def leave(self, annotator: Annotator, at: float) -> None:
-        annotator.online, annotator.expires = False, INF
-        self.release(annotator, "absence")
-        if annotator.live:
-            annotator.gone_at = at
-
-    def presence(self, annotator: Annotator, event: wire.AnnotatorPaused | wire.AnnotatorOffline) -> None:
+    def offline(self, annotator: Annotator, event: wire.AnnotatorOffline) -> None:
         if event.at < annotator.presence_at:
             return
-        annotator.presence_at = event.at
-        if isinstance(event, wire.AnnotatorPaused):
-            annotator.paused = True
-            self.release(annotator, "pause")
-        elif annotator.online:
-            self.leave(annotator, self.now)
+        self.release(annotator, "absence")
+        if (annotator.online or annotator.lapsed) and annotator.live:
+            annotator.gone_at = self.now
+        annotator.presence_at, annotator.online, annotator.lapsed = event.at, False, False
+        annotator.expires = INF
+
+    def pause(self, annotator: Annotator, at: float, until: float) -> None:
+        is_longer = not annotator.paused or until > annotator.break_until
+        if at > annotator.break_at or (at == annotator.break_at and is_longer):
+            annotator.break_at, annotator.break_until, annotator.paused = at, until, until > self.now
+            if annotator.paused:
+                self.release(annotator, "pause")
+
+    def resume(self, annotator: Annotator, at: float) -> None:
+        if at > annotator.break_at:
+            annotator.break_at, annotator.break_until, annotator.paused = at, INF, False
 
     def erased(self, name: str) -> None:
         for task_name, waiting in list(self.waiting.items()):
@@ -231,7 +237,10 @@ class Book(Offering):
         if pair is None or pair.state not in ("offered", "leased"):
             return
         if isinstance(event, wire.AssignmentDeclined):
-            self.end(task, pair, "refused", "declined")
+            is_break = event.reason == "break"
+            self.end(task, pair, "withdrawn" if is_break else "refused", "declined")
+            if is_break:
+                self.pause(annotator, event.at, INF)
             task.faults += event.reason in ("broken", "unclear")
             if task.faults >= self.law.block_declines and task.state == "open":
                 self.news.append((task, None, task.faults))
@@ -258,19 +267,22 @@ class Book(Offering):
     def advance(self, horizon: float) -> list[Task]:
         """Let everything expire that is due; return the tasks whose books close."""
         for annotator in self.annotators.values():
-            for task, pair in reversed(list(annotator.live)):
-                if pair.due > horizon:
-                    continue
+            over = [(task, pair) for task, pair in reversed(annotator.live) if pair.due <= horizon]
+            for task, pair in over:
                 if pair.state == "offered":
                     self.end(task, pair, "lapsed", "expired")
-                    annotator.missed += 1
-                    annotator.absent = annotator.absent or annotator.missed >= self.law.missed_offers
-                else:
+                elif pair.state == "leased":
                     self.end(task, pair, "abandoned", "abandoned")
+            if over:
+                annotator.missed += 1
+                annotator.absent = annotator.absent or annotator.missed >= self.law.missed_offers
             if annotator.absent:
                 self.release(annotator, "absence")
+            if annotator.paused and annotator.break_until <= horizon:
+                annotator.paused, annotator.break_until = False, INF
             if annotator.online and annotator.expires <= horizon:
-                self.leave(annotator, annotator.expires)
+                annotator.online, annotator.lapsed = False, True
+                self.release(annotator, "absence")
             if annotator.gone_at + self.law.grace_s <= horizon:
                 annotator.gone_at = INF
                 for task, pair in reversed(list(annotator.live)):

@@ -16,7 +16,7 @@ from stream import events as wire
 from stream import topics
 from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
-from tests.core.book import Annotator, Rejection, Task, Waiting
+from tests.core.book import INF, Annotator, Rejection, Task, Waiting
 from tests.core.market import Book
 
 
@@ -134,7 +134,7 @@ class Oracle:
             book.check_judgment(task, event)
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
-            wire.AnnotatorSet, wire.AnnotatorPaused, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
+            wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
         )  # fmt: skip
         if annotator is not None and not isinstance(event, quiet):
             annotator.missed, annotator.absent = 0, False
@@ -158,8 +158,12 @@ class Oracle:
                     annotator.profile, annotator.profile_at = event, event.at
             case (wire.AnnotatorOnline(), _, Annotator()):
                 book.online(annotator, event)
-            case (wire.AnnotatorPaused() | wire.AnnotatorOffline(), _, Annotator()):
-                book.presence(annotator, event)
+            case (wire.AnnotatorPaused(), _, Annotator()):
+                book.pause(annotator, event.at, INF if event.until is None else event.until)
+            case (wire.AnnotatorResumed(), _, Annotator()):
+                book.resume(annotator, event.at)
+            case (wire.AnnotatorOffline(), _, Annotator()):
+                book.offline(annotator, event)
             case (wire.WorkRequested(), _, Annotator()):
                 book.requested(annotator, event)
             case (wire.JudgmentScored(), Task(), Annotator()):

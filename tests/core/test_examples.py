@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stream import contract, events, topics
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
 from tests.core.course import Course, people, project, work

@@ -14,6 +14,7 @@ from kernels.schema import declared
 from stream import topics
 from stream.core.saved import rows
 from stream.core.saved.formats import (
+    ANNOTATOR_3,
     ANNOTATOR_HEAD_1,
     LOSS_1,
     MODEL_1,
@@ -41,7 +42,7 @@ from stream.core.state.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUT_4 = "506f2d460396f276"
+LAYOUT_4 = "f83a3616b74c617c"
 
 
 def records(value: bytes, at: int, dtype: np.dtype, n: int = 1) -> np.ndarray:
@@ -66,14 +67,24 @@ def known(found: np.ndarray, dtype: np.dtype) -> bytes:
     return kept.tobytes()
 
 
+def known_to_3(key: bytes, value: bytes) -> bytes:
+    """The row with only what version 3 knew of a break: that there is one."""
+    if key[:1] != b"a":
+        return value
+    at = rows.ANNOTATOR_HEAD.size
+    kept = records(value, at, ANNOTATOR).copy()
+    kept["break_at"], kept["break_until"] = np.where(kept["paused"], kept["presence_at"], 0.0), np.inf
+    return value[:at] + kept.tobytes() + value[at + ANNOTATOR.itemsize :]
+
+
 def from_2(key: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """A row as version 2 would have written it, and as this version writes what version 2 knew: all of it."""
-    return as_of_2(*sealed(key, value)), value
+    """A row as version 2 would have written it, and as this version writes what version 2 knew."""
+    return as_of_2(*sealed(key, value)), known_to_3(key, value)
 
 
 def from_3(key: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """A row as version 3 would have written it, and as this version writes what version 3 knew: all of it."""
-    return as_of_3(*sealed(key, value))[:-CHECK_BYTES], value
+    """A row as version 3 would have written it, and as this version writes what version 3 knew."""
+    return as_of_3(*sealed(key, value))[:-CHECK_BYTES], known_to_3(key, value)
 
 
 def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -108,11 +119,14 @@ def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
         )
     if kind == b"a":
         _, slot, shares, credits = rows.ANNOTATOR_HEAD.unpack_from(value)
-        at = rows.ANNOTATOR_HEAD.size + ANNOTATOR.itemsize + shares
-        before, rest = value[rows.ANNOTATOR_HEAD.size : at], value[at + credits :]
+        value = known_to_3(key, value)
+        at = rows.ANNOTATOR_HEAD.size + ANNOTATOR.itemsize
+        now = value[rows.ANNOTATOR_HEAD.size : at]
+        before = old(records(now, 0, ANNOTATOR), ANNOTATOR_3)
+        rest = value[at : at + shares] + value[at + shares + credits :]
         return (
             ANNOTATOR_HEAD_1.pack(1, slot, shares) + before + rest,
-            rows.ANNOTATOR_HEAD.pack(value[0], slot, shares, 0) + before + rest,
+            rows.ANNOTATOR_HEAD.pack(value[0], slot, shares, 0) + now + rest,
         )
     return b"\1" + body, value
 

@@ -84,7 +84,7 @@ def test_every_module_of_the_image_can_be_imported_there(image: Path) -> None:
     """Nothing that is copied needs what is not."""
     modules = sorted(
         ".".join(path.relative_to(image).with_suffix("").parts)
-        for top in ("stream", "load")
+        for top in ("stream", "streaming_allocator", "load")
         for path in (image / top).rglob("*.py")
         if path.name not in ("__init__.py", "evaluation_plot.py")  # which needs matplotlib
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.shard import Shard
 from stream.settings import Market
 

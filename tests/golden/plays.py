@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from tests.core.histories import KINDS, Kinds, Record, Turn, Writer
 
 

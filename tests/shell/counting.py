@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.saved.formats import current
 from stream.core.saved.rows import VERSION
 from stream.core.shard import DeadLetter, RoundResult

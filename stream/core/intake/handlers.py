@@ -17,7 +17,7 @@ from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.pool_columns import TASKS_USED
 from kernels.rules.share import count_taken
 from stream import events as wire
-from stream.core.intake.batch import Applied, Invalid, misfit, misplaced, pack_event
+from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.intake.erasing import handle_erased
 from stream.core.intake.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.intake.turn import Turn
@@ -97,6 +97,12 @@ def _presence(kind: int) -> Handler:
     return handle
 
 
+def _paused(turn: Turn, event: wire.AnnotatorPaused) -> None:
+    until = INF if event.until is None else event.until
+    annotator = turn.pool.annotator(event.annotator)
+    turn.packed.append(pack_event(codes.PAUSED, 0, NONE, annotator, NONE, 0, 0, event.at, until, 0.0))
+
+
 def _online(turn: Turn, event: wire.AnnotatorOnline) -> None:
     pool = turn.pool
     annotator = pool.annotators.slots.get(event.annotator)
@@ -154,6 +160,10 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
     if event.at < record["at"][0]:
         return
     pool.defaults[j] = _once(event.defaults)
+    if event.labels:
+        pool.labels[j] = event.labels
+    elif event.labels is not UNSET:
+        pool.labels.pop(j, None)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     if event.state == "closed":
@@ -234,7 +244,8 @@ HANDLERS: dict[type, Handler] = {
     wire.AssignmentExtended: _response(int(codes.EXTENDED)),
     wire.AssignmentDeclined: _response(int(codes.DECLINED)),
     wire.AnnotatorOnline: _online,
-    wire.AnnotatorPaused: _presence(int(codes.PAUSED)),
+    wire.AnnotatorPaused: _paused,
+    wire.AnnotatorResumed: _presence(int(codes.RESUMED)),
     wire.AnnotatorOffline: _presence(int(codes.OFFLINE)),
     wire.WorkRequested: _requested,
     wire.TaskCreated: created,

@@ -11,7 +11,7 @@ import msgspec
 
 from kernels.lifecycle import advance
 from stream import events as wire
-from stream.core.intake.batch import Place, Reason, Record, Source
+from stream.core.batch import Place, Reason, Record, Source
 from stream.core.intake.partitioning import partition_of
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
 from stream.core.state.pools import IdRefused, PoolState

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from kernels.lifecycle import TASK, codes, task_changed
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
-from stream.core.intake.batch import Applied, Invalid, pack_event, pack_task
+from stream.core.batch import Applied, Invalid, pack_event, pack_task
 from stream.core.intake.turn import Turn
 from stream.core.state.pools import PoolState, Waiting, check_id
 

@@ -17,7 +17,7 @@ from kernels.buffers import Overrun, first_room
 from kernels.lifecycle import EVENT, TASK, apply
 from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
-from stream.core.intake.batch import Applied, Invalid, Place, Reason, Rejected, Source
+from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source
 from stream.core.state.growth import Array
 from stream.core.state.pools import Headers, IdRefused, PoolState, Waiting
 

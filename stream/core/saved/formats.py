@@ -8,7 +8,7 @@
             │ keep one exponent of the calibration, not two
        3    │ every row ends with a checksum; events that wait are MessagePack, not JSON
        4    │ pools have a row of the policy that they run by; one without runs by the policy of the process until a
-            │ round concerns it, which writes the row
+            │ round concerns it, which writes the row; a break of an annotator has a time and an end of its own
 
 A deployment is upgraded worker by worker, so one changelog holds rows of two versions, and rows of entities that never
 change stay old for years. They are brought up to date when they are read, one step (`STEPS`) a version, and written in
@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 
 from kernels import skill
-from kernels.lifecycle import PAIR, PROJECT, TASK, blank
+from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK, blank
 from kernels.lifecycle.pool_columns import learned_width
 from stream.core.saved.rows import (
     ANNOTATOR_HEAD,
@@ -50,6 +50,14 @@ PAIR_1 = np.dtype(
         ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("fault", "u1"), ("label", "<i4"),
         ("index", "<i4"), ("stamp", "<i4"), ("spare", "<i4"), ("round", "<i8"),
         ("due", "<f8"), ("accepted_at", "<f8"), ("judged_at", "<f8"),
+    ]
+)  # fmt: skip
+ANNOTATOR_3 = np.dtype(
+    [
+        ("online", "u1"), ("paused", "u1"), ("absent", "u1"), ("mode", "u1"), ("missed", "<i4"),
+        ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), ("profile", "<i4"),
+        ("asked", "<i4"), ("kind", "<i4"),
+        ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
     ]
 )  # fmt: skip
 PROJECT_1 = np.dtype(
@@ -186,8 +194,15 @@ def _from_2(kind: str, value: bytes) -> bytes:
 
 
 def _from_3(kind: str, value: bytes) -> bytes:
-    """There is one kind of rows more; the others are what they were."""
-    return value
+    """A break began with the newest event of presence, and nobody has said until when it goes."""
+    if kind != "a":
+        return value
+    at = ANNOTATOR_HEAD.size
+    before = np.frombuffer(value, ANNOTATOR_3, 1, at)
+    value = _replaced(value, at, ANNOTATOR_3, ANNOTATOR)
+    after = np.frombuffer(value, ANNOTATOR, 1, at).copy()
+    after["break_at"][before["paused"] > 0] = before["presence_at"][before["paused"] > 0]
+    return b"".join((value[:at], after.tobytes(), value[at + ANNOTATOR.itemsize :]))
 
 
 #: From each older version to the next; a step needn't care about the version byte.
@@ -199,13 +214,16 @@ SINCE_4 = (b"r",)
 
 
 def as_of_3(key: bytes, value: bytes) -> bytes:
-    """The row as version 3 wrote it, for proofs of upgrades; not for kinds `SINCE_4`."""
-    return sealed(key, b"\3" + value[1:-CHECK_BYTES])[1]
+    """The row as version 3 wrote it, for proofs of upgrades; not for kinds `SINCE_4`. Of a break its end is lost."""
+    body = value[1:-CHECK_BYTES]
+    if key[:1] == b"a":
+        body = _replaced(b"\3" + body, ANNOTATOR_HEAD.size, ANNOTATOR, ANNOTATOR_3)[1:]
+    return sealed(key, b"\3" + body)[1]
 
 
 def as_of_2(key: bytes, value: bytes) -> bytes:
-    """The row as version 2 wrote it, for proofs of upgrades: nothing of it is lost on the way back."""
-    body = value[1:-CHECK_BYTES]
+    """The row as version 2 wrote it, for proofs of upgrades; not for kinds `SINCE_4`."""
+    body = as_of_3(key, value)[1:-CHECK_BYTES]
     if key[:1] == b"w":
         stored = [
             WaitingRow2(topic=w.topic, offset=w.offset, value=w.value.decode(), until=w.until, headers=w.headers)

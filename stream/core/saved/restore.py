@@ -29,6 +29,7 @@ from stream.core.saved.rows import (
     VERSION,
     NewerRow,
     Position,
+    ProjectNames,
     RowError,
     WaitingRow,
     is_whole,
@@ -174,6 +175,8 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     end = SLOT.size + PROJECT.itemsize
     pool.columns.projects.records[slot] = np.frombuffer(value[SLOT.size : end], PROJECT)[0]
     pool.defaults[slot] = msgspec.json.decode(value[end:], type=TaskDefaults)
+    if labels := msgspec.json.decode(value[end:], type=ProjectNames).labels:
+        pool.labels[slot] = labels
     for table in ("limited", "taught"):
         pool.tables.reserve(table, int(pool.columns.projects.records[table][slot]) + 1)
 

@@ -10,7 +10,7 @@
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
 | annotators | x    | slot of an erased annotator                                                        |
-| annotators | j    | slot, PROJECT, task defaults (JSON)                                                |
+| annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` (JSON)                   |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
 | annotators | r    | the policy that a pool runs by (JSON), since a round has said so                   |
 | annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
@@ -86,6 +86,12 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int
     now: float
     lost: dict[str, tuple[int, int]] = {}
+
+
+class ProjectNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the JSON of a project's row says beside the defaults of its tasks."""
+
+    labels: tuple[str, ...] = ()
 
 
 class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -290,11 +296,18 @@ def project_rows(pool: PoolState, slots: Array) -> list[Row]:
     return [
         sealed(
             key(b"j", pool, name),
-            SLOT.pack(VERSION, j) + pool.columns.projects.records[j : j + 1].tobytes() + _encode(pool.defaults[j]),
+            SLOT.pack(VERSION, j) + pool.columns.projects.records[j : j + 1].tobytes() + _presets(pool, j),
         )
         for j, name in named
         if name is not None
     ]
+
+
+def _presets(pool: PoolState, j: int) -> bytes:
+    names = pool.labels.get(j)
+    if names is None:
+        return _encode(pool.defaults[j])
+    return _encode(msgspec.to_builtins(pool.defaults[j]) | {"labels": names})
 
 
 def pool_row(pool: PoolState) -> Row:

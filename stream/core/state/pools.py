@@ -100,6 +100,7 @@ class PoolState:
         self.models = Models(self.tables)
         self.lists = Lists(self.tables)
         self.defaults: list[TaskDefaults] = []
+        self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
         self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
         self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
@@ -262,7 +263,8 @@ class PoolState:
     def is_unheard_of(self, project: int) -> bool:
         """Whether a project says nothing that one doesn't which nobody has heard of."""
         record = self.columns.projects.records[project]
-        return record.tobytes() == UNHEARD_OF.tobytes() and self.defaults[project] == TaskDefaults()
+        says_nothing = self.defaults[project] == TaskDefaults() and project not in self.labels
+        return record.tobytes() == UNHEARD_OF.tobytes() and says_nothing
 
     def presets(self, project: str) -> TaskDefaults:
         """What a project presets for its tasks; nothing if nobody has heard of it."""

@@ -5,33 +5,21 @@ Every command says what it found and what to do, exits 0 when all is well, 1 whe
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
 from stream import settings as settings_module
-from stream.local import KafkaUnavailable, daemon
-from stream.settings import Settings, SettingsError
+from stream.local import daemon
+from stream.settings import Settings
 from stream.shell.commands import doctor as doctor_module
+from stream.shell.commands.failures import FINE, OPERATOR, WRONG, plain_errors
 from stream.shell.kafka import topic_admin
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.kafka.topic_admin import Drift, TopicsRefused
+from stream.shell.kafka.topic_admin import Drift
 from stream.topics import topics as wanted_topics
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and exit code 2."""
-    try:
-        yield
-    except (AccessRefused, BrokerUnreachable, KafkaUnavailable, SettingsError, TopicsRefused) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
 
 
 def _print_json(value: object) -> None:
@@ -51,7 +39,7 @@ def kafka() -> None:
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port on 127.0.0.1 (9092 at first).")
 def kafka_start(port: int | None) -> None:
     """Start the local broker and wait until it answers; its data stay in the data folder."""
-    with _plain_errors():
+    with plain_errors():
         settings = settings_module.load()
         running = daemon.start(_folder(settings), port)
     click.echo(f"Kafka runs at {running.bootstrap} (process {running.pid}), data in {_folder(settings)}")
@@ -65,7 +53,7 @@ def kafka_start(port: int | None) -> None:
 @kafka.command("stop")
 def kafka_stop() -> None:
     """Stop the local broker; its data stay."""
-    with _plain_errors():
+    with plain_errors():
         stopped = daemon.stop(_folder(settings_module.load()))
     click.echo(f"stopped Kafka at {stopped.bootstrap}" if stopped else "no local broker runs")
 
@@ -84,7 +72,7 @@ def _print_drift(drift: list[Drift]) -> None:
 @json_option
 def topics_apply(as_json: bool) -> None:
     """Create missing topics and set their settings; never changes partitions or replication."""
-    with _plain_errors():
+    with plain_errors():
         settings = settings_module.load()
         admin = topic_admin.connect(settings)
         try:
@@ -101,14 +89,14 @@ def topics_apply(as_json: bool) -> None:
         _print_drift(applied.left)
         if not applied.left:
             click.echo(f"all {len(wanted_topics(settings))} topics are as they should be")
-    sys.exit(1 if applied.left else 0)
+    sys.exit(WRONG if applied.left else FINE)
 
 
 @topics.command("check")
 @json_option
 def topics_check(as_json: bool) -> None:
     """Report every difference between the topics and what they should be."""
-    with _plain_errors():
+    with plain_errors():
         settings = settings_module.load()
         admin = topic_admin.connect(settings)
         try:
@@ -121,14 +109,18 @@ def topics_check(as_json: bool) -> None:
         _print_drift(drift)
         if not drift:
             click.echo(f"all {len(wanted_topics(settings))} topics are as they should be")
-    sys.exit(1 if drift else 0)
+    sys.exit(WRONG if drift else FINE)
 
 
 @click.command()
+@click.option("--pools", is_flag=True, help="Look into the pools also when they are large.")
 @json_option
-def doctor(as_json: bool) -> None:
-    """Look at settings, broker, topics, clock, workers and caches, and say what to do."""
-    findings = doctor_module.examine()
+def doctor(pools: bool, as_json: bool) -> None:
+    """Look at settings, broker, topics, clock, workers, caches and pools, and say what to do.
+
+    Exit code 1: something is wrong; 2: it could not look (no broker, unusable settings).
+    """
+    findings = doctor_module.examine(whole=pools)
     if as_json:
         _print_json(findings)
     else:
@@ -136,4 +128,5 @@ def doctor(as_json: bool) -> None:
             click.echo(f"{finding.verdict:>7}  {finding.check}: {finding.found}")
             if finding.remedy:
                 click.echo(f"{'':>9}{finding.remedy}")
-    sys.exit(1 if any(finding.verdict == "wrong" for finding in findings) else 0)
+    wrong = {finding.check for finding in findings if finding.verdict == "wrong"}
+    sys.exit(OPERATOR if wrong & {"broker", "settings"} else WRONG if wrong else FINE)

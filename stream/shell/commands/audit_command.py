@@ -17,14 +17,13 @@ from typing import Any
 import click
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from stream import settings as settings_module
 from stream.audit import Audit, IncompleteLog, Record, Violation
 from stream.audit.log import TOPICS
-from stream.settings import Settings, SettingsError
+from stream.settings import Settings
+from stream.shell.commands.failures import FINE, WRONG, PersonNeeded, plain_errors
 from stream.shell.kafka import clients
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
 from stream.topics import ROUNDS
 
 AHEAD = 5_000
@@ -41,7 +40,7 @@ Examples:
 """
 
 
-class AuditStuck(Exception):
+class AuditStuck(PersonNeeded):
     """The topics could not be read to where they ended."""
 
 
@@ -184,15 +183,15 @@ def audit(bootstrap: str | None, wanted: tuple[int, ...], as_json: bool, quiet: 
     per violation, naming the promise and the records (topic-partition-offset) that show it. Exits 1 when there is one,
     2 when it could not look.
     """
-    try:
+    with plain_errors():
         settings: Settings = settings_module.load()
         if bootstrap:
             settings = msgspec.structs.replace(settings, kafka_bootstrap=bootstrap)
         progress = not quiet and not as_json and sys.stderr.isatty()
-        report = run(settings, wanted, progress)
-    except (AccessRefused, AuditStuck, BrokerUnreachable, IncompleteLog, KafkaError, SettingsError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        try:
+            report = run(settings, wanted, progress)
+        except IncompleteLog as error:
+            raise PersonNeeded(str(error)) from None
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
@@ -203,4 +202,4 @@ def audit(bootstrap: str | None, wanted: tuple[int, ...], as_json: bool, quiet: 
             click.echo(f"{said}: in them every limit is taken to be its default", err=True)
         followed = f"{report.rounds} rounds of {len(report.partitions)} partitions, {report.records} records"
         click.echo(f"{len(report.violations)} violations in {followed}")
-    sys.exit(1 if report.violations else 0)
+    sys.exit(WRONG if report.violations else FINE)

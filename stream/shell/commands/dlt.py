@@ -14,15 +14,14 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from kafka.errors import KafkaError, ProducerFencedError
+from kafka.errors import ProducerFencedError
 
 from stream.letters import Letter
-from stream.settings import Settings, SettingsError, load
-from stream.shell.commands.letter_box import TOPICS, Filter, Letters, LettersStuck, UnknownLetter
+from stream.settings import Settings, load
+from stream.shell.commands.failures import FINE, WRONG, PersonNeeded, plain_errors
+from stream.shell.commands.letter_box import TOPICS, Filter, Letters
 from stream.shell.commands.replay_letters import Replay
 from stream.shell.kafka import clients
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.process.exits import OPERATOR
 
 RUNBOOK = "docs/operations.md"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -97,20 +96,14 @@ def _wanted(
 
 
 @contextmanager
-def _plain_errors() -> Iterator[Settings]:
-    try:
+def _deployment() -> Iterator[Settings]:
+    with plain_errors():
         settings = load()
         clients.knock_now(settings)
-        yield settings
-    except UnknownLetter as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except ProducerFencedError:
-        click.echo("error: another replay has begun; what this one had committed stays, run it again", err=True)
-        sys.exit(OPERATOR)
-    except (AccessRefused, BrokerUnreachable, KafkaError, LettersStuck, SettingsError) as error:
-        click.echo(f"error: {error}; `allocator doctor` looks closer", err=True)
-        sys.exit(OPERATOR)
+        try:
+            yield settings
+        except ProducerFencedError:
+            raise PersonNeeded("another replay has begun; what this one had committed stays, run it again") from None
 
 
 def _clock(at: float) -> str:
@@ -153,7 +146,7 @@ def list_(
 ) -> None:
     """List dead letters: name, time (UTC), reason, pool, whether replayed; then how many for each reason."""
     counts: Counter[str] = Counter()
-    with _plain_errors() as settings:
+    with _deployment() as settings:
         wanted = _wanted(reasons, pool, since, until, topic)
         letters = Letters(settings, wanted.topics)
         marks = letters.marks()
@@ -182,7 +175,7 @@ def list_(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(name: str, as_json: bool) -> None:
     """Show one dead letter: what was wrong, where it came from, headers and payload."""
-    with _plain_errors() as settings:
+    with _deployment() as settings:
         letters = Letters(settings)
         letter = letters.one(name)
         replayed = name in letters.marks()
@@ -225,7 +218,7 @@ def replay(
     if bool(names) + is_filtered + everything != 1:
         raise click.UsageError("say which: names, or filters (--reason …), or --all")
     put_back: list[str] = []
-    with _plain_errors() as settings:
+    with _deployment() as settings:
         wanted = None if names else _wanted(reasons, pool, since, until, topic)
         with Replay(settings, dry_run) as replayer:
             done = replayer.put_back(replayer.chosen(names, wanted), lambda letter: put_back.append(letter.name))
@@ -238,4 +231,4 @@ def replay(
         for name in done.unusable:
             click.echo(f"{name} is empty or names no input topic that it came from: left alone")
         click.echo(f"{done.replayed} put back, {done.already} had been before", err=True)
-    sys.exit(1 if done.unusable else 0)
+    sys.exit(WRONG if done.unusable else FINE)

@@ -4,12 +4,12 @@ One function a check, each yielding findings: `fine`, `look` (worth knowing, wor
 (will not work). Checks of the broker run only when it answers. The doctor changes nothing.
 """
 
+import asyncio
 import difflib
 import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from kafka import KafkaAdminClient, TopicPartition
@@ -17,36 +17,35 @@ from kafka.admin import OffsetSpec
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 
 import kernels
+from stream.core.saved.rows import RowError
+from stream.local.folder import FOLDER_VARIABLE, hint, origin
 from stream.settings import PREFIX, Market, Settings, SettingsError, load
+from stream.shell.commands import doctor_pools
+from stream.shell.commands.failures import PersonNeeded
+from stream.shell.commands.finding import Finding
 from stream.shell.kafka import topic_admin
 from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.topics import INPUTS, dead_letters, topics
+from stream.topics import INPUTS, topics
 
 OLDEST_BROKER = (3, 0)
 TRIED_BROKER = (4, 1)
 
 # Read by stream.local, before there are settings.
-OTHER_VARIABLES = (f"{PREFIX}KAFKA_JAVA",)
+OTHER_VARIABLES = (f"{PREFIX}KAFKA_JAVA", FOLDER_VARIABLE)
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked, what came, and what to do about it (empty when nothing is to do)."""
-
-    check: str
-    verdict: Literal["fine", "look", "wrong"]
-    found: str
-    remedy: str = ""
-
-
-def examine(environ: Mapping[str, str] | None = None) -> list[Finding]:
+def examine(environ: Mapping[str, str] | None = None, whole: bool = False) -> list[Finding]:
     """Run every check that can be run.
 
     Parameters
     ----------
     environ : mapping, default ``os.environ``
+    whole : bool
+        Look at the pools of a large deployment too.
     """
     environ = os.environ if environ is None else environ
-    findings = list(check_variables(environ))
+    findings = [Finding(check="deployment", verdict="fine", found=f"settings {origin(environ)}")]
+    findings += check_variables(environ)
     try:
         settings = load(environ)
     except SettingsError as error:
@@ -56,15 +55,17 @@ def examine(environ: Mapping[str, str] | None = None) -> list[Finding]:
     try:
         admin = topic_admin.connect(settings)
     except (BrokerUnreachable, AccessRefused, SettingsError) as error:
-        return [*findings, Finding(check="broker", verdict="wrong", found=str(error))]
+        return [*findings, Finding(check="broker", verdict="wrong", found=str(error), remedy=hint(environ) or "")]
     took_ms = (time.perf_counter() - began) * 1000
     try:
         found = f"{settings.kafka_bootstrap} answers in {took_ms:.0f} ms"
         findings.append(Finding(check="broker", verdict="fine", found=found))
         findings.append(check_access(settings))
-        for check in (check_version, check_topics, check_clock, check_group, check_dead_letters):
+        for check in (check_version, check_topics, check_clock, check_group):
             findings += check(admin, settings)
-    except KafkaError as error:
+        if not any(finding.check == "topics" and finding.verdict == "wrong" for finding in findings):
+            findings += asyncio.run(doctor_pools.examine(settings, time.time(), whole))
+    except (KafkaError, PersonNeeded, RowError) as error:
         findings.append(Finding(check="broker", verdict="wrong", found=f"a question failed: {error}"))
     finally:
         admin.close()
@@ -247,18 +248,3 @@ def check_group(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding
         found=f"{lag} input offsets not yet acknowledged",
         remedy="input waits and nobody works on it" if waiting else "",
     )
-
-
-def check_dead_letters(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
-    """Count the records that could not be used."""
-    for name in map(dead_letters, INPUTS):
-        partitions = _existing(admin, [name])
-        first = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-        last = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-        span = sum(last[partition].offset - first[partition].offset for partition in partitions)
-        yield Finding(
-            check="dead letters",
-            verdict="look" if span else "fine",
-            found=f"{name}: {f'up to {span}' if span else 'none'}",
-            remedy="their header `reason` says why each was unusable" if span else "",
-        )

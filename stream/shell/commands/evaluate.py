@@ -1,7 +1,7 @@
-"""`allocator evaluate DIR`: what the model would have made of labels a team already has.
+"""`allocator evaluate DIR|FILE`: what the model would have made of labels a team already has.
 
-Reads a folder (`labels`), runs `comparison` and prints; needs no Kafka, writes nothing but the picture asked
-for.
+Reads a folder or a file (`stream.files.recording`), runs `comparison` and prints; needs no Kafka, writes nothing but
+the picture asked for. What the reader assumed goes to standard error.
 """
 
 import sys
@@ -10,14 +10,20 @@ from pathlib import Path
 import click
 import msgspec
 
-from stream.shell.commands.labels import LabelFileError, Recording, read
+from stream.files.complaints import joined
+from stream.files.recording import Recording, read
+from stream.shell.commands.failures import NotRight, plain_errors
+from stream.shell.commands.file_options import file_options, reading
 from stream.study.comparison import Allocation, Report, compare, runs
+from streaming_allocator.recordings import labels_of
 
 PEOPLE = 20
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("path", type=click.Path(path_type=Path), metavar="DIR|FILE")
+@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="A file with task and truth.")
 @click.option("--order", type=click.Choice(["random", "file"]), default="random", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Runs to average over.")
 @click.option(
@@ -36,8 +42,10 @@ PEOPLE = 20
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw reliability and the curve."
 )
+@file_options
 def evaluate(
-    folder: Path,
+    path: Path,
+    truth: Path | None,
     order: str,
     seeds: int,
     gold: int,
@@ -46,56 +54,66 @@ def evaluate(
     busy: int,
     as_json: bool,
     plot: Path | None,
+    header: tuple[str, ...] | None,
+    columns: tuple[tuple[str, str], ...],
+    ignore_extra: bool,
+    encoding: str | None,
 ) -> None:
     """Measure labels and people against known answers.
 
-    DIR holds labels.csv (task,worker,label[,timestamp][,duration_s]) and, optionally, truth.csv (task,truth).
+    DIR holds labels.csv (task,worker,label[,timestamp][,duration_s]) and, optionally, truth.csv (task,truth); FILE is
+    such a file of labels, or an export of Label Studio or CVAT. Labels are names or numbers, times ISO 8601, seconds or
+    milliseconds; separator, encoding and other names of the columns are found out, and said.
     """
-    try:
-        recording = read(folder)
-        if allocate and not (recording.labels.truth >= 0).any():
-            raise LabelFileError(f"{folder / 'truth.csv'}: expected known answers to score --allocate with")
+    with plain_errors():
+        recording = read(path, truth, reading(header, columns, ignore_extra, encoding))
+        for note in recording.notes:
+            click.echo(f"note: {note}", err=True)
+        labels = labels_of(recording)
+        if allocate and not (labels.truth >= 0).any():
+            raise NotRight(f"{path}: --allocate needs known answers: a truth.csv beside labels.csv, or --truth FILE")
         with click.progressbar(
             length=runs(seeds, allocate), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
             options = (seeds, gold, order, allocate, stop, busy)
-            report = compare(recording.labels, *options, step=lambda: bar.update(1))
-    except (LabelFileError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-    if plot:
-        draw(report, plot)
-    if as_json:
-        document = msgspec.to_builtins(report)
-        for person in document["people"]:
-            person["annotator"] = recording.annotators[person["annotator"]]
-        click.echo(msgspec.json.encode(document))
-    else:
-        click.echo("\n".join(lines(report, recording)))
+            try:
+                report = compare(labels, *options, step=lambda: bar.update(1))
+            except ValueError as error:
+                raise NotRight(str(error)) from None
+        if plot:
+            draw(report, plot)
+        if as_json:
+            document = msgspec.to_builtins(report) | {"labels": recording.classes}
+            for person in document["people"]:
+                person["annotator"] = recording.annotators[person["annotator"]]
+            click.echo(msgspec.json.encode(document))
+        else:
+            click.echo("\n".join(lines(report, recording)))
 
 
 def draw(report: Report, path: Path) -> None:
     """Draw the picture, or say what is missing for it."""
     try:
-        from stream.shell.commands.evaluation_plot import plot  # noqa: PLC0415 matplotlib is an optional extra
+        from stream.study.evaluation_plot import plot  # noqa: PLC0415 matplotlib is an optional extra
     except ModuleNotFoundError:
-        raise click.ClickException(
-            "--plot needs matplotlib: pip install 'streaming-allocator[bench]'"
+        raise NotRight(
+            f"--plot needs matplotlib: cd {ROOT} && sh requirements/install.sh .venv bench"
         ) from None
     if not report.reliability:
-        raise click.ClickException("--plot needs truth.csv: without known answers there is nothing to draw")
+        raise NotRight("--plot needs truth.csv: without known answers there is nothing to draw")
     try:
         plot(report, path)
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"--plot {path}: expected a file that can be written, as .png: {error}") from None
+        raise NotRight(f"--plot {path}: expected a file that can be written, as .png: {error}") from None
 
 
 def lines(report: Report, recording: Recording) -> list[str]:
     """Return the report as text."""
     text = [
         f"{report.tasks:,} tasks, {report.annotators:,} annotators, {report.judgments:,} judgments, "
-        f"{report.classes} classes; truth known for {report.known:,} tasks, {report.gold} of them told",
+        f"{report.classes} classes ({joined(recording.classes, 8)}); truth known for {report.known:,} tasks, "
+        f"{report.gold} of them told",
         f"one pass in {report.order} order, mean of {report.seeds} runs",
-        *([f"truth.csv has {recording.unjudged:,} tasks that nobody judged"] if recording.unjudged else []),
         "",
     ]
     if report.model is None:

@@ -1,159 +1,206 @@
-"""The command `import`: a CSV file of tasks, people or past judgments becomes events; none if a line is unusable.
+"""The command `import`: files of tasks, people, past judgments and known answers become events, and their fate is said.
 
-The formats are in `import_rows`, pausing and resuming in `import_run`.
+Reading files is `stream.files`, checking and sending is `importing`.
 """
 
+import asyncio
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
-from kafka.errors import KafkaError
 
-from stream.settings import SettingsError, load
-from stream.shell.commands.import_rows import Fault, ImportFileError, Kind, Table
-from stream.shell.commands.import_run import Progress, Sender, Stalled, check, digest, note, recall
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.process.exits import OPERATOR
+from stream.files.column_names import KINDS, Kind
+from stream.files.complaints import FileProblem, joined, plural
+from stream.files.values import span
+from stream.settings import load
+from stream.shell.commands.failures import FINE, WRONG, plain_errors
+from stream.shell.commands.fate import words
+from stream.shell.commands.file_options import Names, file_options, reading
+from stream.shell.commands.import_plan import Plan, Request
+from stream.shell.commands.importing import Import, Outcome
+from stream.shell.commands.telling import Tell
 
 MOST_LAG = 50_000
-SHOWN = 20
-INTERRUPTED = 130
 
 HELP = """\
-Send a CSV file of tasks, people or past judgments as events.
+Send files of tasks, people, past judgments or known answers, and say what became of them.
 
 \b
-  tasks      task,project[,skill,classes,overlap,…]   any field of task_created is a column
-  people     annotator[,skills,attributes,grants,cost,kind]
-  judgments  task,annotator,label[,duration_s]        `worker` may stand for `annotator`
-Each needs a pool, from a column or --pool, and may say `at` (or `timestamp`, Unix seconds). Lists separate their items
-by `;`, an empty cell means that the field is absent. `cost` is per hour, in units of task `value`.
+  tasks      task[,project,skill,overlap,…]        any field of task_created is a column
+  people     annotator[,skills,attributes,grants,cost,kind,present]
+  judgments  task,annotator,label[,at,duration_s]
+  truth      task,truth
+Separators, encodings, other names of columns and exports of Label Studio and CVAT are recognised. --pool, --project,
+--skill, --labels and --overlap say for all rows what a file lacks. Labels are names or numbers; times ISO 8601, seconds
+or milliseconds. Lists separate their items by `;`. An empty cell means that the field is absent.
 
-The whole file is checked before anything is sent; exit code 1 if a line is unusable. Pauses while the workers are
-behind, and goes on from where it stopped when it is run again (FILE.import.json beside the file says where).
+Everything is checked before anything is sent. Several files are sent in the right order, each after the one before has
+been applied. Exit code 1: a row is unusable, or became a dead letter; 2: a person is needed (no broker, no worker). The
+same command goes on where an interrupted one stopped (FILE.import.json beside the file says where).
 """
 EXAMPLES = """\
 \b
 Examples:
-  allocator import tasks.csv --pool support --dry-run
-  allocator import tasks.csv --pool support
-  allocator import history.csv --kind judgments --max-lag 10000
+  allocator import tasks.csv --pool team --project animals --skill animals --labels cat,dog --overlap 3
+  allocator import people.csv --pool team --skill animals --present 8h
+  allocator import tasks.csv past.csv people.csv --pool team --project animals --skill animals --labels cat,dog
+  allocator import changed.csv --pool team --update
 """
 
+#: what has become of a judgment, for people
+OUTCOMES = {
+    "counted": "count",
+    "unsolicited": "count",
+    "late": "came late",
+    "surplus": "were not needed any more",
+    "duplicate": "had been given before",
+    "corrected": "are corrections",
+    "retracted": "were taken back",
+}
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, as ``--json`` prints it."""
 
-    kind: Kind
-    rows: int
-    sent: int
-    resumed_from: int
-    waited_s: float
-    dry_run: bool
-    faults: list[Fault]
+class Span(click.ParamType):
+    """A length of time: ``8h``, ``30min``, seconds."""
 
+    name = "TIME"
 
-@contextmanager
-def _bar(rows: int, sent: int, shown: bool) -> Iterator[Any]:
-    """Yield what `Sender` tells its progress to: a bar on a terminal, else a line every ten seconds of waiting."""
-    if not shown:
-        said = time.monotonic()
-
-        def tell(done: int, lag: int | None) -> None:
-            nonlocal said
-            if lag is not None and time.monotonic() - said > 10:
-                said = time.monotonic()
-                click.echo(f"{done} of {rows} rows sent; waiting, {lag} events lie before the workers", err=True)
-
-        yield tell
-        return
-    with click.progressbar(length=rows, label="sending", file=sys.stderr, show_pos=True) as bar:
-        bar.update(sent)
-
-        def advance(done: int, lag: int | None) -> None:
-            bar.label = "sending" if lag is None else f"waiting for the workers ({lag} events)"
-            bar.update(done - bar.pos)
-            bar.render_progress()
-
-        yield advance
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        if isinstance(value, float):
+            return value
+        found = span(str(value))
+        if not found:
+            self.fail(f"expected a length of time, such as 8h, 30min or 900 (seconds); got {value!r}", param, ctx)
+        return found
 
 
 @click.command("import", help=HELP, epilog=EXAMPLES)
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.csv")
-@click.option("--kind", type=click.Choice(["tasks", "people", "judgments"]), help="Told by the header otherwise.")
+@click.argument("paths", type=click.Path(path_type=Path), metavar="FILE…", nargs=-1, required=True)
+@click.option("--kind", type=click.Choice(KINDS), help="Told by the columns otherwise.")
 @click.option("--pool", help="The pool of rows that don't name one.")
+@click.option("--project", help="The project of rows that don't name one.")
+@click.option("--skill", help="The skill that tasks need and people have, where a row doesn't say it.")
+@click.option("--labels", type=Names(), help="Names of the classes, in the order of their numbers: cat,dog.")
+@click.option("--overlap", type=click.IntRange(1, 1000), help="How many judgments a task needs.")
+@click.option("--update", is_flag=True, help="The tasks exist: change the fields that the columns name.")
+@click.option("--present", "present_s", type=Span(), help="The people are there now, for so long: 8h.")
+@click.option("--capacity", type=click.IntRange(1, 1000), default=1, show_default=True, help="With --present: at once.")
 @click.option("--max-lag", type=click.IntRange(0), default=MOST_LAG, show_default=True, help="Pause above so many.")
 @click.option("--restart", is_flag=True, help="Send all of it, also what an earlier run has sent.")
-@click.option("--dry-run", is_flag=True, help="Only check the file; needs no broker.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; no progress bar.")
+@click.option("--no-wait", is_flag=True, help="Don't ask what is known, don't wait for what becomes of it.")
+@click.option("--dry-run", is_flag=True, help="Only look at the files; needs no broker.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@file_options
 def import_(
-    file: Path, kind: Kind | None, pool: str | None, max_lag: int, restart: bool, dry_run: bool, as_json: bool
+    paths: tuple[Path, ...],
+    kind: Kind | None,
+    pool: str | None,
+    project: str | None,
+    skill: str | None,
+    labels: tuple[str, ...] | None,
+    overlap: int | None,
+    update: bool,
+    present_s: float | None,
+    capacity: int,
+    max_lag: int,
+    restart: bool,
+    no_wait: bool,
+    dry_run: bool,
+    as_json: bool,
+    header: tuple[str, ...] | None,
+    columns: tuple[tuple[str, str], ...],
+    ignore_extra: bool,
+    encoding: str | None,
 ) -> None:
-    """Check a file and send it."""
-    try:
-        outcome = _run(file, kind, pool, max_lag, restart, dry_run, sys.stderr.isatty() and not as_json)
-    except ImportFileError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except (AccessRefused, BrokerUnreachable, KafkaError, SettingsError, Stalled, OSError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(OPERATOR)
-    except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on from there", err=True)
-        sys.exit(INTERRUPTED)
-    if as_json:
-        click.echo(msgspec.json.encode(outcome))
-    else:
-        _tell(file, outcome)
-    sys.exit(1 if outcome.faults else 0)
+    """Check files and send them."""
+    request = Request(
+        paths=list(paths), kind=kind, pool=pool, project=project, skill=skill, labels=labels or (), overlap=overlap,
+        update=update, present_s=present_s, capacity=capacity, max_lag=max_lag, restart=restart, wait=not no_wait,
+        reading=reading(header, columns, ignore_extra, encoding),
+    )  # fmt: skip
+    with plain_errors():
+        work = Import(load(), request, Tell(False if as_json else None))
+        if dry_run:
+            planned = work.dry_run()
+            if planned.faults:
+                refuse(planned)
+            outcomes = [_looked_at(planned, i) for i in range(len(planned.files))]
+        else:
+            outcomes = asyncio.run(work.run(refuse))
+        if as_json:
+            click.echo(msgspec.json.encode([_document(outcome, dry_run) for outcome in outcomes]))
+        else:
+            for outcome in outcomes:
+                _tell(outcome, dry_run)
+            _tell_unsent(request, outcomes)
+        sys.exit(WRONG if any(one.fate and (one.fate.dead or one.fate.unsettled) for one in outcomes) else FINE)
 
 
-def _run(
-    file: Path, kind: Kind | None, pool: str | None, max_lag: int, restart: bool, dry_run: bool, shown: bool
-) -> Outcome:
-    settings = load()
-    sha256, now = digest(file), time.time()
-    known = None if dry_run else recall(file, sha256, restart)
-    at = known.at if known else round(now, 3)
-    latest = now + settings.market.clock_ahead_s
-    table = Table(file, kind, pool, at, latest, settings.input_bytes)
-    if known and (known.kind, known.pool) != (table.kind, pool):
-        raise ImportFileError(f"{file} was begun as {known.kind} of pool {known.pool}; --restart sends all of it")
-    rows, faults = check(table)
-    began = known.sent if known else 0
-    progress = Progress(sha256=sha256, kind=table.kind, pool=pool, at=at, sent=began, rows=rows)
-    waited_s = 0.0
-    if not faults and not dry_run and began < rows:
-        note(file, progress)
-        with _bar(rows, began, shown) as tell:
-            sender = Sender(settings, table, progress, max_lag, tell)
-            sender.run()
-        waited_s = sender.waited_s
+def refuse(planned: Plan) -> None:
+    """Say what is wrong with the files; nothing has been sent."""
+    bad = sum(check.complaints.lines for check in planned.checks)
+    usable = sum(check.rows for check in planned.checks)
+    counts = f"{plural(bad, 'line is', 'lines are')} unusable, {plural(usable, 'is', 'are')} usable: " if bad else ""
+    raise FileProblem("\n".join([*planned.faults, f"{counts}nothing was sent"]))
+
+
+def _looked_at(planned: Plan, i: int) -> Outcome:
+    check, file = planned.checks[i], planned.files[i]
+    projects = sorted({project for _, project in check.projects})
     return Outcome(
-        kind=table.kind, rows=rows, sent=progress.sent - began, resumed_from=began, waited_s=round(waited_s, 1),
-        dry_run=dry_run, faults=faults,
+        file=file.path, kind=file.kind, rows=check.rows, known=0, labels=dict(check.labels), projects=projects,
+        notes=check.notes,
     )  # fmt: skip
 
 
-def _tell(file: Path, outcome: Outcome) -> None:
-    for fault in outcome.faults[:SHOWN]:
-        click.echo(f"{file}:{fault.line}: {fault.message}", err=True)
-    if outcome.faults:
-        more = len(outcome.faults) - SHOWN
-        click.echo(
-            (f"… and {more} more. " if more > 0 else "")
-            + f"{len(outcome.faults)} of {outcome.rows + len(outcome.faults)} lines are unusable; nothing was sent",
-            err=True,
-        )
-    elif outcome.dry_run:
-        click.echo(f"{outcome.rows} {outcome.kind}: every line is usable")
-    elif outcome.resumed_from >= outcome.rows and outcome.rows:
-        click.echo(f"{outcome.rows} {outcome.kind}: all sent before; --restart sends them again, which is harmless")
-    else:
-        resumed = f" ({outcome.resumed_from} had been sent before)" if outcome.resumed_from else ""
-        click.echo(f"{outcome.sent} {outcome.kind} sent{resumed}")
+def _document(outcome: Outcome, dry_run: bool) -> dict[str, object]:
+    document = msgspec.to_builtins(outcome, enc_hook=str)
+    assert isinstance(document, dict)
+    took = None if outcome.fate is None else outcome.fate.took_effect
+    return document | {"dry_run": dry_run, "took_effect": took}
+
+
+def _tell(outcome: Outcome, dry_run: bool) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    file, kind, rows = outcome.file, outcome.kind, outcome.rows
+    of = f" of the project{'s' * (len(outcome.projects) > 1)} {joined(outcome.projects, 5)}" if outcome.projects else ""
+    if dry_run:
+        click.echo(f"{file}: {rows:,} {kind}{of}: every line is usable (what the deployment knows was not asked)")
+        return
+    if not outcome.sent and outcome.resumed_from:
+        again = "--restart sends them again, which is harmless"
+        click.echo(f"{file}: {rows:,} {kind}: all sent before; {again}")
+        return
+    resumed = f" ({outcome.resumed_from:,} had been sent before)" if outcome.resumed_from else ""
+    click.echo(f"{file}: {outcome.sent:,} {kind}{of} sent{resumed}{_effect(outcome)}")
+    if outcome.fate is not None:
+        for line in words(outcome.fate, lambda number: f"{file}:{number}" if number else "project"):
+            click.echo(f"  {line}", err=True)
+
+
+def _effect(outcome: Outcome) -> str:
+    fate = outcome.fate
+    if fate is None:
+        return "; not waited for" if not outcome.present else f"; {outcome.present:,} said to be present"
+    details = []
+    if outcome.kind == "judgments":
+        summed: dict[str, int] = {}
+        for name, count in fate.outcomes.items():
+            summed[OUTCOMES[name]] = summed.get(OUTCOMES[name], 0) + count
+        details = [f"{count:,} {verb}" for verb, count in summed.items()]
+    elif outcome.known and outcome.kind == "tasks" and not outcome.updated:
+        details = [f"{outcome.known:,} had been there before, unchanged: --update changes them"]
+    elif outcome.known and outcome.kind == "people":
+        details = [f"{outcome.known:,} had been there before, with this profile now"]
+    if outcome.present:
+        details.append(f"{outcome.present:,} present")
+    return f"; {fate.took_effect:,} took effect" + (f" ({', '.join(details)})" if details else "")
+
+
+def _tell_unsent(request: Request, outcomes: list[Outcome]) -> None:
+    done = {outcome.file for outcome in outcomes}
+    left = [str(path) for path in request.paths if path not in done]
+    if left:
+        click.echo(f"not sent, because of the dead letters before: {joined(left)}", err=True)

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream.letters import Letter, letter_of
 from stream.settings import Settings
+from stream.shell.commands.failures import NotRight, PersonNeeded
 from stream.shell.kafka import clients
 from stream.topics import INPUTS, REPLAYED, dead_letters, is_mark
 
@@ -21,11 +22,11 @@ TOPICS = tuple(dead_letters(topic) for topic in INPUTS)
 PATIENCE_S = 60.0
 
 
-class UnknownLetter(LookupError):
+class UnknownLetter(NotRight):
     """There is no dead letter of this name; the message says why that may be."""
 
 
-class LettersStuck(RuntimeError):
+class LettersStuck(PersonNeeded):
     """The dead-letter topics could not be read to their ends."""
 
 

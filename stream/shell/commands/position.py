@@ -9,21 +9,18 @@ what was lost; the next round states the loss in its record, where auditors find
 """
 
 import asyncio
-import sys
 import time
 
 import click
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from stream.core.saved.restore import read_position
 from stream.core.saved.rows import POSITION, Position, RowError, position_row
-from stream.settings import Settings, SettingsError, load
+from stream.settings import Settings, load
+from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.kafka import clients
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
 from stream.shell.kafka.transaction import Producer
-from stream.shell.process.exits import OPERATOR
 from stream.topics import INPUTS, changelog
 
 EXAMPLES = """
@@ -33,7 +30,7 @@ Example:
 """
 
 
-class NothingLost(Exception):
+class NothingLost(NotRight):
     """There is no such loss to accept."""
 
 
@@ -154,7 +151,7 @@ def accept_loss(topic: str, partition: int, to: int, yes: bool, as_json: bool) -
     """
     if as_json and not yes:
         raise click.UsageError("--json needs --yes: nobody is there to be asked")
-    try:
+    with plain_errors():
         settings = load()
         loss = asyncio.run(find(settings, topic, partition, to))
         if not yes:
@@ -164,12 +161,6 @@ def accept_loss(topic: str, partition: int, to: int, yes: bool, as_json: bool) -
             )
             click.confirm("Their events are lost for good. Go on without them?", abort=True)
         loss = asyncio.run(accept(settings, topic, partition, to))
-    except NothingLost as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except (AccessRefused, BrokerUnreachable, KafkaError, SettingsError, TimeoutError) as error:
-        click.echo(f"error: {error or type(error).__name__}", err=True)
-        sys.exit(OPERATOR)
     if as_json:
         click.echo(msgspec.json.encode(loss).decode())
     else:

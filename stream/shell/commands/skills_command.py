@@ -4,56 +4,18 @@ The rows of the pool's partition are read from the changelogs up to their presen
 at a takeover; no worker is asked, none needs to run.
 """
 
-import sys
-from typing import Any
+import asyncio
 
 import click
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
-from stream.core.intake.partitioning import partition_of
-from stream.core.saved.rows import RowError
-from stream.core.shard import Shard
 from stream.core.state.skills import SkillReport, reports
-from stream.settings import Settings, SettingsError, load
-from stream.shell.kafka import clients
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.process.exits import OPERATOR
-from stream.topics import TABLES, changelog
+from stream.settings import Settings, load
+from stream.shell.commands.failures import NotRight, plain_errors
+from stream.shell.commands.state import state_of_pool
 
 ROW = "{:<20} {:<20} {:>7} {:>6} {:>15} {:>7} {:>9} {:>6} {:>9}"
 HEAD = ROW.format("annotator", "skill", "classes", "mean", "90 % interval", "n", "gold", "drift", "contained")
-
-
-class UnknownPool(LookupError):
-    """The state holds no such pool, or no such annotator in it."""
-
-
-def recovered(settings: Settings, partition: int) -> Shard:
-    """Read a partition's committed state.
-
-    Raises
-    ------
-    RowError
-        The state was written by another version, or is damaged.
-    """
-    clients.knock_now(settings)
-    consumer: Any = KafkaConsumer(**clients.history(settings))
-    shard = Shard(partition, settings.market, settings.partitions)
-    try:
-        for table in TABLES:
-            tp = TopicPartition(changelog(settings, table), partition)
-            consumer.assign([tp])
-            end = consumer.end_offsets([tp])[tp]
-            consumer.seek_to_beginning(tp)
-            while consumer.position(tp) < end:
-                records = consumer.poll(timeout_ms=200).get(tp, ())
-                shard.restore_many(table, [(record.key, record.value) for record in records])
-    finally:
-        consumer.close()
-    shard.restored()
-    return shard
 
 
 def find(settings: Settings, pool: str, annotator: str | None) -> list[SkillReport]:
@@ -61,15 +23,14 @@ def find(settings: Settings, pool: str, annotator: str | None) -> list[SkillRepo
 
     Raises
     ------
-    UnknownPool
+    NotRight
         There is no such pool or annotator.
     """
-    partition = partition_of(pool.encode(), settings.partitions)
-    state = recovered(settings, partition).pools.get(pool)
+    state = asyncio.run(state_of_pool(settings, pool)).pool(pool)
     if state is None:
-        raise UnknownPool(f"there is no pool {pool!r} in partition {partition}; nothing about it has been committed")
+        raise NotRight(f"there is no pool {pool!r}: nothing about it has been committed")
     if annotator is not None and annotator not in state.annotators.slots:
-        raise UnknownPool(f"there is no annotator {annotator!r} in the pool {pool!r}")
+        raise NotRight(f"there is no annotator {annotator!r} in the pool {pool!r}")
     return list(reports(state, annotator))
 
 
@@ -98,14 +59,8 @@ were right; `drift` reaches 1 when an alarm is raised; somebody `contained` gets
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def skills(pool: str, annotator: str | None, as_json: bool) -> None:
     """Print the table; exits 1 when there is no such pool or annotator."""
-    try:
+    with plain_errors():
         found = find(load(), pool, annotator)
-    except UnknownPool as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except (AccessRefused, BrokerUnreachable, SettingsError, KafkaError, RowError) as error:
-        click.echo(f"error: {error}; `allocator doctor` looks closer", err=True)
-        sys.exit(OPERATOR)
     if as_json:
         for report in found:
             click.echo(msgspec.json.encode(report).decode())

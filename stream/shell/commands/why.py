@@ -5,12 +5,10 @@ of assignments, the reasons in that of decisions, and how good the whole matchin
 answered and what the task's label is by now is added (`why_label`).
 """
 
-import sys
 import time
 
 import click
 import msgspec
-from kafka.errors import KafkaError
 
 from stream.events import (
     AssignmentEnded,
@@ -22,11 +20,10 @@ from stream.events import (
     PoolRound,
     RoundCompleted,
 )
-from stream.settings import Settings, SettingsError, load
+from stream.settings import Settings, load
+from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.history import History
 from stream.shell.commands.why_label import Label, find_label, label_in_words
-from stream.shell.kafka.clients import AccessRefused, BrokerUnreachable
-from stream.shell.process.exits import OPERATOR
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
 
 EQUAL = 5e-5  # what four decimals don't show
@@ -60,7 +57,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     label: Label | None = None
 
 
-class UnknownAssignment(LookupError):
+class UnknownAssignment(NotRight):
     """The topics hold no such assignment; the message says why that may be."""
 
 
@@ -247,12 +244,6 @@ The name of an assignment is in every event of labeling.assignments.v1: its part
 @click.option("--json", "as_json", is_flag=True, help="Print what the topics say, as JSON.")
 def why(assignment: str, as_json: bool) -> None:
     """Print the explanation of one assignment; exits 1 when there is none."""
-    try:
+    with plain_errors():
         found = find(load(), assignment)
-    except UnknownAssignment as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except (AccessRefused, BrokerUnreachable, SettingsError, KafkaError) as error:
-        click.echo(f"error: {error}; `allocator doctor` looks closer", err=True)
-        sys.exit(OPERATOR)
     click.echo(msgspec.json.encode(found).decode() if as_json else explain(found))

@@ -99,8 +99,7 @@ async def knock(settings: Settings) -> None:
                     f"ALLOCATOR_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
                 )
     raise BrokerUnreachable(
-        f"no broker answers ({'; '.join(faults)}); start one with `allocator kafka start`"
-        f" or set ALLOCATOR_KAFKA_BOOTSTRAP{hint}"
+        f"no broker answers ({'; '.join(faults)}); start one with `allocator up` or set ALLOCATOR_KAFKA_BOOTSTRAP{hint}"
     )
 
 
@@ -171,7 +170,7 @@ def group_consumer(settings: Settings, assignor: object) -> Consumer:
     )
 
 
-def reader(settings: Settings) -> Consumer:
+def reader(settings: Settings, fetch_bytes: int = FETCH_BYTES) -> Consumer:
     """A consumer outside any group that reads what is committed, from positions it is given."""
     fetched.install()
     return AIOKafkaConsumer(
@@ -181,7 +180,7 @@ def reader(settings: Settings) -> Consumer:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         fetch_max_wait_ms=50,
-        max_partition_fetch_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
         request_timeout_ms=int(settings.commit_deadline_s * 1000),
         # it is told the topics one at a time, by an error each, and pauses so long after every one (default: 100)
         retry_backoff_ms=10,
@@ -229,17 +228,16 @@ def replayer(settings: Settings) -> dict[str, Any]:
     }
 
 
-def importer(settings: Settings) -> dict[str, Any]:
-    """Arguments of kafka-python's producer for many input events, in order and each once."""
-    return {
-        **_common(settings, "import"),
-        "acks": "all",
-        "enable_idempotence": True,
-        "linger_ms": 10,
-        "batch_size": 262_144,
-        "max_request_size": settings.input_bytes + OVERHEAD_BYTES,
-        "allow_auto_create_topics": False,
-    }
+def sender(settings: Settings) -> Producer:
+    """A producer of input events for commands: in order, each once."""
+    return AIOKafkaProducer(
+        **_common(settings, "send"),
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=262_144,
+        max_request_size=settings.input_bytes + OVERHEAD_BYTES,
+        request_timeout_ms=int(settings.commit_deadline_s * 1000),
+    )
 
 
 def admin(settings: Settings) -> dict[str, Any]:

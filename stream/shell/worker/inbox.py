@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 
 
 class Inbox:

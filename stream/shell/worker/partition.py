@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.isolation import isolate
 from stream.core.market.stalls import described
 from stream.core.shard import InputHole, RoundResult, Shard

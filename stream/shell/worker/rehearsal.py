@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kernels import skill
 from stream import events as wire
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.intake.partitioning import partition_of
 from stream.core.shard import Shard
 from stream.settings import Market

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stream import topics
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.shard import DeadLetter, Shard
 from stream.events import Event, Output, RoundCompleted, decode_result, encode
 from stream.settings import Market

@@ -8,7 +8,7 @@ import pytest
 from load.chaos.traffic import Traffic
 from load.planted.faults import Faults
 from load.planted.in_core import PlantedFault, plant, suffering
-from stream.core.intake.batch import Range
+from stream.core.batch import Range
 from stream.core.outbox import Outbox
 from stream.core.saved import restore
 from stream.core.saved.formats import SINCE_4

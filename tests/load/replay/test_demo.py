@@ -51,7 +51,7 @@ def figures(broker: LocalKafka, moments: list[list[Moment]], replays: list[Resul
     def watch(seconds: float, now: list[Moment], news: str) -> None:
         moments.append(now)
 
-    def linger() -> None:
+    def linger(_: RunFigures) -> None:
         replays.append(replay_at(broker))
 
     return run(broker.bootstrap, SETTING, new_app_id(), say=silent, watch=watch, linger=linger)

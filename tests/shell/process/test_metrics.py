@@ -5,7 +5,7 @@ from typing import get_args
 
 from prometheus_client import generate_latest
 
-from stream.core.intake.batch import Reason
+from stream.core.batch import Reason
 from stream.core.shard import DeadLetter, RoundResult
 from stream.events import PoolRound, RoundCompleted
 from stream.shell.process.metrics import SAMPLES, Metrics
