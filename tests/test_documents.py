@@ -40,12 +40,61 @@ def test_every_reason_of_a_dead_letter_has_its_words_and_a_paragraph() -> None:
     assert set(re.findall(r"^### (\w+)$", section, re.MULTILINE)) == reasons
 
 
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ROOMS = ("kernels", "stream", "load", "tests", "docs", "monitoring", "requirements", "streaming_allocator")
+
+
+def paths(text: str) -> set[str]:
+    """Files and folders that a document names by their path, without what follows a name in it."""
+    return {name.rstrip("/") for name in re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]*)`", text)}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_that_a_document_names_is_there(path: Path) -> None:
+    named = paths(path.read_text(encoding="utf-8"))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_where_everything_is_names_every_room_and_the_shape_no_file_that_is_not_there() -> None:
+    text = (ROOT / "docs" / "develop.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where is what") : text.index("## How to add")]
+    assert len(paths(table)) > 80 and paths("`stream/nothing.py`, `stream/core/`") == {
+        "stream/nothing.py",
+        "stream/core",
+    }
+    folders = {path.parent for room in ("kernels", "stream", "load") for path in (ROOT / room).rglob("*.py")}
+    rooms = {str(folder.relative_to(ROOT)) for folder in folders} - {"kernels", "stream", "load", "stream/shell"}
+    assert {room for room in rooms if not any(name.startswith(room) for name in paths(text))} == set()
+    shape = text[text.index("## The shape") : text.index("Who may import whom")]
+    stems = {path.name for path in ROOT.joinpath("stream").rglob("*.py")} | {
+        path.name for path in ROOT.joinpath("kernels").rglob("*.py")
+    }
+    assert set(re.findall(r"\b(\w+\.py)\b", shape)) <= stems
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_page_or_a_heading_leads_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", path.read_text(encoding="utf-8")):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, anchor
+
+
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
 def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
     assert link.startswith("https://") or (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|^    )make ([a-z-]+)", README, re.MULTILINE))))
-def test_every_make_target_of_the_readme_exists(target: str) -> None:
+TARGETS = {
+    target
+    for path in DOCUMENTS
+    for target in re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_make_target_of_a_document_exists(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

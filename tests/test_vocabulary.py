@@ -5,6 +5,8 @@ values of an enumeration but not all, so that a table nobody has listed here is 
 """
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -156,3 +158,30 @@ def test_every_event_has_its_handler_and_its_place_in_the_audit() -> None:
     assert set(handlers.HANDLERS) == inputs
     followed = set(audited.OF_POOL) | set(audited.OF_TASK) | {wire.AnnotatorErased} | set(wire.NOT_SUPPORTED_YET)
     assert followed == inputs
+
+
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+WORDS = [word.strip() for word in re.findall(r"^\| ([^|]+) \| [^|]+ \|[^|]*\|$", GLOSSARY, re.MULTILINE)][1:]
+
+
+def parts_of_names(folder: str) -> Counter[str]:
+    """How often words are part of names in the sources of a folder, plural or not."""
+    found: Counter[str] = Counter()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in (getattr(node, key, None) for key in ("name", "id", "attr", "arg")):
+                if isinstance(name, str):
+                    words = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower().split("_")
+                    found.update({word.removesuffix("s") for word in words})
+    return found
+
+
+def test_the_glossary_has_one_line_a_word_and_every_word_is_a_name_in_the_code() -> None:
+    assert 40 <= len(WORDS) <= 50 and len(set(WORDS)) == len(WORDS) == GLOSSARY.count("\n| ") - 1
+    names = parts_of_names("kernels") + parts_of_names("stream")
+    assert [word for word in WORDS if names[word.removesuffix("s")] < 3] == []
+    assert names["honeypot"] == names["reservation"] == 0
+
+
+def test_the_words_that_meant_several_things_are_in_the_glossary() -> None:
+    assert {"market", "due", "place", "share", "pool", "fits", "price"} <= set(WORDS)
