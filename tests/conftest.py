@@ -1,21 +1,23 @@
 """Fixtures of all tests: a real Apache Kafka, shared or of one's own, and Hypothesis without a stopwatch.
 
-With `--quick` only what is quick, and no excuses: see `Quick`.
+With `--quick` only what is quick, and no excuses: see `Quick`. Where Python runs the kernels (`make python-kernels`)
+of each test the first four sets of parameters in the order of the run, which is drawn.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
-from numba.core import config
+from numba.core import config as numba_config
 
 from stream.local import LocalKafka, local_kafka
 
 # only where indices are checked: `make bounds`
-collect_ignore = [] if config.BOUNDSCHECK else ["bounds"]
+collect_ignore = [] if numba_config.BOUNDSCHECK else ["bounds"]
 
 # the first example of a property may compile a kernel
 settings.register_profile("allocator", deadline=None)
@@ -23,6 +25,7 @@ settings.load_profile("allocator")
 
 
 QUICK_S = 2.0
+INTERPRETED_SETS = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Quick())
     for name in ("read_text", "open_text"):
         config.addinivalue_line("filterwarnings", f"ignore:{name} is deprecated:DeprecationWarning")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a compiler, few sets of parameters of each test."""
+    if not numba_config.DISABLE_JIT:
+        return
+    seen: Counter[str] = Counter()
+    kept: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        seen[name] += 1
+        (kept if seen[name] <= INTERPRETED_SETS else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = kept
 
 
 class Quick:

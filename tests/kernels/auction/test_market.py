@@ -137,6 +137,7 @@ def test_a_round_without_changes_keeps_every_pair() -> None:
     assert (r.bids, r.reverse_bids, r.audits) == (0, 0, 0)
 
 
+@pytest.mark.compiled
 def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_of_bids() -> None:
     rng = np.random.default_rng(3)
     f = family("balanced", 4000, 16, seed=1)
@@ -154,6 +155,7 @@ def test_in_a_balanced_market_a_change_is_settled_by_a_path_and_not_by_a_chain_o
             assert r.audits == 0
 
 
+@pytest.mark.compiled
 def test_what_a_round_leaves_unsettled_is_settled_later() -> None:
     rng = np.random.default_rng(4)
     f = family("balanced", 4000, 16, seed=1)

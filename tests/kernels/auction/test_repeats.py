@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
 
 from kernels.auction import Market, certificate, solve, solver
 from kernels.auction.audit import slot_cost
 from kernels.auction.market import Case
 from kernels.auction.market_arrays import ANNOTATOR, TASK, Book
+from kernels.jit import entry
 
 GAP = 1e-3
 
@@ -96,7 +96,7 @@ def test_so_are_changes_of_a_living_market(seed: int) -> None:
 
 
 def test_an_unknown_price_of_somebody_with_slots_never_makes_a_bound() -> None:
-    @njit  # type: ignore[untyped-decorator]
+    @entry
     def cost(book: Any) -> Any:
         return slot_cost(book)
 

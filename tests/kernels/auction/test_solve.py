@@ -112,6 +112,7 @@ def test_work_limit_still_gives_a_feasible_and_certified_answer() -> None:
                 assert s.status == 1 or s.primal == pytest.approx(optimum(*case))
 
 
+@pytest.mark.compiled
 def test_a_market_larger_than_caches_in_which_bids_are_foreseen_is_certified_too() -> None:
     rng = np.random.default_rng(12)
     m, n, k = 1 << 16, 1 << 14, 64

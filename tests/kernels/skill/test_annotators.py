@@ -9,6 +9,8 @@ import pytest
 from kernels import skill
 from tests.kernels.skill.crowd import Crowd, coin, constant
 
+pytestmark = pytest.mark.compiled  # crowds of thousands of judgments
+
 
 def learn_alone(skills: Any, m: Any, annotator: Any, label: Any, truth: Any, at: Any = 0.0) -> Any:
     """One judgment of one annotator on a task of its own whose truth is known."""

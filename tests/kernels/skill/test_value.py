@@ -203,6 +203,7 @@ def test_people_are_compared_by_what_either_strength_forecasts(classes: Any) -> 
     assert skills.evidence[score_at] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.compiled
 def test_a_known_truth_makes_rho_fall_when_confidence_is_deserved_and_rise_when_not() -> None:
     def rho(accuracy: Any) -> Any:
         k = 2
