@@ -3,7 +3,6 @@
 One seed and a coarse clock keep it quick; the bar is bench-demo's minus the spread between seeds (.005).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -67,27 +66,26 @@ class Witness:
 
 
 @pytest.fixture(scope="module")
-def witness() -> Iterator[Witness]:
-    with pytest.MonkeyPatch.context() as patch:
-        watching = Witness()
-        patch.setattr(shard, "match", watching)
-        yield watching
+def witness() -> Witness:
+    return Witness()
 
 
 @pytest.fixture(scope="module")
 def run(witness: Witness) -> tuple[InMemory, Rehearsal]:
     allocator = InMemory(market_of(SETTING))
-    figures = rehearse(
-        allocator,
-        read("rte"),
-        SETTING.rule,
-        habits=SETTING.habits,
-        seed=SETTING.seed,
-        speed=SETTING.speed,
-        lease_s=SETTING.lease_s,
-        seconds=SECONDS,
-        step_s=0.1,
-    )
+    with pytest.MonkeyPatch.context() as patch:  # other tests have budgets, of which it knows nothing
+        patch.setattr(shard, "match", witness)
+        figures = rehearse(
+            allocator,
+            read("rte"),
+            SETTING.rule,
+            habits=SETTING.habits,
+            seed=SETTING.seed,
+            speed=SETTING.speed,
+            lease_s=SETTING.lease_s,
+            seconds=SECONDS,
+            step_s=0.1,
+        )
     return allocator, figures
 
 
