@@ -24,7 +24,7 @@ from kernels.lifecycle.codes import NONE, WORK, ZERO
 from kernels.lifecycle.pool_columns import ANNOTATORS_USED, NOW, TASKS_USED, Policy
 from kernels.lifecycle.presence import is_free
 from kernels.rules.predicate import Fit, permitted
-from kernels.terms import Case, coverage, reckon
+from kernels.terms import Case, coverage, deadline_urgency, reckon
 from kernels.valuation import gains, importance, trust
 
 EVERYBODY = int(np.iinfo(np.int64).max)  # a sample that leaves nobody out
@@ -74,7 +74,7 @@ def open_market(pool, market):
 
 
 @entry
-def potential_kernel(pool, tasks, out):
+def potential_kernel(pool, tasks, policy, out):
     """Fill ``out`` float64[n], see `potential`."""
     for i in range(tasks.shape[0]):
         t = tasks[i]
@@ -90,13 +90,14 @@ def potential_kernel(pool, tasks, out):
             unknown += 1.0 - top
         if coverage.is_lacking(pool, t):
             unknown += coverage.WEIGHT
+        unknown += policy.deadline_urgency * deadline_urgency.nearness(pool, t)
         out[i] = importance(pool, t, pool.clock[NOW]) * unknown
 
 
-def potential(pool: Any, tasks: np.ndarray) -> np.ndarray:
+def potential(pool: Any, tasks: np.ndarray, policy: Policy) -> np.ndarray:
     """What the best annotator could add to each task, at most: importance times what is not known of it yet."""
     out = np.empty(len(tasks))
-    potential_kernel(pool, tasks, out)
+    potential_kernel(pool, tasks, policy, out)
     return out
 
 

@@ -16,7 +16,12 @@ WORDS = "the task's deadline is less than a day away"
 
 
 @inner
+def nearness(pool, t):
+    """How near the deadline of task ``t`` is: 0 a day before it and earlier, 1 at it."""
+    return max(1.0 - (deadline_of(pool, t) - pool.clock[NOW]) / DAY_S, 0.0)
+
+
+@inner
 def worth(pool, t, a, case, policy):
     """The nearer the deadline, and the better the annotator, the more."""
-    near = max(1.0 - (deadline_of(pool, t) - pool.clock[NOW]) / DAY_S, 0.0)
-    return policy.deadline_urgency * case.weight * case.ability * near
+    return policy.deadline_urgency * case.weight * case.ability * nearness(pool, t)

@@ -225,6 +225,7 @@ def test_one_history_gives_one_output() -> None:
     assert play() == play()
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_histories_reach_every_outcome() -> None:
     """What the histories never bring about is not tested by them."""

@@ -284,7 +284,7 @@ def test_whoever_was_absent_by_the_former_limit_stays_so_until_heard_of() -> Non
     assert not course.offers
     course.told(setting(missed_offers=3), after=6.0)
     assert not course.offers
-    course.told({"type": "annotator_online", "annotator": "a", "ttl_s": 1e6})
+    course.told({"type": "annotator_resumed", "annotator": "a"})
     assert course.offers
 
 

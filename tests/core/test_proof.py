@@ -1,7 +1,7 @@
 """What a round says of the worth of its offers, against a linear program that knows nothing of the auction."""
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,7 +11,7 @@ from stream.core.market import matching
 from stream.core.shard import RoundResult, Shard
 from stream.settings import Market
 from tests.core.course import Course, gold, people, project, work
-from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
+from tests.core.histories import MARKET, PARTITION, PARTITIONS, Kinds, Writer
 from tests.core.market import Book
 from tests.core.optimum import optimum
 from tests.core.oracle import Oracle
@@ -40,7 +40,10 @@ class Work(Writer):
 
 
 class Unlimited(Work):
+    """No budgets, and no policies that let the auction see few candidates of a task."""
+
     budgets = (None,)
+    kinds: ClassVar[Kinds] = {name: kind for name, kind in Work.kinds.items() if name != "settings_changed"}
 
 
 class Weighing(Oracle):

@@ -251,6 +251,7 @@ def test_a_kernel_of_ours_concerns_those_that_call_it_alone(ours: dict[str, str]
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_how_kernels_are_compiled_concerns_all(ours: dict[str, str], tmp_path: Path) -> None:
     now = changed("jit.py", '"error_model": "numpy"', '"error_model": "python"', tmp_path)
     assert not set(now.values()) & set(ours.values())

@@ -284,7 +284,7 @@ def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Arra
     Tasks that name their annotators all stay: a look at them costs little, and nobody else could replace them.
     """
     c = pool.columns
-    worth = candidates.potential(c, tasks)
+    worth = candidates.potential(c, tasks, pool.in_force)
     records = c.tasks.records[tasks]
     keep = records["only_n"] > 0
     profiles = c.annotators.records["profile"][free]
@@ -335,7 +335,7 @@ def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
         return demand
     demand[short & (left[owners] == 0)] = 0
     rows = np.flatnonzero(short & (demand > 0))
-    worth = candidates.potential(c, tasks[rows])
+    worth = candidates.potential(c, tasks[rows], pool.in_force)
     drawn = teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed)
     room = np.minimum(demand[rows], free)  # nobody is asked twice
     slots = np.repeat(np.arange(len(rows)), room)
