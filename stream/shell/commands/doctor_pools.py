@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 import numpy as np
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from kernels.lifecycle.codes import GOLD, OPEN, WORK
 from stream.core.state.fits import meets
@@ -48,7 +49,12 @@ async def examine(settings: Settings, now: float, whole: bool) -> list[Finding]:
         if rows > MOST_ROWS and not whole:
             found = f"not looked at: the changelogs hold up to {rows:,} rows"
             return [*findings, Finding(check="pools", verdict="look", found=found, remedy="allocator doctor --pools")]
-        known = await read_state(reader, range(settings.partitions))
+        try:
+            known = await read_state(reader, range(settings.partitions))
+        except TopicAuthorizationFailedError:
+            found = f"not looked at: the user {settings.kafka_username!r} may not read the changelogs"
+            remedy = "ask as a user with Read on them: docs/security.md, Access lists"
+            return [*findings, Finding(check="pools", verdict="look", found=found, remedy=remedy)]
     pools = known.pools()
     if not pools:
         return [*findings, Finding(check="pools", verdict="fine", found="none yet: nothing has been imported")]

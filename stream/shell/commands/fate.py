@@ -76,15 +76,16 @@ class Watch:
         self._numbers: dict[Place, array[int]] = {}
         self._settles: Counter[Place] = Counter()
 
-    async def start(self) -> "Watch":
-        """Note where the topics end now.
+    async def start(self, waits: bool = True) -> "Watch":
+        """Note where the topics end now; nothing if nobody will wait.
 
         Raises
         ------
         PersonNeeded
             A topic doesn't exist.
         """
-        self._starts = await self.reader.ends(self.reader.places(TOPICS))
+        if waits:
+            self._starts = await self.reader.ends(self.reader.places(TOPICS))
         return self
 
     def sent(self, topic: str, partition: int, offset: int, number: int, settles: bool = False) -> None:

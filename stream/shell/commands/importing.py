@@ -138,7 +138,7 @@ class Import:
             return outcome
         # a resumed import says the same at the same time: what was sent before must not look older
         file.given = msgspec.structs.replace(file.given, at=progress.at)
-        watch = await Watch(reader).start()
+        watch = await Watch(reader).start(self.request.wait)
         if i == 0 and planned.projects:
             for landed in await out.send(TASKS, [Outgoing(p.pool, encode(p), 0) for p in planned.projects]):
                 watch.sent(TASKS, landed.partition, landed.offset, landed.number)
@@ -179,7 +179,7 @@ class Import:
                 for record in file.records(None)
                 if (seconds := self.request.present_s if record.present_s is None else record.present_s)
             ]
-            watch = await Watch(reader).start()
+            watch = await Watch(reader).start(self.request.wait)
             for landed in await out.send(ANNOTATORS, [Outgoing(e.pool, encode(e), 0) for e in online]):
                 watch.sent(ANNOTATORS, landed.partition, landed.offset, landed.number)
             outcome.present = len(online)

@@ -62,7 +62,7 @@ async def send(
         They can't be sent, or nobody applies them.
     """
     async with TopicReader(settings) as reader:
-        watch = await Watch(reader).start()
+        watch = await Watch(reader).start(wait)
         lag = await asyncio.to_thread(Lag, settings)
         try:
             async with sender(settings) as out:

@@ -90,12 +90,14 @@ class TopicReader:
         """
         found, missing = [], []
         for topic in topics:
-            numbers = self._cluster.partitions_for_topic(topic)
+            numbers = self._cluster.partitions_for_topic(topic) or ()
             if not numbers:
                 missing.append(topic)
             found += [Place(topic, n) for n in sorted(numbers) if partitions is None or n in partitions]
         if missing:
-            raise PersonNeeded(f"there is no topic {', '.join(missing)}: create them: allocator topics apply")
+            user = self.settings.kafka_username
+            hidden = f", or the user {user!r} may not see it" if user else ""
+            raise PersonNeeded(f"there is no topic {', '.join(missing)}{hidden}: create them: allocator topics apply")
         return found
 
     async def begins(self, places: Collection[Place]) -> dict[Place, int]:

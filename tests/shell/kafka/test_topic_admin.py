@@ -146,5 +146,5 @@ def test_a_setting_the_broker_does_not_know_is_refused_aloud(
 
 
 def test_an_address_where_nobody_answers_says_what_to_do() -> None:
-    with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1:.*allocator kafka start"):
+    with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1:.*allocator up"):
         topic_admin.connect(Settings(kafka_bootstrap="127.0.0.1:1,nonsense"))
