@@ -162,7 +162,7 @@ def test_whoever_is_away_comes_back_by_an_act_and_not_by_a_heartbeat(act: dict[s
     assert course.offers == []
     course.told(act)
     course.told({**ONLINE, "ttl_s": 1e6})
-    assert len([offer for offer in course.shard.pools[POOL].columns.annotators.records["live"][:1] if offer]) == 1
+    assert course.columns.annotators.records["live"][course.shard.pools[POOL].annotators.slots["a"]] == 1
 
 
 def test_a_lease_that_is_never_answered_counts_as_a_silence() -> None:

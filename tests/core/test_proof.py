@@ -100,7 +100,7 @@ def test_the_bound_is_tight_where_projects_set_no_limits(seed: int) -> None:
         oracle.round(turn.tasks, turn.annotators, turn.now, turn.complete_until, offered(result))
         for pool in result.completed.pools:
             best, _ = oracle.best[pool.pool]
-            assert best - ROUNDING <= pool.bound <= best / (1 - shard.pools[pool.pool].policy.gap) + ROUNDING
+            assert best - ROUNDING <= pool.bound <= best / (1 - MARKET.gap) + ROUNDING
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -161,20 +161,28 @@ def _document(outcome: Outcome, dry_run: bool) -> dict[str, object]:
     return document | {"dry_run": dry_run, "took_effect": took}
 
 
+#: what a file of each kind has, one of it and many
+ONE_AND_MANY = {
+    "tasks": ("task", "tasks"), "people": ("person", "people"), "judgments": ("judgment", "judgments"),
+    "truth": ("truth", "truths"),
+}  # fmt: skip
+
+
 def _tell(outcome: Outcome, dry_run: bool) -> None:
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     file, kind, rows = outcome.file, outcome.kind, outcome.rows
     of = f" of the project{'s' * (len(outcome.projects) > 1)} {joined(outcome.projects, 5)}" if outcome.projects else ""
     if dry_run:
-        click.echo(f"{file}: {rows:,} {kind}{of}: every line is usable (what the deployment knows was not asked)")
+        counted = plural(rows, *ONE_AND_MANY[kind])
+        click.echo(f"{file}: {counted}{of}: every line is usable (what the deployment knows was not asked)")
         return
     if not outcome.sent and outcome.resumed_from:
         again = "--restart sends them again, which is harmless"
-        click.echo(f"{file}: {rows:,} {kind}: all sent before; {again}")
+        click.echo(f"{file}: {plural(rows, *ONE_AND_MANY[kind])}: all sent before; {again}")
         return
     resumed = f" ({outcome.resumed_from:,} had been sent before)" if outcome.resumed_from else ""
-    click.echo(f"{file}: {outcome.sent:,} {kind}{of} sent{resumed}{_effect(outcome)}")
+    click.echo(f"{file}: {plural(outcome.sent, *ONE_AND_MANY[kind])}{of} sent{resumed}{_effect(outcome)}")
     if outcome.fate is not None:
         for line in words(outcome.fate, lambda number: f"{file}:{number}" if number else "project"):
             click.echo(f"  {line}", err=True)

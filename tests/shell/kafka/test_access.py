@@ -142,7 +142,7 @@ def test_an_import_and_a_replay_have_the_rights_that_they_need(
     file.write_text("task,project\nt,j\n")
     done = command(monkeypatch, as_user(locked, "importer", tmp_path), "import", str(file), "--pool", "p",
                    "--skill", "s", "--no-wait")  # fmt: skip
-    assert done.exit_code == 0 and "1 task" in done.output, done.output
+    assert (done.exit_code, done.output) == (0, f"{file}: 1 task of the project j sent; not waited for\n")
     admin = as_user(locked, "admin", tmp_path)
     producer = KafkaProducer(bootstrap_servers=admin.kafka_bootstrap, **client_arguments(admin))
     producer.send(
