@@ -115,9 +115,13 @@ def _rows(judgments: list[Judgment], names: dict[tuple[str, str], tuple[str, ...
     ms = np.round([1000 * judgment.at for judgment in judgments]).astype("datetime64[ms]")
     times = np.datetime_as_string(ms, timezone="UTC").tolist()
     rows = []
+    last, classes = ("", ""), dict[int, str | None]()  # names of the classes of the project at hand, by label
     for (pool, project, task, who, label, counts, outcome, _, spent), at in zip(judgments, times, strict=True):
-        said = class_name(names.get((pool, project), ()), label)
-        rows.append((task, who, said, counts, outcome, at, spent, project, pool))
+        if last != (pool, project):
+            last, classes = (pool, project), {}
+        if label not in classes:
+            classes[label] = class_name(names.get(last, ()), label)
+        rows.append((task, who, classes[label], counts, outcome, at, spent, project, pool))
     return rows
 
 

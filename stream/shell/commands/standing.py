@@ -41,7 +41,7 @@ BITS = 1 << 23
 BATCH = 1000
 
 
-class Input(msgspec.Struct):
+class Input(msgspec.Struct, gc=False):
     """The fields of an input event that an export asks for, whatever its type."""
 
     type: str
