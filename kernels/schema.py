@@ -13,7 +13,23 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_type_hints
 
+import numpy as np
+
 NOTHING: Mapping[str, int] = MappingProxyType({})
+Field = tuple[str, str]
+#: Fields of records that rows have only since some version of theirs, by name.
+SINCE: dict[str, int] = {}
+
+
+def since(version: int, *fields: Field) -> list[Field]:
+    """Fields of a record that no row of an older version has; what reads one begins them as in a blank record."""
+    SINCE.update(dict.fromkeys((name for name, _ in fields), version))
+    return list(fields)
+
+
+def layout(record: np.dtype, version: int) -> np.dtype:
+    """The record as rows of a version have it."""
+    return np.dtype([(name, record[name]) for name in record.names or () if SINCE.get(name, 1) <= version])
 
 
 class Column(NamedTuple):

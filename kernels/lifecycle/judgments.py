@@ -109,6 +109,7 @@ def submit(pool, event, retention_s):
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label
+        pair.said_at = event.at
         pool.dirty.tasks[t] = 1
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
@@ -140,6 +141,7 @@ def relabel(pool, event, retention_s):
         pair.stamp = pool.gathered.stamps[n - 1]
         tell(pool, t, n)
     pair.label = event.label
+    pair.said_at = event.at
     review(pool, t, retention_s)
 
 

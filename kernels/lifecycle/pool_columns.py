@@ -20,7 +20,7 @@ from kernels.lifecycle.codes import NONE
 from kernels.rules import attributes, budget, listed, min_skill, pull, share
 from kernels.rules.listed import Lists
 from kernels.rules.share import Limited
-from kernels.schema import Column
+from kernels.schema import Column, since
 from kernels.skill import MODEL, SEAT, Skills, belief_width
 
 TASK = np.dtype(
@@ -60,7 +60,7 @@ PAIR = np.dtype(
         ("task", "<i4"), ("annotator", "<i4"), ("next", "<i4"), ("live_next", "<i4"), ("live_previous", "<i4"),
         ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("source", "u1"), ("label", "<i2"), ("paid", "<i2"),
         ("index", "<i4"), ("stamp", "<i4"), ("score", "<i4"), ("round", "<i8"),
-        ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"),
+        ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"), *since(5, ("said_at", "<f8")),
     ]
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ import random
 from load.fuzz.fuzz_cases import TOKENS
 from stream.core.batch import Range
 from stream.core.intake.partitioning import partition_of
-from stream.core.saved.formats import SINCE_4, as_of_2
+from stream.core.saved.formats import as_of_2, is_known
 from stream.core.saved.rows import POSITION, VERSION, RowError
 from stream.core.shard import Shard
 from stream.events import (
@@ -98,7 +98,7 @@ class RowCases:
         self._rng = random.Random(seed)
         self._rows = original()
         self._older = {
-            (table, key): as_of_2(key, value) for (table, key), value in self._rows.items() if key[:1] not in SINCE_4
+            (table, key): as_of_2(key, value) for (table, key), value in self._rows.items() if is_known(key, 2)
         }
         self._places = list(self._rows)
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stream.core.saved import restore
-from stream.core.saved.formats import SINCE_4, as_of_3, current
+from stream.core.saved.formats import as_of_4, current, is_known
 from stream.core.saved.rows import NewerRow, Row
 from stream.core.shard import RoundResult, Shard
 from stream.shell.snapshots import snapshot, writing
 
-OLDER = 3
+OLDER = 4
 
 
 def grow_old() -> None:
@@ -47,5 +47,5 @@ def grow_old() -> None:
 
 
 def _rewritten(rows: list[Row]) -> list[Row]:
-    known = ((key, value) for key, value in rows if key[:1] not in SINCE_4)
-    return [(key, None if value is None else as_of_3(key, value)) for key, value in known]
+    known = ((key, value) for key, value in rows if is_known(key, OLDER))
+    return [(key, None if value is None else as_of_4(key, value)) for key, value in known]

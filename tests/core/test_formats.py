@@ -10,7 +10,7 @@ import pytest
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK
 from kernels.lifecycle.pool_columns import learned_width
-from kernels.schema import declared
+from kernels.schema import SINCE, declared, layout
 from stream import topics
 from stream.core.saved import rows
 from stream.core.saved.formats import (
@@ -21,10 +21,12 @@ from stream.core.saved.formats import (
     PAIR_1,
     PROJECT_1,
     SEAT_1,
-    SINCE_4,
     STEPS,
     as_of_2,
     as_of_3,
+    as_of_4,
+    is_known,
+    relaid,
 )
 from stream.core.saved.rows import (
     CHECK_BYTES,
@@ -42,7 +44,10 @@ from stream.core.state.tables import KINDS
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUT_4 = "f83a3616b74c617c"
+LAYOUTS = {4: "f83a3616b74c617c", 5: "2d41755e227bba6c"}
+
+ANNOTATOR_4, PAIR_4, PROJECT_4, TASK_4 = (layout(record, 4) for record in (ANNOTATOR, PAIR, PROJECT, TASK))
+SEAT_4, MODEL_4 = layout(skill.SEAT, 4), layout(skill.MODEL, 4)
 
 
 def records(value: bytes, at: int, dtype: np.dtype, n: int = 1) -> np.ndarray:
@@ -72,41 +77,62 @@ def known_to_3(key: bytes, value: bytes) -> bytes:
     if key[:1] != b"a":
         return value
     at = rows.ANNOTATOR_HEAD.size
-    kept = records(value, at, ANNOTATOR).copy()
+    kept = records(value, at, ANNOTATOR_4).copy()
     kept["break_at"], kept["break_until"] = np.where(kept["paused"], kept["presence_at"], 0.0), np.inf
-    return value[:at] + kept.tobytes() + value[at + ANNOTATOR.itemsize :]
+    return value[:at] + kept.tobytes() + value[at + ANNOTATOR_4.itemsize :]
+
+
+def known_to_4(key: bytes, value: bytes) -> bytes:
+    """What version 4 knew of a row, as it wrote it, without its checksum."""
+    return as_of_4(*sealed(key, value))[:-CHECK_BYTES]
+
+
+def now(key: bytes, value: bytes) -> bytes:
+    """As this version writes what a row of version 4 says."""
+    return bytes([VERSION]) + relaid(key[:1].decode(), value, 4, VERSION)[1:]
 
 
 def from_2(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A row as version 2 would have written it, and as this version writes what version 2 knew."""
-    return as_of_2(*sealed(key, value)), known_to_3(key, value)
+    return as_of_2(*sealed(key, value)), now(key, known_to_3(key, known_to_4(key, value)))
 
 
 def from_3(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A row as version 3 would have written it, and as this version writes what version 3 knew."""
-    return as_of_3(*sealed(key, value))[:-CHECK_BYTES], known_to_3(key, value)
+    return as_of_3(*sealed(key, value))[:-CHECK_BYTES], now(key, known_to_3(key, known_to_4(key, value)))
 
 
-def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+def from_4(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A row as version 4 would have written it, and as this version writes what version 4 knew."""
+    return known_to_4(key, value), now(key, known_to_4(key, value))
+
+
+def from_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A row as version 1 would have written it, and as this version writes what version 1 knew."""
-    kind, body = key[:1], as_of_2(*sealed(key, value))[1:]
+    older, known = as_of_1(key, known_to_4(key, value), as_of_2(*sealed(key, value))[1:])
+    return older, now(key, known)
+
+
+def as_of_1(key: bytes, value: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """A row of version 4 (and its body as version 2 wrote it) as of version 1, and what of it version 1 knew."""
+    kind = key[:1]
     if kind == b"t":
         head = np.frombuffer(value, rows.TASK_HEAD, 1)[0]
         n, classes = int(head["pairs"]), int(head["classes"])
-        at = rows.TASK_HEAD.itemsize + TASK.itemsize + 4 * (learned_width(classes) + classes)
-        pairs, rest = records(value, at, PAIR, n), value[at + n * PAIR.itemsize :]
+        at = rows.TASK_HEAD.itemsize + TASK_4.itemsize + 4 * (learned_width(classes) + classes)
+        pairs, rest = records(value, at, PAIR_4, n), value[at + n * PAIR_4.itemsize :]
         return b"\1" + value[1:at] + old(pairs, PAIR_1) + rest, value[:at] + known(pairs, PAIR_1) + rest
     if kind == b"j":
         at = rows.SLOT.size
-        project, rest = records(value, at, PROJECT), value[at + PROJECT.itemsize :]
+        project, rest = records(value, at, PROJECT_4), value[at + PROJECT_4.itemsize :]
         return b"\1" + value[1:at] + old(project, PROJECT_1) + rest, value[:at] + known(project, PROJECT_1) + rest
     if kind == b"e":
         at = rows.SEAT.size
-        seat, rest = records(value, at, skill.SEAT), value[at + skill.SEAT.itemsize :]
+        seat, rest = records(value, at, SEAT_4), value[at + SEAT_4.itemsize :]
         return b"\1" + value[1:at] + old(seat, SEAT_1) + rest, value[:at] + known(seat, SEAT_1) + rest
     if kind == b"m":
-        at, end = rows.MODEL.size, rows.MODEL.size + skill.MODEL.itemsize
-        model = records(value, at, skill.MODEL)
+        at, end = rows.MODEL.size, rows.MODEL.size + MODEL_4.itemsize
+        model = records(value, at, MODEL_4)
         classes = int(model["classes"][0])
         if classes < 2:
             return b"\1" + value[1:at] + old(model, MODEL_1), value
@@ -120,13 +146,13 @@ def as_of_1(key: bytes, value: bytes) -> tuple[bytes, bytes]:
     if kind == b"a":
         _, slot, shares, credits = rows.ANNOTATOR_HEAD.unpack_from(value)
         value = known_to_3(key, value)
-        at = rows.ANNOTATOR_HEAD.size + ANNOTATOR.itemsize
-        now = value[rows.ANNOTATOR_HEAD.size : at]
-        before = old(records(now, 0, ANNOTATOR), ANNOTATOR_3)
+        at = rows.ANNOTATOR_HEAD.size + ANNOTATOR_4.itemsize
+        record = value[rows.ANNOTATOR_HEAD.size : at]
+        before = old(records(record, 0, ANNOTATOR_4), ANNOTATOR_3)
         rest = value[at : at + shares] + value[at + shares + credits :]
         return (
             ANNOTATOR_HEAD_1.pack(1, slot, shares) + before + rest,
-            rows.ANNOTATOR_HEAD.pack(value[0], slot, shares, 0) + now + rest,
+            rows.ANNOTATOR_HEAD.pack(value[0], slot, shares, 0) + record + rest,
         )
     return b"\1" + body, value
 
@@ -153,7 +179,7 @@ def restore(shard: Shard, key: bytes, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("share", [1, 2, 3])
-@pytest.mark.parametrize("before", [as_of_1, from_2, from_3])
+@pytest.mark.parametrize("before", [from_1, from_2, from_3, from_4])
 def test_rows_of_older_versions_are_read_alone_and_beside_newer_ones(
     written: dict[bytes, bytes], before: Callable[[bytes, bytes], tuple[bytes, bytes]], share: int
 ) -> None:
@@ -161,7 +187,7 @@ def test_rows_of_older_versions_are_read_alone_and_beside_newer_ones(
     expected = {}
     for number, (key, value) in enumerate(written.items()):
         # a project that annotators have credits in has been written by version 2
-        if key[:1] not in SINCE_4 and number % share == 0 and (share == 1 or key[:1] != b"j"):
+        if is_known(key, 3) and number % share == 0 and (share == 1 or key[:1] != b"j"):
             older, expected[key] = before(key, value)
             restore(successor, key, older)
         else:
@@ -235,7 +261,7 @@ def test_a_kind_of_row_that_is_unknown_here_is_refused(written: dict[bytes, byte
 def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, bytes], version: int) -> None:
     for kind in (b"t", b"a", b"e", b"j", b"m"):
         key = max((key for key in written if key[:1] == kind), key=lambda key: len(written[key]))
-        value = as_of_1(key, written[key])[0] if version == 1 else bytes([version]) + written[key][1:]
+        value = from_1(key, written[key])[0] if version == 1 else bytes([version]) + written[key][1:]
         successor = Shard(PARTITION, MARKET, PARTITIONS)
         for other, kept in written.items():
             restore(successor, other, value[:20] if other == key else kept)
@@ -243,10 +269,16 @@ def test_a_row_that_is_cut_is_refused_whatever_its_version(written: dict[bytes, 
             successor.restored()
 
 
-def test_a_layout_never_changes_within_a_version() -> None:
-    """When this fails: raise VERSION, keep the old layout in stream/core/saved/formats.py, add the step from it."""
+@pytest.mark.parametrize("version", LAYOUTS)
+def test_a_layout_never_changes_within_a_version(version: int) -> None:
+    """When this fails for a released version: declare the field `since` the next one (stream/core/saved/formats.py)."""
     stored = [column for kind in KINDS.values() for column in declared(kind.schema).values() if column.is_stored]
     layouts = [column.dtype for column in stored if getattr(column.dtype, "names", None)] + [rows.TASK_HEAD]
     heads = [rows.ANNOTATOR_HEAD, rows.SLOT, rows.POOL, rows.MODEL, rows.SEAT, rows.UNTIL, rows.TAKEN, rows.CREDIT]
-    text = repr([layout.descr for layout in layouts]) + repr([head.format for head in heads])
-    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == (4, LAYOUT_4)
+    text = repr([layout(one, version).descr for one in layouts]) + repr([head.format for head in heads])
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == LAYOUTS[version]
+
+
+def test_the_last_version_is_that_of_the_newest_field() -> None:
+    assert max(LAYOUTS) == VERSION >= max(SINCE.values())
+    assert sorted(STEPS) == list(range(1, VERSION))

@@ -9,14 +9,16 @@
        3    │ every row ends with a checksum; events that wait are MessagePack, not JSON
        4    │ pools have a row of the policy that they run by; one without runs by the policy of the process until a
             │ round concerns it, which writes the row; a break of an annotator has a time and an end of its own
+       5    │ fields declared `since` then (``kernels/schema.py``)
 
 A deployment is upgraded worker by worker, so one changelog holds rows of two versions, and rows of entities that never
 change stay old for years. They are brought up to date when they are read, one step (`STEPS`) a version, and written in
 the format of this version when they next change. A newer row is refused (`NewerRow`): what it means isn't known here.
 
-To change a layout: raise `VERSION` in ``rows.py``, keep the old layouts here under their version, and add the
-step from it. A record keeps its fields by name; new ones begin as in a blank record. Steps see rows without their
-checksum.
+A record gets a field where it is declared, with ``since`` and the `VERSION` in ``rows.py``, which the first such field
+after a release raises: everything here follows. A record keeps its fields by name; new ones begin as in a blank record.
+Whatever else changes needs a step from the version before, and the old layout beside it. A new kind of row is entered
+in `KINDS_SINCE`. Steps see rows without their checksum.
 """
 
 import struct
@@ -28,6 +30,7 @@ import numpy as np
 from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR, PROJECT, TASK, blank
 from kernels.lifecycle.pool_columns import learned_width
+from kernels.schema import layout
 from stream.core.saved.rows import (
     ANNOTATOR_HEAD,
     CHECK_BYTES,
@@ -89,6 +92,15 @@ LOSS_1 = 48
 ANNOTATOR_HEAD_1 = struct.Struct("<BiI")
 
 
+#: Records of rows with one, and where it begins; tasks aside, whose pairs follow.
+RECORDS = {
+    "a": (ANNOTATOR_HEAD.size, ANNOTATOR), "j": (SLOT.size, PROJECT), "e": (SEAT.size, skill.SEAT),
+    "m": (MODEL.size, skill.MODEL),
+}  # fmt: skip
+#: Kinds of rows that the first version had not, and since which they are there.
+KINDS_SINCE = {b"r": 4}
+
+
 class WaitingRow2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A waiting event up to version 2."""
 
@@ -146,14 +158,14 @@ def _from_1(kind: str, value: bytes) -> bytes:
         head = np.frombuffer(value, TASK_HEAD, 1)[0]
         classes, pairs = int(head["classes"]), int(head["pairs"])
         if pairs:
-            at = TASK_HEAD.itemsize + TASK.itemsize + 4 * (learned_width(classes) + classes)
-            return _replaced(value, at, PAIR_1, PAIR, pairs)
+            at = TASK_HEAD.itemsize + layout(TASK, 2).itemsize + 4 * (learned_width(classes) + classes)
+            return _replaced(value, at, PAIR_1, layout(PAIR, 2), pairs)
     elif kind == "j":
-        return _replaced(value, SLOT.size, PROJECT_1, PROJECT)
+        return _replaced(value, SLOT.size, PROJECT_1, layout(PROJECT, 2))
     elif kind == "a":
         return ANNOTATOR_HEAD.pack(*ANNOTATOR_HEAD_1.unpack_from(value), 0) + value[ANNOTATOR_HEAD_1.size :]
     elif kind == "e":
-        return _replaced(value, SEAT.size, SEAT_1, skill.SEAT)
+        return _replaced(value, SEAT.size, SEAT_1, layout(skill.SEAT, 2))
     elif kind == "m":
         return _model_from_1(value)
     return value
@@ -161,9 +173,10 @@ def _from_1(kind: str, value: bytes) -> bytes:
 
 def _model_from_1(value: bytes) -> bytes:
     """Counts stay; the shares of the classes begin alike, and the calibration begins anew."""
-    value = _replaced(value, MODEL.size, MODEL_1, skill.MODEL)
-    at = MODEL.size + skill.MODEL.itemsize
-    classes = int(np.frombuffer(value, skill.MODEL, 1, MODEL.size)["classes"][0])
+    model = layout(skill.MODEL, 2)
+    value = _replaced(value, MODEL.size, MODEL_1, model)
+    at = MODEL.size + model.itemsize
+    classes = int(np.frombuffer(value, model, 1, MODEL.size)["classes"][0])
     if classes < 2:
         return value
     counts = np.frombuffer(value, np.float64, 2 * classes * (classes + 1), at)
@@ -176,6 +189,8 @@ def _model_from_1(value: bytes) -> bytes:
 
 def _replaced(value: bytes, at: int, old: np.dtype[np.void], new: np.dtype[np.void], n: int = 1) -> bytes:
     """The row with ``n`` records from byte ``at`` on in their new layout: fields by name, others as in a blank one."""
+    if old == new or not n:
+        return value
     before = np.frombuffer(value, old, n, at)
     after = blank(new, n)
     for name in set(old.names or ()) & set(new.names or ()):
@@ -197,32 +212,54 @@ def _from_3(kind: str, value: bytes) -> bytes:
     """A break began with the newest event of presence, and nobody has said until when it goes."""
     if kind != "a":
         return value
-    at = ANNOTATOR_HEAD.size
+    at, record = ANNOTATOR_HEAD.size, layout(ANNOTATOR, 4)
     before = np.frombuffer(value, ANNOTATOR_3, 1, at)
-    value = _replaced(value, at, ANNOTATOR_3, ANNOTATOR)
-    after = np.frombuffer(value, ANNOTATOR, 1, at).copy()
+    value = _replaced(value, at, ANNOTATOR_3, record)
+    after = np.frombuffer(value, record, 1, at).copy()
     after["break_at"][before["paused"] > 0] = before["presence_at"][before["paused"] > 0]
-    return b"".join((value[:at], after.tobytes(), value[at + ANNOTATOR.itemsize :]))
+    return b"".join((value[:at], after.tobytes(), value[at + record.itemsize :]))
+
+
+def relaid(kind: str, value: bytes, old: int, new: int) -> bytes:
+    """The row with its records as another version lays them out, to which only fields were added."""
+    if kind != "t":
+        at, record = RECORDS.get(kind, (0, None))
+        return value if record is None else _replaced(value, at, layout(record, old), layout(record, new))
+    head = np.frombuffer(value, TASK_HEAD, 1)[0]
+    classes, pairs = int(head["classes"]), int(head["pairs"])
+    value = _replaced(value, TASK_HEAD.itemsize, layout(TASK, old), layout(TASK, new))
+    at = TASK_HEAD.itemsize + layout(TASK, new).itemsize + 4 * (learned_width(classes) + classes)
+    return _replaced(value, at, layout(PAIR, old), layout(PAIR, new), pairs)
+
+
+def _from_4(kind: str, value: bytes) -> bytes:
+    return relaid(kind, value, 4, 5)
 
 
 #: From each older version to the next; a step needn't care about the version byte.
-STEPS: dict[int, Callable[[str, bytes], bytes]] = {1: _from_1, 2: _from_2, 3: _from_3}
+STEPS: dict[int, Callable[[str, bytes], bytes]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
 
 
-#: Kinds of rows that version 3 had not.
-SINCE_4 = (b"r",)
+def is_known(key: bytes, version: int) -> bool:
+    """Whether a version has rows of this kind."""
+    return KINDS_SINCE.get(key[:1], 1) <= version
+
+
+def as_of_4(key: bytes, value: bytes) -> bytes:
+    """The row as version 4 wrote it, for proofs of upgrades; of a kind that `is_known` to it, as with those below."""
+    return sealed(key, b"\4" + relaid(key[:1].decode(), value[:-CHECK_BYTES], VERSION, 4)[1:])[1]
 
 
 def as_of_3(key: bytes, value: bytes) -> bytes:
-    """The row as version 3 wrote it, for proofs of upgrades; not for kinds `SINCE_4`. Of a break its end is lost."""
-    body = value[1:-CHECK_BYTES]
+    """The row as version 3 wrote it, for proofs of upgrades. Of a break its end is lost."""
+    body = as_of_4(key, value)[1:-CHECK_BYTES]
     if key[:1] == b"a":
-        body = _replaced(b"\3" + body, ANNOTATOR_HEAD.size, ANNOTATOR, ANNOTATOR_3)[1:]
+        body = _replaced(b"\3" + body, ANNOTATOR_HEAD.size, layout(ANNOTATOR, 4), ANNOTATOR_3)[1:]
     return sealed(key, b"\3" + body)[1]
 
 
 def as_of_2(key: bytes, value: bytes) -> bytes:
-    """The row as version 2 wrote it, for proofs of upgrades; not for kinds `SINCE_4`."""
+    """The row as version 2 wrote it, for proofs of upgrades."""
     body = as_of_3(key, value)[1:-CHECK_BYTES]
     if key[:1] == b"w":
         stored = [

@@ -41,7 +41,7 @@ from stream.core.state.models import NO_SKILL
 from stream.core.state.names import NOBODY
 from stream.core.state.pools import Headers, PoolState
 
-VERSION = 4
+VERSION = 5
 #: rows of this version and later ones end with a checksum of so many bytes
 CHECKED_SINCE, CHECK_BYTES = 3, 4
 NUL = b"\0"
