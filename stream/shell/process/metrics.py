@@ -83,6 +83,9 @@ class Metrics:
         self.unproven = gauge(
             "unproven_share", "Share of the last matching's value in work that no bound speaks of", "partition"
         )
+        self.waits_for_ability = gauge(
+            "waits_for_ability", "Required judgments that only contained annotators are free for", "partition"
+        )
         self.open_tasks = gauge("open_tasks", "Tasks of work that need somebody, over all pools", "partition")
         self.free_annotators = gauge(
             "free_annotators", "Annotators who may be offered work, over all pools", "partition"
@@ -148,7 +151,8 @@ class Metrics:
             self.gap.labels(partition).set(max(pool.gap for pool in pools))
             unproven = sum(pool.unproven_value for pool in pools)
             worth = sum(pool.value for pool in pools) + unproven
-            self.unproven.labels(partition).set(unproven / worth if worth else 0.0)
+            self.unproven.labels(partition).set(unproven / worth if worth > 0 else 0.0)
+            self.waits_for_ability.labels(partition).set(sum(pool.waits_for_ability for pool in pools))
 
     def _observe_latency(self, applied: Sequence[Any], at: float) -> None:
         stride = max(1, -(-len(applied) // SAMPLES))
@@ -158,6 +162,8 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        for family in (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators):
+        for family in (
+            self.stalled, self.gap, self.unproven, self.waits_for_ability, self.open_tasks, self.free_annotators,
+        ):  # fmt: skip
             if (str(partition),) in family._metrics:
                 family.remove(partition)
