@@ -44,6 +44,7 @@ Purpose = Literal["work", "gold", "training"]
 ProjectState = Literal["active", "paused", "closed"]
 AnnotatorKind = Literal["human", "model"]
 Mode = Literal["push", "pull"]
+Origin = Literal["live", "import"]
 DeclineReason = Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"]
 ScoreSource = Literal["reviewer", "metric", "agreement"]
 #: how an assignment ended, and why if it was withdrawn
@@ -53,6 +54,12 @@ Covers = Literal["all", "recalled"]
 UnavailableReason = Literal["not_online", "paused", "at_capacity", "no_matching_task"]
 #: what became of a judgment, and how a task settled
 JudgmentOutcome = Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
+#: why a judgment doesn't count: the task has ended (or its deadline has passed), it needs no more, there is no money;
+#: the person is not for it by a list, has had their share, lacks skill or attributes, has not proven `min_skill`; pool,
+#: project or person are paused; the person isn't there, or has no capacity left
+NotCounted = Literal[
+    "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity"
+]
 TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget"]
 
 
@@ -249,12 +256,17 @@ class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
 
 
 class JudgmentSubmitted(Event, frozen=True, gc=False, kw_only=True):
-    """One annotator's label on one task; accepts implicitly."""
+    """One annotator's label on one task; accepts implicitly.
+
+    Where nobody asked for it, it counts only if an offer would have been allowed. With ``origin`` of ``import`` (past
+    work, from another system) profile, pause and presence are not asked for; lists, limits and budgets are.
+    """
 
     annotator: Id
     task: Id
     label: Label | None
     duration_s: Amount | None = None
+    origin: Origin = "live"
 
 
 class JudgmentCorrected(Event, frozen=True, gc=False, kw_only=True):
@@ -442,7 +454,10 @@ class BudgetShort(Output, frozen=True, gc=False, kw_only=True):
 
 
 class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
-    """What became of one judgment record. ``count`` is its change of the pair's net count."""
+    """What became of one judgment record. ``count`` is its change of the pair's net count.
+
+    ``reason`` says why one doesn't count that nobody asked for (``surplus``), or no longer (``late``).
+    """
 
     task: str
     project: str
@@ -452,6 +467,7 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
     count: Literal[-1, 0, 1]
     duration_s: float | None
     accepted_at: float | None
+    reason: NotCounted | None = None
 
 
 class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):

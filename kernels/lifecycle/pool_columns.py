@@ -81,9 +81,9 @@ EMISSION = np.dtype(
 )  # fmt: skip
 
 # places in Pool.counters; at EMITTED and behind it are the two counts of the list of emissions (`kernels.buffers`);
-# REFUSED counts pairs, seats and judgments that found no room
-PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED = range(8)
-COUNTERS = 8
+# REFUSED counts pairs, seats and judgments that found no room; IS_PAUSED says whether the pool is
+PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED, IS_PAUSED = range(9)
+COUNTERS = 9
 # places in Pool.clock: when the clock next concerns the pool; the round's now
 EARLIEST, NOW = 0, 1
 CLOCKS = 2

@@ -250,7 +250,7 @@ class Annotator:
     break_at: float = NEVER
     break_until: float = float("inf")
     has_lapsed: bool = False  # no heartbeat came; the session was not ended
-    capacity: int = 0
+    capacity: int = 1
     mode: str = "push"
     present_until: float = NEVER
     gone_since: float | None = None

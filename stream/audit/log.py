@@ -20,6 +20,7 @@ from stream.audit.promises import offer
 from stream.audit.proofs import check_worth
 from stream.audit.records import Record, Violation
 from stream.audit.round import Case, Round, dead_letter
+from stream.audit.uninvited import drop_all_doubted
 from stream.events import Output, RoundCompleted, decode_result
 from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, ROUNDS, dead_letters, is_mark
 
@@ -176,6 +177,7 @@ class Audit:
         for topic in INPUTS:
             for record in self._inputs(topic, this):
                 follow(case, record)
+        drop_all_doubted(case)
         close(case)
         lapse(case)
         spend(case)

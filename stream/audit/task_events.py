@@ -10,6 +10,7 @@ from stream.audit.checked import meet
 from stream.audit.leases import later, remember_met, settle, trim, withdraw
 from stream.audit.records import Record
 from stream.audit.round import Case
+from stream.audit.uninvited import drop_beyond_limits, drop_unkept
 from stream.events import (
     ID_BYTES,
     PoolPaused,
@@ -150,6 +151,8 @@ def updated(
     task.ceiling = max(task.ceiling, task.max_overlap)
     _examine(task)
     _watch(case, pool, task)
+    if task.settled is None:
+        drop_unkept(case, list(task.offered.values()), record)
     trim(case, pool, task, "met_need", "override", because=record)
     return None
 
@@ -205,6 +208,7 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
         elif event.state == "paused":
             withdraw(case, list(task.offered.values()), "pause", because=record)
         trim(case, pool, task, "met_need", because=record)
+    drop_beyond_limits(case, project, record)
     return None
 
 

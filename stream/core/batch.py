@@ -40,7 +40,7 @@ class Range(NamedTuple):
 #: Why an input record can't be used; each has a paragraph in docs/operations.md.
 Reason = Literal[
     "malformed", "wrong_key", "wrong_partition", "clock", "not_supported_yet", "invalid", "unknown_task",
-    "too_many_waiting", "too_old", "erased", "internal",
+    "unknown_annotator", "too_many_waiting", "too_old", "erased", "internal",
 ]  # fmt: skip
 
 #: Topic and offset: which record of the partition.

@@ -25,6 +25,9 @@ ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", 
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget")
+NOT_COUNTED: tuple[Any, ...] = (
+    None, "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity",
+)  # fmt: skip
 
 EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED, EMIT_DRIFTED = map(
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
@@ -71,7 +74,7 @@ class Outbox:
                     annotator=annotator_ids[a],
                     source=wire.Source(topic=source.topic, partition=partition, offset=source.offset),
                     outcome=JUDGMENTS[detail], count=count, duration_s=duration_s,
-                    accepted_at=None if math.isnan(at) else at,
+                    accepted_at=None if math.isnan(at) else at, reason=NOT_COUNTED[cause],
                 )  # fmt: skip
                 judgments.append((key, encode(output)))
             elif code == EMIT_ENDED:

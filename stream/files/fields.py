@@ -26,6 +26,7 @@ _IDS = f"expected ids of at most {ID_BYTES} bytes each, separated by `;`, such a
 
 #: What a cell of this column must hold, in words, with an example.
 EXPECTED: dict[str, str] = {
+    "origin": "expected live or import, such as import",
     "task": f"{_ID} img-17",
     "project": f"{_ID} animals",
     "pool": f"{_ID} team-berlin, without NUL",

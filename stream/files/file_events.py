@@ -268,6 +268,8 @@ class EventFile:
                     given.setdefault(column, getattr(self.given, column))
             if classes is not None:
                 given.setdefault("classes", max(2, len(classes)))
+        if self.kind == "judgments":
+            given.setdefault("origin", "import")  # nobody has to be there for what they said long ago
         if self.kind == "people" and self.given.skill is not None:
             given.setdefault("skills", [self.given.skill])
         for column in {"tasks": ("task", "project"), "people": ("annotator", "skills")}.get(

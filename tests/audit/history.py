@@ -78,11 +78,13 @@ def end(name: str, task: str, annotator: str, at: float, outcome: str, cause: st
     )
 
 
-def settlement(task: str, annotator: str, topic: str, offset: int, outcome: str, count: int) -> Fields:
+def settlement(
+    task: str, annotator: str, topic: str, offset: int, outcome: str, count: int, reason: str | None = None
+) -> Fields:
     return {
         "type": "judgment_settled", "pool": POOL, "task": task, "project": "j", "annotator": annotator,
         "source": {"topic": topic, "partition": 0, "offset": offset}, "outcome": outcome,
-        "count": count, "duration_s": None, "accepted_at": None,
+        "count": count, "duration_s": None, "accepted_at": None, "reason": reason,
     }  # fmt: skip
 
 
@@ -166,7 +168,7 @@ def correct() -> list[Step]:
                 end("0-1-0", "t1", "a", 1070, "submitted"),
                 settlement("t1", "a", people, 13, "counted", 1),
                 settlement("t1", "a", people, 14, "duplicate", 0),
-                settlement("t1", "d", people, 15, "surplus", 0),
+                settlement("t1", "d", people, 15, "surplus", 0, "closed"),
                 end("0-1-3", "t3", "c", 1070, "expired"),
                 settled("t1", "complete", [0.9, 0.1], 2),
                 posterior("t1", [0.9, 0.1], 2),
@@ -192,7 +194,7 @@ def correct() -> list[Step]:
             1155.0,
             annotators=[judgment("t1", "c", 1150, 1, "judgment_corrected")],
             outputs=[
-                settlement("t1", "c", people, 19, "surplus", 0),
+                settlement("t1", "c", people, 19, "surplus", 0, "closed"),
                 end("0-4-0", "t3", "b", 1155, "withdrawn", "absence"),
             ],
         ),

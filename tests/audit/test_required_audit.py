@@ -22,8 +22,7 @@ class Told(Course):
 
     def told(self, *events: dict[str, Any], after: float = 5.0) -> Any:
         result = super().told(*events, after=after)
-        sent = ({"pool": "p", "at": self.now} | event for event in events)
-        self.log += [(topics.TASKS, b"p", msgspec.json.encode(event)) for event in sent]
+        self.log += [(topics.TASKS, b"p", msgspec.json.encode(event)) for event in self.sent]
         self.log += [(topic, *pair) for topic, pairs in result.outputs.items() for pair in pairs]
         return result
 

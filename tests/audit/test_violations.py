@@ -459,10 +459,10 @@ def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -
             judgment("t3", "a", 1004, 1),
         ],
         outputs=[
-            settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0),
+            settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0, "min_skill"),
             end("0-1-3", "t3", "c", 1005, "submitted"),
             settlement("t3", "c", topics.ANNOTATORS, 11, "counted", 1),
-            settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0),
+            settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0, "closed"),
             {"type": "task_settled", "pool": "p", "task": "t3", "project": "j", "outcome": "consensus",
              "label": 1, "posterior": [0.05, 0.95], "judgments": 1},
             posterior("t3", [0.05, 0.95], 1),
@@ -473,5 +473,5 @@ def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -
     both.outputs = [item for item in both.outputs if item["type"] != "task_settled"]
     both.outputs[-1] = posterior("t3", [0.3, 0.7], 1)
     assert [violation.what for violation in audit(list(records([*steps, both])))] == [
-        "'a' on 't3' settles as surplus (+0), expected unsolicited (+1)"
+        "'a' on 't3' settles as surplus (+0, closed), expected surplus (+0, list)"
     ]

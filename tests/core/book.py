@@ -15,6 +15,7 @@ from stream import events as wire
 INF = float("inf")
 EVERYONE = 1000
 WINDOW = 8
+PERSON = "\0" * 129  # before the id of whom an event waits for
 
 
 class Rejection(Exception):

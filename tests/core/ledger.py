@@ -110,9 +110,9 @@ class Ledger:
             self.projects[name] = Project(name)
         return self.projects[name]
 
-    def wait(self, waits: Waiting) -> None:
-        """The event's task is not there (yet). Events of one task leave in the order in which they came."""
-        task = waits.event.task
+    def wait(self, waits: Waiting, what: str = "") -> None:
+        """The event's task is not there yet, or nobody has described its person. They leave in their order."""
+        task = what or waits.event.task
         if task in self.gone:
             raise Rejection("too_old")
         others = self.waiting.get(task, [])
@@ -120,6 +120,22 @@ class Ledger:
             raise Rejection("too_many_waiting")
         until = max(other.until for other in [waits, *others])
         self.waiting.setdefault(task, []).append(waits._replace(until=until))
+
+    def is_by_nobody(self, event: Any) -> bool:
+        """A judgment by somebody whom nobody has described; past work may be."""
+        judgment = (wire.JudgmentSubmitted, wire.JudgmentCorrected, wire.JudgmentRetracted)
+        if not isinstance(event, judgment) or getattr(event, "origin", "live") == "import":
+            return False
+        person = self.annotators.get(event.annotator)
+        return person is None or person.profile is None
+
+    def arrived(self, what: str) -> None:
+        """What events have waited for is there."""
+        size = self.oracle.size
+        for waits in self.waiting.pop(what, []):
+            self.oracle.size = waits.size
+            self.oracle.apply(self, waits.topic, waits.offset, waits.event)
+        self.oracle.size = size
 
     def out(self, kind: Any, **fields: Any) -> Any:
         return kind(pool=self.name, partition=self.oracle.partition, round=self.oracle.number, **fields)
@@ -237,27 +253,69 @@ class Ledger:
                 self.tell(task)
             pair.label = event.label
             self.review(task)
+            self.doubt(task, annotator)
             return
         if state in ("judged", "voided"):
             self.settlement(*source, "duplicate", 0, None)
             return
+        reason = None
         if pair is None:
-            asked = task.state == "open" and task.counted + task.live < task.need
+            reason = self.why_uninvited(task, annotator, event)
             pair = task.pairs[annotator.name] = Pair(annotator)
-            outcome, counts = ("unsolicited", 1) if asked else ("surplus", 0)
+            outcome, counts = ("unsolicited", 1) if reason is None else ("surplus", 0)
         elif state in ("offered", "leased"):
             outcome, counts = "counted", 1
             if state == "offered":
                 pair.accepted_at = self.now
             self.end(task, pair, "judged", "submitted")
         else:
-            wanted = task.outcome not in ("cancelled", "deadline", "blocked", "budget")
-            room = task.counted + len(task.having("leased")) < task.most
-            outcome, counts = "late", int(wanted and room)
+            reason = self.why_late(task, annotator)
+            outcome, counts = "late", int(reason is None)
         pair.state, pair.label = "judged", event.label
-        self.settlement(*source, outcome, counts, pair.accepted_at)
+        self.settlement(*source, outcome, counts, pair.accepted_at, reason)
         if counts:
             self.count(task, pair, event.at)
+            self.doubt(task, annotator)
+
+    def why_late(self, task: Task, annotator: Annotator) -> str | None:
+        """Why an answer that was asked for once doesn't count."""
+        if task.outcome in ("cancelled", "deadline", "blocked", "budget"):
+            return "closed"
+        if task.counted + len(task.having("leased")) >= task.most:
+            return "need"
+        if not self.has_money(task):
+            return "budget"
+        return self.why_not(task, annotator) or self.why_unfit(task, annotator)
+
+    def why_uninvited(self, task: Task, annotator: Annotator, event: Any) -> str | None:
+        """Why an answer that nobody asked for doesn't count."""
+        if task.state != "open" or task.due <= self.now:
+            return "closed"
+        if task.counted + len(task.having("leased")) >= task.need:
+            return "need"
+        if not self.has_money(task):
+            return "budget"
+        if (reason := self.why_not(task, annotator)) or getattr(event, "origin", "live") == "import":
+            return reason
+        if reason := self.why_unfit(task, annotator):
+            return reason
+        if self.paused or task.project.state != "active" or annotator.paused:
+            return "paused"
+        if not annotator.online and not annotator.lapsed and annotator.presence_at > 0:
+            return "presence"
+        return "capacity" if len(annotator.live) >= annotator.capacity else None
+
+    def why_not(self, task: Task, annotator: Annotator) -> str | None:
+        raise NotImplementedError
+
+    def why_unfit(self, task: Task, annotator: Annotator) -> str | None:
+        raise NotImplementedError
+
+    def has_money(self, task: Task) -> bool:
+        raise NotImplementedError
+
+    def doubt(self, task: Task, annotator: Annotator) -> None:
+        raise NotImplementedError
 
     def retract(self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int) -> None:
         pair = task.pairs.get(annotator.name)
@@ -278,6 +336,7 @@ class Ledger:
         self.settlement(task, annotator, event, topic, offset, outcome, counts, None)
         if counts:
             self.review(task)
+            self.doubt(task, annotator)
 
     def scored(self, task: Task, annotator: Annotator, event: wire.JudgmentScored) -> None:
         pair = task.pairs[annotator.name]
@@ -310,14 +369,14 @@ class Ledger:
 
     def settlement(
         self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int, outcome: str, count: int,
-        accepted_at: float | None,
+        accepted_at: float | None, reason: str | None = None,
     ) -> None:  # fmt: skip
         self.judgments.append(
             self.out(
                 wire.JudgmentSettled, task=task.name, project=task.project.name, annotator=annotator.name,
                 source=wire.Source(topic=topic, partition=self.oracle.partition, offset=offset),
                 outcome=outcome, count=count, duration_s=getattr(event, "duration_s", None),
-                accepted_at=accepted_at,
+                accepted_at=accepted_at, reason=reason,
             )
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import EVERYONE, INF, Annotator, Rejection, Task
+from tests.core.book import EVERYONE, INF, PERSON, Annotator, Rejection, Task
 from tests.core.offering import Offering
 
 
@@ -61,8 +61,7 @@ class Book(Offering):
             self.evidence.call(skill.refresh, task, 0, at=event.at)
         if project.state == "closed":
             self.settle(task, "cancelled", "cancel")
-        for waits in self.waiting.pop(event.task, []):
-            self.oracle.apply(self, waits.topic, waits.offset, waits.event)
+        self.arrived(event.task)
 
     def updated(self, task: Task, event: wire.TaskUpdated) -> None:
         if event.at < task.updated:
@@ -101,6 +100,7 @@ class Book(Offering):
                     self.annotator(person)
         if task.state == "open":
             task.due = min(task.deadline, task.project.deadline)
+            self.drop_unkept(task)
         self.review(task)
 
     def truth(self, task: Task, event: wire.TruthSet) -> None:
@@ -128,6 +128,13 @@ class Book(Offering):
 
     def seeded(self, annotator: Annotator, event: wire.SkillSeeded) -> None:
         self.evidence.seed(annotator.slot, event)
+        self.keep_to_rules(annotator)
+
+    def described(self, annotator: Annotator, event: wire.AnnotatorSet) -> None:
+        if event.at >= annotator.profile_at:
+            annotator.profile, annotator.profile_at = event, event.at
+            self.keep_to_rules(annotator)
+            self.arrived(PERSON + annotator.name)
 
     def project_set(self, event: wire.ProjectSet) -> None:
         project = self.project(event.project)
@@ -148,7 +155,13 @@ class Book(Offering):
                 continue
             if event.state == "paused":
                 self.withdraw(task, "pause")
+            self.drop_unkept(task)
             self.review(task)
+        if event.budget is not None:
+            for task in reversed(list(self.slots)):
+                offered = len(task.having("offered")) if task.project is project else 0
+                over = project.counted + project.live - event.budget
+                self.withdraw(task, "override", max(min(offered, over), 0))
 
     def settings_changed(self, event: wire.SettingsChanged) -> None:
         before = self.law.settled_retention_s, self.law.grace_s
@@ -309,7 +322,8 @@ class Book(Offering):
         for name, waiting in list(self.waiting.items()):
             for waits in waiting:
                 if waits.until <= horizon:
-                    self.oracle.rejected[waits.topic, waits.offset] = "unknown_task"
+                    reason = "unknown_annotator" if name.startswith(PERSON) else "unknown_task"
+                    self.oracle.rejected[waits.topic, waits.offset] = reason
             self.waiting[name] = [waits for waits in waiting if waits.until > horizon]
             if not self.waiting[name]:
                 del self.waiting[name]

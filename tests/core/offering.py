@@ -84,6 +84,56 @@ class Offering(Ledger):
         returns = task.overlap > 1 and int(mix(task.slot, annotator.slot)) % 32 == 0
         return returns or not self.is_contained(task, annotator)
 
+    def why_not(self, task: Task, annotator: Annotator) -> str | None:
+        """Which rule of the two keeps an answer from counting that nobody asked for."""
+        if (task.only and annotator.name not in task.only) or annotator.name in task.exclude:
+            return "list"
+        most = None if task.project.set is None else task.project.set.max_per_annotator
+        return "limit" if most is not None and self.share(task.project, annotator) >= most else None
+
+    def why_unfit(self, task: Task, annotator: Annotator) -> str | None:
+        """What the person lacks for the task."""
+        profile = annotator.profile
+        skills, attributes = (profile.skills, profile.attributes) if profile else ((), ())
+        if not {task.skill, "*"} & set(skills) or not task.requires <= set(attributes):
+            return "profile"
+        return None if not task.is_work or self.is_able(task, annotator) else "min_skill"
+
+    def has_money(self, task: Task) -> bool:
+        """Is there money for one more judgment, if an offer that it pushes out gives its own back?"""
+        budget = task.project.budget
+        used = task.project.counted + task.project.live
+        pushes = task.state == "open" and bool(task.having("offered")) and task.counted + task.live >= task.need
+        return budget is None or used - pushes < budget
+
+    def is_kept(self, task: Task, annotator: Annotator) -> bool:
+        """Would an offer that the two have still be made, as far as people's rules go?"""
+        limits = task.project.set
+        most = None if limits is None else limits.max_per_annotator
+        within = most is None or self.share(task.project, annotator) <= most
+        listed = (not task.only or annotator.name in task.only) and annotator.name not in task.exclude
+        return within and listed and self.why_unfit(task, annotator) is None
+
+    def drop_unkept(self, task: Task) -> None:
+        """Offers of the task that would no longer be made end."""
+        for pair in task.having("offered"):
+            if not self.is_kept(task, pair.annotator):
+                self.end(task, pair, "withdrawn", "withdrawn", "override")
+
+    def keep_to_rules(self, annotator: Annotator) -> None:
+        """Offers of the annotator that would no longer be made end."""
+        for task, pair in reversed(list(annotator.live)):
+            if pair.state == "offered" and not self.is_kept(task, annotator):
+                self.end(task, pair, "withdrawn", "withdrawn", "override")
+
+    def doubt(self, task: Task, annotator: Annotator) -> None:
+        """What was learned may have made people unfit for what they are offered."""
+        judges = [pair.annotator for pair in reversed(task.pairs.values()) if pair.counted] if task.is_work else []
+        for person in (annotator, *judges):
+            for other, pair in reversed(list(person.live)):
+                if pair.state == "offered" and other.is_work and not self.is_able(other, person):
+                    self.end(other, pair, "withdrawn", "withdrawn", "override")
+
     def share(self, project: Project, annotator: Annotator) -> int:
         pairs = (task.pairs.get(annotator.name) for task in self.tasks.values() if task.project is project)
         return project.closed[annotator.name] + sum(

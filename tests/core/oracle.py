@@ -16,7 +16,7 @@ from stream import events as wire
 from stream import topics
 from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
-from tests.core.book import INF, Annotator, Rejection, Task, Waiting
+from tests.core.book import INF, PERSON, Annotator, Rejection, Task, Waiting
 from tests.core.market import Book
 
 
@@ -135,6 +135,9 @@ class Oracle:
             return book.erased(event.annotator)
         if hasattr(event, "annotator"):
             book.check_judgment(task, event)
+        if book.is_by_nobody(event):
+            until = self.now + book.law.reference_wait_s
+            return book.wait(Waiting(topic, offset, event, until, self.size), PERSON + event.annotator)
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
@@ -157,8 +160,7 @@ class Oracle:
             case (wire.TruthSet(), Task(), _):
                 book.truth(task, event)
             case (wire.AnnotatorSet(), _, Annotator()):
-                if event.at >= annotator.profile_at:
-                    annotator.profile, annotator.profile_at = event, event.at
+                book.described(annotator, event)
             case (wire.AnnotatorOnline(), _, Annotator()):
                 book.online(annotator, event)
             case (wire.AnnotatorPaused(), _, Annotator()):

@@ -39,8 +39,9 @@ from stream.core.saved.rows import (
     waiting_row,
 )
 from stream.core.shard import Shard
-from stream.core.state.pools import PoolState, Waiting
+from stream.core.state.pools import PoolState
 from stream.core.state.tables import KINDS
+from stream.core.state.waiting import Waiting
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 

@@ -98,8 +98,10 @@ def test_people_and_judgments_are_told_by_their_header(tmp_path: Path) -> None:
     assert (past.kind, events(past, CLASSES)) == (
         "judgments",
         [
-            JudgmentSubmitted(pool="p", task="t1", annotator="ana", label=1, at=1.7e9, duration_s=4.5),
-            JudgmentSubmitted(pool="p", task="t2", annotator="ana", label=0, at=NOW),
+            JudgmentSubmitted(
+                pool="p", task="t1", annotator="ana", label=1, at=1.7e9, duration_s=4.5, origin="import"
+            ),
+            JudgmentSubmitted(pool="p", task="t2", annotator="ana", label=0, at=NOW, origin="import"),
         ],
     )
     truth = opened(tmp_path, "task,truth\nt1,dog\n")

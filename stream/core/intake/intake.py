@@ -14,8 +14,10 @@ from stream import events as wire
 from stream.core.batch import Place, Reason, Record, Source
 from stream.core.intake.budgets import look_at_budgets
 from stream.core.intake.partitioning import partition_of
+from stream.core.intake.task_handlers import awaited
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
-from stream.core.state.pools import IdRefused, PoolState
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import FOR_PERSON, IdRefused
 from stream.settings import Market
 
 
@@ -154,8 +156,10 @@ class Intake:
             pool.hold(task, waiting[len(late) :])
             for w in late:
                 self.rejections.waited[w.topic, w.offset] = w.headers
-                message = f"no task {task!r} was created while it waited: create the task, then send the event again"
-                self.rejections.add(w.topic, w.offset, pool.key, w.value, "unknown_task", message)
+                what, then = awaited(task)
+                message = f"nobody has spoken of {what} while it waited: {then}, then send the event again"
+                reason: Reason = "unknown_annotator" if task.startswith(FOR_PERSON) else "unknown_task"
+                self.rejections.add(w.topic, w.offset, pool.key, w.value, reason, message)
         for task in [task for task, until in pool.gone.items() if until <= horizon]:
             del pool.gone[task]
             pool.dirty_gone.add(task)

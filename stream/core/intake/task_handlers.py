@@ -15,7 +15,8 @@ from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
 from stream.core.intake.turn import Turn
 from stream.core.state.growth import Array
-from stream.core.state.pools import PoolState, Waiting, check_id
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import FOR_PERSON, Waiting, check_id
 
 NAN, INF = float("nan"), float("inf")
 # plain ints pack faster
@@ -27,7 +28,9 @@ PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
 def wait(turn: Turn, task: str) -> None:
-    """The event's task is unknown: too old, or it waits, unless too many wait for the same task already.
+    """The event's task is unknown: too old, or it waits, unless too many wait for the same already.
+
+    So does an event by somebody whom nobody has described: ``task`` is then `FOR_PERSON` and their id.
 
     What waits for a task is one row, written anew with each of them: it must stay small.
     """
@@ -41,14 +44,22 @@ def wait(turn: Turn, task: str) -> None:
     waits = Waiting(source.topic, source.offset, bytes(source.value), until, headers)
     others = pool.waiting_bytes.get(task, 0)
     if others and others + waits.size > wire.WAITING_BYTES:
+        what, then = awaited(task)
         message = (
-            f"{len(pool.waiting[task])} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: "
-            "create the task, then send the event again"
+            f"{len(pool.waiting[task])} events wait for {what} already, at most {wire.WAITING_BYTES} bytes may: "
+            f"{then}, then send the event again"
         )
         turn.reject("too_many_waiting", message)
         return
     pool.add_waiting(task, waits)
     pool.dirty_waiting.add(task)
+
+
+def awaited(name: str) -> tuple[str, str]:
+    """What an event waits for, in words, and what is to be done about it."""
+    if name.startswith(FOR_PERSON):
+        return f"annotator {name[len(FOR_PERSON) :]!r}", "describe the annotator (annotator_set)"
+    return f"task {name!r}", "create the task"
 
 
 def created(turn: Turn, event: wire.TaskCreated) -> None:
@@ -206,7 +217,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.lists.store(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.lists.store(exclude), len(exclude)
-    turn.apply_now(task_changed, slot, pool.in_force.settled_retention_s)
+    turn.apply_now(task_changed, pool.fit, slot, pool.in_force.settled_retention_s)
 
 
 def _most_of_update(record: Array, event: wire.TaskUpdated, overlap: int, confidence: float) -> int:

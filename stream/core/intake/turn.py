@@ -19,7 +19,8 @@ from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source
 from stream.core.state.growth import Array
-from stream.core.state.pools import Headers, IdRefused, PoolState, Waiting
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import Headers, IdRefused, Waiting
 
 NOTHING: Mapping[Place, str] = {}
 NO_TASKS = np.zeros(1, TASK)
@@ -156,7 +157,7 @@ class Turn:
         self.packed, self.created, self.judgments = [], [], 0
         at, stopped = 0, -1
         while True:
-            at = int(apply(pool.columns, events, created, self.now, pool.in_force, at))
+            at = int(apply(pool.columns, pool.fit, events, created, self.now, pool.in_force, at))
             self.collect()
             if at == n:
                 break

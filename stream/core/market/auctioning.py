@@ -96,6 +96,26 @@ def with_holders(
     )
 
 
+def is_within_shares(pool: PoolState, tasks: Array, annotators: Array) -> bool:
+    """Whether nobody would get more of a project than ``max_per_annotator`` allows, which no auction knows."""
+    projects = pool.columns.projects.records
+    owners = pool.columns.tasks.records["project"][tasks]
+    limited = projects["limited"][owners] >= 0
+    if not limited.any():
+        return True
+    pairs, counts = np.unique(np.stack([owners[limited], annotators[limited]]), axis=1, return_counts=True)
+    taken = pool.columns.limited.taken[projects["limited"][pairs[0]], pairs[1]]
+    return bool((taken + counts <= projects["cap"][pairs[0]]).all())
+
+
+def with_covered(rows: Array, places: Array, promised: Promised, tasks: Array) -> tuple[Array, Array]:
+    """What was sold (rows and places among the free), but required work as it was covered, and that first."""
+    order = np.argsort(tasks[: len(promised.tasks)])
+    theirs = order[np.searchsorted(tasks[: len(promised.tasks)], promised.held_tasks, sorter=order)]
+    further = rows >= len(promised.tasks)
+    return np.concatenate([theirs, rows[further]]), np.concatenate([promised.holders, places[further]])
+
+
 class Sold(NamedTuple):
     """An auction's market, what is held in it at which prices, and the bound that these prices prove."""
 

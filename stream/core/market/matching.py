@@ -20,7 +20,7 @@ from kernels.completion import Passing
 from kernels.lifecycle import Pool, codes, offer
 from kernels.lifecycle.offers import Matches, Stage
 from kernels.lifecycle.pool_columns import NOW
-from kernels.rules.predicate import Fit
+from kernels.rules.predicate import UNRESTRICTED, Fit
 from kernels.skill import THETA_WIDTH
 from kernels.terms import COUNT
 from stream.core.market import auctioning, required
@@ -32,7 +32,6 @@ from stream.core.state.pools import PoolState
 
 FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
 SAMPLE = 64  # annotators drawn per task in larger markets
-NOBODY_RESTRICTS = np.zeros((0, 0), np.uint8)
 
 
 class Matched(NamedTuple):
@@ -133,7 +132,7 @@ def _work(
     parts = [_auctioned(pool, seed, scratch, stage, promised, further, free, capacity)]
     made = parts[0]
     filled, stage = int(made.required.sum()), stage._replace(first=first + len(made.tasks))
-    while filled < promised.seats:  # shares of a project, which the auction doesn't know, have kept somebody out
+    while filled < promised.seats:  # a share of a project, which the auction doesn't know, has kept somebody out
         rest = required.cover(pool, tasks, free, _capacity(pool, free), seed, fit)
         parts.append(_as_covered(pool, scratch, stage, rest, free, fit))
         if not len(parts[-1].tasks):
@@ -199,6 +198,8 @@ def _auctioned(
     sold = auctioning.sell(pool, market, recalled)
     rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
     places = sold.indices[sold.held > 0]
+    if not auctioning.is_within_shares(pool, market.tasks[rows], free[places]):
+        rows, places = auctioning.with_covered(rows, places, promised, market.tasks)
     wanted = Matches(market.tasks[rows], free[places], np.zeros(len(rows), np.uint8))
     terms = decisions.explain(columns, wanted.tasks, wanted.annotators, pool.in_force, scratch.bench)
     runner, runner_value = decisions.runners_up(decisions.Sold(*sold[:5]), rows, places)
@@ -314,11 +315,11 @@ def fit_of(pool: PoolState) -> Fit:
 def _restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
     if not pool.asked_projects:
-        return NOBODY_RESTRICTS
+        return UNRESTRICTED
     modes = pool.columns.annotators.records["mode"]
     restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}
     if not restricted:
-        return NOBODY_RESTRICTS
+        return UNRESTRICTED
     asked = np.ones((pool.annotators.used, pool.projects.used), np.uint8)
     for a, names in restricted.items():
         asked[a] = 0

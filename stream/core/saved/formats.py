@@ -45,7 +45,7 @@ from stream.core.saved.rows import (
     WaitingRow,
     sealed,
 )
-from stream.core.state.pools import Headers
+from stream.core.state.waiting import Headers
 
 PAIR_1 = np.dtype(
     [

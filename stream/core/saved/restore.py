@@ -35,7 +35,8 @@ from stream.core.saved.rows import (
     is_whole,
 )
 from stream.core.state.growth import Array
-from stream.core.state.pools import PoolState, Waiting
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import Waiting
 from stream.events import PoolPolicy, TaskDefaults
 from stream.policy import Policy
 
@@ -227,6 +228,9 @@ def _link(pool: PoolState) -> None:
     there = np.flatnonzero(c.tasks.records["state"])
     for field, tasks_of in (("project", pool.tasks_of_project), ("model", pool.tasks_of_model)):
         tasks_of.update(dict(enumerate(np.bincount(c.tasks.records[field][there]).tolist())))
+    people, used = c.annotators.records, int(c.counters[ANNOTATORS_USED])
+    told = (people["profile_at"][:used] > 0) | (people["profile"][:used] > 0)
+    pool.undescribed = set(np.flatnonzero(~told).tolist()) & set(pool.annotators.slots.values())
     pairs = c.pairs.records[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators.records, pairs)
     while lacking := int(relink(pool.columns, pool.in_force)):

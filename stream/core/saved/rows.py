@@ -39,7 +39,8 @@ from kernels.packing import pack_tasks
 from stream.core.state.growth import Array
 from stream.core.state.models import NO_SKILL
 from stream.core.state.names import NOBODY
-from stream.core.state.pools import Headers, PoolState
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import Headers
 
 VERSION = 5
 #: rows of this version and later ones end with a checksum of so many bytes
