@@ -3,6 +3,7 @@
 Every index is emptied while the round is followed; what is left at the end was published without a reason.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -99,6 +100,7 @@ class Round:
     ruled: set[str] = field(default_factory=set)  # pools whose policy events have changed
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
+    odd: Counter[str] = field(default_factory=Counter)  # what its events stated and was taken as left out
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     counted: set[tuple[str, str]] = field(default_factory=set)

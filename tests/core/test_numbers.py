@@ -133,6 +133,9 @@ BOUNDS: dict[Any, dict[str, list[float]]] = {
 class Extreme(Writer):
     """Histories whose numbers are at the bounds that the contract sets."""
 
+    def odd(self, event: dict[str, Any]) -> None:
+        """Nothing but numbers at their bounds."""
+
     def event(self) -> dict[str, Any]:
         event = super().event()
         for name, bounds in BOUNDS[event["type"]].items():
