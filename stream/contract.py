@@ -47,10 +47,10 @@ which of a change means unchanged.
 
 SPELLING = """\
 In every field: 1.0 is 1, an id that is a whole number is its digits (17 and 17.0 are `"17"`), a byte order mark in
-front is skipped, of a key that stands twice the last counts. NaN, Infinity, numbers out of every range, half of a surrogate
-pair and bytes that are no UTF-8 are what no field may hold; where no field is concerned they are ignored like unknown
-fields. A number in quotes is text: of a `label` it may be the name of another class. `at` in milliseconds (or smaller
-units) is a dead letter `clock` that says so.
+front is skipped, of a key that stands twice the last counts. NaN, Infinity, numbers out of every range, half of a
+surrogate pair and bytes that are no UTF-8 are what no field may hold; where no field is concerned they are ignored like
+unknown fields. A number in quotes is text: of a `label` it may be the name of another class. `at` in milliseconds (or
+smaller units) is a dead letter `clock` that says so.
 """
 
 READING = """\

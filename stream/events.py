@@ -708,6 +708,16 @@ def event_of(given: Any) -> tuple[Input, tuple[str, ...]]:
     return event, odd
 
 
+def forgiving_fields() -> list[str]:
+    """All fields of input events that may hold anything, as ``type.field``."""
+    return _second.names()
+
+
+def wanted(tag: str, field: str) -> str:
+    """What a field of an input event may hold, in words for its sender."""
+    return _second.wanted(tag, field)
+
+
 def decode_result(value: bytes) -> Result:
     """Return the event that an output record's value holds.
 

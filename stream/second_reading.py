@@ -104,6 +104,21 @@ class SecondReading:
                 odd.append(f"{tag}.{field.name}")
         return msgspec.convert(found, struct), tuple(odd)
 
+    def names(self) -> list[str]:
+        """All fields that can count as left out though they are there, as ``type.field``."""
+        known = ((tag, inspect.type_info(one)) for tag, one in self._types.items())
+        return [
+            f"{tag}.{field.encode_name}"
+            for tag, info in known
+            for field in info.fields  # type: ignore[attr-defined]
+            if self._forgiving(self._types[tag], field)
+        ]
+
+    def wanted(self, tag: str, name: str) -> str:
+        """What a field of a type of event may hold, in words."""
+        fields = self._fields.get(tag) or self._fields.setdefault(tag, self._of_struct(self._types[tag]))
+        return next(field.wanted for field in fields if field.name == name)
+
     def _unknown(self, tag: Any, given: dict[str, Any]) -> str:
         if "type" not in given:
             return missing("type", "the event's type", list(given))

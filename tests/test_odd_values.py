@@ -140,13 +140,32 @@ def test_another_spelling_of_the_same_is_no_fault(given: dict[str, Any], field: 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"label": "1"}, {"label": "cat"}, {"label": True}, {"label": 1.5}, {"label": -1}, {"label": 20}, {"label": [1]},
-        {"task": True}, {"task": 17.5}, {"task": 1e300}, {"task": ""}, {"task": None}, {"task": ["t"]}, {"annotator": {}},
-        {"annotator": "x" * 129}, {"pool": None}, {"at": "1700000000"}, {"at": None}, {"at": -1}, {"at": True},
+        {"label": "1"},
+        {"label": "cat"},
+        {"label": True},
+        {"label": 1.5},
+        {"label": -1},
+        {"label": 20},
+        {"label": [1]},
+        {"task": True},
+        {"task": 17.5},
+        {"task": 1e300},
+        {"task": ""},
+        {"task": None},
+        {"task": ["t"]},
+        {"annotator": {}},
+        {"annotator": "x" * 129},
+        {"pool": None},
+        {"at": "1700000000"},
+        {"at": None},
+        {"at": -1},
+        {"at": True},
         {"at": "2026-01-01T00:00:00Z"},
-        {"type": "judgement_submitted"}, {"type": None}, {"type": ["judgment_submitted"]},
+        {"type": "judgement_submitted"},
+        {"type": None},
+        {"type": ["judgment_submitted"]},
     ],
-)  # fmt: skip
+)
 def test_who_what_and_when_stay_strict_in_peoples_work(changed: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         events.read(text(JUDGED | changed))
@@ -155,14 +174,24 @@ def test_who_what_and_when_stay_strict_in_peoples_work(changed: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("kind", "changed"),
     [
-        ("task_created", {"min_skill": 1.5}), ("task_created", {"overlap": 0}), ("task_created", {"purpose": "golden"}),
-        ("task_created", {"deadline": 1.7e12}), ("task_created", {"only": "ana"}), ("task_created", {"label": "1"}),
-        ("project_set", {"state": "open"}), ("project_set", {"budget": -1}), ("project_set", {"defaults": {"overlap": 0}}),
-        ("project_set", {"labels": "a,b"}), ("annotator_set", {"cost": -1}), ("annotator_set", {"kind": "robot"}),
-        ("task_updated", {"priority": 11}), ("settings_changed", {"settings": {"lease_s": "60"}}),
-        ("truth_set", {"label": 1.5}), ("skill_seeded", {"weight": None}),
+        ("task_created", {"min_skill": 1.5}),
+        ("task_created", {"overlap": 0}),
+        ("task_created", {"purpose": "golden"}),
+        ("task_created", {"deadline": 1.7e12}),
+        ("task_created", {"only": "ana"}),
+        ("task_created", {"label": "1"}),
+        ("project_set", {"state": "open"}),
+        ("project_set", {"budget": -1}),
+        ("project_set", {"defaults": {"overlap": 0}}),
+        ("project_set", {"labels": "a,b"}),
+        ("annotator_set", {"cost": -1}),
+        ("annotator_set", {"kind": "robot"}),
+        ("task_updated", {"priority": 11}),
+        ("settings_changed", {"settings": {"lease_s": "60"}}),
+        ("truth_set", {"label": 1.5}),
+        ("skill_seeded", {"weight": None}),
     ],
-)  # fmt: skip
+)
 def test_definitions_and_commands_are_strict_in_what_they_define(kind: str, changed: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         events.read(text(stated(kind) | changed))
@@ -174,14 +203,22 @@ PLAIN = b'{"type":"judgment_submitted","pool":"p","at":20,"annotator":"a","task"
 @pytest.mark.parametrize(
     ("more", "odd"),
     [
-        (b',"duration_s":NaN', ["duration_s"]), (b',"duration_s":-Infinity', ["duration_s"]),
-        (b',"duration_s":1e999', ["duration_s"]), (b',"duration_s":' + b"9" * 5000, ["duration_s"]),
-        (b',"event_id":"\\ud83d"', ["event_id"]), (b',"event_id":"caf\xe9"', ["event_id"]),
-        (b',"comment":NaN', []), (b',"comment":"\\ud83d"', []), (b',"comment":"caf\xe9"', []), (b',"size":1e999', []),
-        (b',"duration_s":-1,"duration_s":2', []), (b',"label":"x","label":1', []), (b',"event_id":{},"event_id":"e"', []),
+        (b',"duration_s":NaN', ["duration_s"]),
+        (b',"duration_s":-Infinity', ["duration_s"]),
+        (b',"duration_s":1e999', ["duration_s"]),
+        (b',"duration_s":' + b"9" * 5000, ["duration_s"]),
+        (b',"event_id":"\\ud83d"', ["event_id"]),
+        (b',"event_id":"caf\xe9"', ["event_id"]),
+        (b',"comment":NaN', []),
+        (b',"comment":"\\ud83d"', []),
+        (b',"comment":"caf\xe9"', []),
+        (b',"size":1e999', []),
+        (b',"duration_s":-1,"duration_s":2', []),
+        (b',"label":"x","label":1', []),
+        (b',"event_id":{},"event_id":"e"', []),
         (b',"duration_s":2,"duration_s":-1', ["duration_s"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_hardly_json_costs_no_work_where_no_needed_field_has_it(more: bytes, odd: list[str]) -> None:
     event, found = events.read(PLAIN % more)
     assert found == tuple(f"judgment_submitted.{name}" for name in odd)

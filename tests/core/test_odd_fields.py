@@ -22,8 +22,11 @@ def opened(*tasks: str) -> Course:
     course.told(
         {"type": "annotator_set", "annotator": "a", "skills": ["s"]},
         {"type": "annotator_online", "annotator": "a", "capacity": 9, "ttl_s": 5000},
-        *({"type": "task_created", "task": task, "project": "j", "skill": "s", "classes": 2, "overlap": 1} for task in tasks),
-    )  # fmt: skip
+        *(
+            {"type": "task_created", "task": task, "project": "j", "skill": "s", "classes": 2, "overlap": 1}
+            for task in tasks
+        ),
+    )
     course.told(*({"type": "assignment_accepted", "annotator": "a", "task": task} for task in tasks))
     return course
 
@@ -109,9 +112,7 @@ def letter(result: RoundResult) -> tuple[str, str]:
     return headers["reason"], headers["__streams.errors.message"]
 
 
-@pytest.mark.parametrize(
-    ("times", "unit"), [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")]
-)
+@pytest.mark.parametrize(("times", "unit"), [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")])
 def test_a_time_in_another_unit_is_a_clock_that_is_told_what_to_do(times: float, unit: str) -> None:
     value = json.dumps({"type": "pool_paused", "pool": "p", "at": NOW * times}).encode()
     reason, message = letter(one_round(b"p", value))
@@ -122,12 +123,21 @@ def test_a_time_in_another_unit_is_a_clock_that_is_told_what_to_do(times: float,
 def test_a_clock_that_is_ahead_is_told_how_far() -> None:
     value = json.dumps({"type": "pool_paused", "pool": "p", "at": NOW + 400}).encode()
     assert letter(one_round(b"p", value)) == (
-        "clock", "`at` is 400 s ahead of the worker's clock: check the producer's clock"
-    )  # fmt: skip
+        "clock",
+        "`at` is 400 s ahead of the worker's clock: check the producer's clock",
+    )
 
 
 def test_odd_fields_of_a_record_that_is_refused_are_not_counted() -> None:
-    event = {"type": "judgment_submitted", "pool": "p", "at": NOW, "annotator": "a", "task": "t", "label": 0, "event_id": {}}
+    event = {
+        "type": "judgment_submitted",
+        "pool": "p",
+        "at": NOW,
+        "annotator": "a",
+        "task": "t",
+        "label": 0,
+        "event_id": {},
+    }
     for key, value in ((b"q", event), (b"p", event | {"at": NOW * 1e3}), (b"p", event | {"label": "x"})):
         result = one_round(key, json.dumps(value).encode())
         assert len(result.dead_letters) == 1
@@ -147,4 +157,4 @@ def test_a_label_in_quotes_is_refused_because_it_may_name_another_class() -> Non
     course.told({"type": "project_set", "project": "j", "labels": labels, "defaults": {"skill": "s", "classes": 3}})
     course.told({"type": "task_created", "task": "t", "project": "j"})
     result = course.told({"type": "judgment_submitted", "annotator": "a", "task": "t", "label": "1"})
-    assert "got text \"1\" - at `$.label`" in letter(result)[1]
+    assert 'got text "1" - at `$.label`' in letter(result)[1]

@@ -60,10 +60,12 @@ def test_gold_has_references_like_work() -> None:
 
 
 UPDATES = [
-    said("task_updated", task="t", at=1001.0, ref="one"), said("task_updated", task="t", at=1002.0, ref=None),
-    said("task_updated", task="t", at=1002.0, ref="two"), said("task_updated", task="t", at=1003.0, priority=2),
+    said("task_updated", task="t", at=1001.0, ref="one"),
+    said("task_updated", task="t", at=1002.0, ref=None),
+    said("task_updated", task="t", at=1002.0, ref="two"),
+    said("task_updated", task="t", at=1003.0, priority=2),
     said("task_updated", task="t", at=999.0, ref="older than the task"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(len(UPDATES))))[::7])
@@ -102,10 +104,15 @@ def test_a_reference_is_in_no_row_but_its_own_and_a_successor_offers_it() -> Non
     holding = [key for (_, key), value in play.rows.kept.items() if b"https://tool/17" in value]
     assert [key[:1] for key in holding] == [b"l"]
     play.shard = successor(play)
-    assert sorted(refs(play.round(said("annotator_set", annotator="a", skills=["*"]),
-                                  said("annotator_online", annotator="a", capacity=2, ttl_s=1e6))), key=str) == [
-        None, "https://tool/17"
-    ]  # fmt: skip
+    assert sorted(
+        refs(
+            play.round(
+                said("annotator_set", annotator="a", skills=["*"]),
+                said("annotator_online", annotator="a", capacity=2, ttl_s=1e6),
+            )
+        ),
+        key=str,
+    ) == [None, "https://tool/17"]
 
 
 def test_a_reference_leaves_with_its_task() -> None:
@@ -120,9 +127,12 @@ def test_a_reference_leaves_with_its_task() -> None:
 
 
 NOTES = [
-    said("pool_set", at=1001.0, note="one"), said("pool_set", at=1002.0, note="two"), said("pool_set", at=1003.0),
-    said("pool_set", at=1002.0, note=None), said("pool_set", at=1002.0, note="alpha"),
-]  # fmt: skip
+    said("pool_set", at=1001.0, note="one"),
+    said("pool_set", at=1002.0, note="two"),
+    said("pool_set", at=1003.0),
+    said("pool_set", at=1002.0, note=None),
+    said("pool_set", at=1002.0, note="alpha"),
+]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(len(NOTES))))[::11])
@@ -163,7 +173,9 @@ def test_a_note_of_a_project_stays_when_absent_and_goes_with_null() -> None:
 
 def test_rounds_of_a_successor_are_the_same_bytes() -> None:
     play = Play()
-    play.round(task(ref="one"), task("u", ref="two"), said("pool_set", note="n"), said("project_set", project="j", note="m"))
+    play.round(
+        task(ref="one"), task("u", ref="two"), said("pool_set", note="n"), said("project_set", project="j", note="m")
+    )
     after = successor(play)
     events = [said("task_updated", task="t", at=1001.0, ref="three"), *somebody("a")]
     other = Play()
