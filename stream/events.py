@@ -44,6 +44,7 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Positive = Annotated[int, Meta(ge=1, le=1_000)]
+Overlap = Annotated[int, Meta(ge=0, le=1_000)]
 Classes = Annotated[int, Meta(ge=2, le=20)]
 Label = Annotated[int, Meta(ge=0, le=19)]
 Priority = Annotated[int, Meta(ge=-10, le=10)]
@@ -60,7 +61,7 @@ Covers = Literal["all", "recalled"]
 UnavailableReason = Literal["not_online", "paused", "at_capacity", "no_matching_task"]
 #: what became of a judgment, and how a task settled
 JudgmentOutcome = Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
-TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked"]
+TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget"]
 
 
 def _tag(name: str) -> str:
@@ -80,7 +81,7 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
     skill: Id | UnsetType = UNSET
     classes: Classes | None | UnsetType = UNSET
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -123,7 +124,7 @@ class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
     classes: Classes | None | UnsetType = UNSET
     purpose: Purpose = "work"
     label: Label | None = None
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -142,7 +143,7 @@ class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
     """Changed fields of a task: absent means unchanged, null means null; the newest ``at`` wins."""
 
     task: Id
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -425,7 +426,8 @@ class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
 class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
     """Why an offer was made: for operators, never for annotators. ``terms`` sum to ``value``.
 
-    ``policy`` is the version of the pool's policy.
+    ``required``: it fills the task's overlap, which is a promise, whatever the value. ``policy`` is the version of the
+    pool's policy.
     """
 
     assignment: str
@@ -439,6 +441,7 @@ class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
     runner_up_value: float | None
     skill_low: float
     policy: int = 0
+    required: bool = False
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -447,6 +450,19 @@ class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     topic: str
     partition: int
     offset: int
+
+
+class BudgetShort(Output, frozen=True, gc=False, kw_only=True):
+    """A project has promised more judgments than its budget allows: some of its tasks will end as ``budget``.
+
+    ``promised`` counts the judgments that have counted and what open tasks lack of their overlap. Told when it becomes
+    so, and again whenever the budget changes and is still short.
+    """
+
+    project: str
+    at: float
+    promised: int
+    budget: int
 
 
 class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
@@ -542,12 +558,16 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``open_tasks`` is open work, gold and training aside; ``policy`` the version of the pool's policy.
 
-    ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
-    could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
-    pairs: ``all`` of an open task and a free annotator, or, in a large market, those ``recalled``; ``pairs`` how many
-    were worth their cost. Offers of work that the final pass made of other pairs are worth ``unproven_value``: no bound
-    speaks of them. Gold and training are worth ``taught_value`` and are no part of the market. The three values add up
-    to those of the round's decisions.
+    ``required`` of the offers fill what tasks lack of their overlap; ``required_bound`` is how many could, in the
+    stated order. ``waits_for_ability`` judgments are required of which everybody free who may give them is contained.
+
+    ``value`` is what offers of work are worth together; ``bound`` is what none could exceed that fill as many promises,
+    of the pairs that were looked at, each valued as when the matching began; ``gap`` is their distance relative to the
+    larger of both. Required work may be worth less than it costs: then value and bound may be negative. ``covers`` says
+    which pairs: ``all`` of an annotator who is free and of work that is required or may be worth it, or, in a large
+    market, those ``recalled``; ``pairs`` how many of them were required or worth their cost. Offers of work that the
+    final pass made of other pairs are worth ``unproven_value``: no bound speaks of them. Gold and training are worth
+    ``taught_value`` and are no part of the market. The three values add up to those of the round's decisions.
     """
 
     pool: str
@@ -562,6 +582,9 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     unproven_value: float
     taught_value: float
     policy: int = 0
+    required: int = 0
+    required_bound: int = 0
+    waits_for_ability: int = 0
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -610,7 +633,8 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
 
 
 Result = (
-    AssignmentOffered | AssignmentLeased | AssignmentEnded | WorkUnavailable | DecisionMade | JudgmentSettled
+    AssignmentOffered | AssignmentLeased | AssignmentEnded | WorkUnavailable | DecisionMade | BudgetShort
+    | JudgmentSettled
     | ConsensusUpdated | ConsensusRevised | TaskSettled | TaskBlocked | SkillDrifted | RoundCompleted
 )  # fmt: skip
 
@@ -621,6 +645,7 @@ IDENTITY: dict[type, tuple[str, ...]] = {
     AssignmentEnded: ("assignment",),
     WorkUnavailable: ("pool", "annotator", "round"),
     DecisionMade: ("assignment",),
+    BudgetShort: ("pool", "project", "round"),
     JudgmentSettled: ("source",),
     ConsensusUpdated: ("pool", "task", "round"),
     ConsensusRevised: ("pool", "task", "round"),

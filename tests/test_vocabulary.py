@@ -64,6 +64,7 @@ TABLES: list[tuple[str, str, Any]] = [
 PARTS = {
     ("answerers.py", "reason to decline"),  # what simulated people say when they decline
     ("habits.py", "reason to decline"),
+    ("books.py", "outcome of a task"),  # after which a late judgment doesn't count
     ("annotators.py", "end"),  # those that an annotator did not cause
     ("fuzz_cases.py", "purpose"),  # values that turn up in fields of any kind
     ("ledger.py", "reason of a dead letter"),  # in TABLES, together with those that are excused

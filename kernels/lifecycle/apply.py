@@ -72,6 +72,7 @@ def create(pool, event, created, retention_s):
     pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
     pool.dirty.tasks[t] = 1
+    pool.tasks.owes[t] = NONE
     for k in range(pool.tasks.belief.shape[1]):
         pool.tasks.belief[t, k] = 0.0
     for k in range(pool.tasks.reported.shape[1]):

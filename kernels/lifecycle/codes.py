@@ -23,6 +23,7 @@ OPEN, SETTLED = _typed(1, 2)
 
 # how a task settled
 CONSENSUS, COMPLETE, EXHAUSTED, CANCEL, DEADLINE, BLOCKED = _typed(1, 2, 3, 4, 5, 6)
+BUDGET = np.int64(7)  # its project's is spent
 
 # pair states; the first two are live
 OFFERED, LEASED = _typed(1, 2)

@@ -17,6 +17,7 @@ import numpy as np
 from kernels.jit import inner
 from kernels.lifecycle.codes import (
     BLOCKED,
+    BUDGET,
     CANCEL,
     COUNTED,
     DEADLINE,
@@ -82,7 +83,7 @@ def judged_as(pool, t, p, state):
         if task.state == OPEN and task.counted + task.offered + task.leased < need(pool, t):
             return UNSOLICITED, ONE
         return SURPLUS, ZERO
-    wanted = task.state == OPEN or task.outcome not in (CANCEL, DEADLINE, BLOCKED)
+    wanted = task.state == OPEN or task.outcome not in (CANCEL, DEADLINE, BLOCKED, BUDGET)
     if wanted and task.counted + task.leased < task.max_overlap:
         return LATE, ONE
     return LATE, ZERO

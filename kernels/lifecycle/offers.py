@@ -10,19 +10,23 @@ import numpy as np
 
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
+    BUDGET,
     CANCEL,
+    CAUSE_MET_NEED,
     CAUSE_PAUSE,
     CLOSED,
     HELD,
     NONE,
     OFFERED,
     OPEN,
+    SETTLED,
+    WORK,
 )
 from kernels.lifecycle.pairs import find, make_live, open_pair, to_front, withdraw_newest
 from kernels.lifecycle.pool_columns import EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import is_free
 from kernels.lifecycle.room import has_pair, lacks
-from kernels.lifecycle.tasks import cancel, review
+from kernels.lifecycle.tasks import cancel, reopen, review, settle
 from kernels.rules import budget
 from kernels.rules.predicate import permitted
 from kernels.rules.pull import use_up
@@ -120,7 +124,11 @@ def project_changed(pool, j, retention_s):
     pool.dirty.projects[j] = 1
     for t in range(pool.counters[TASKS_USED]):
         task = pool.tasks.records[t]
-        if task.state != OPEN or task.project != j:
+        if task.project != j or task.state == 0:
+            continue
+        if task.state == SETTLED and task.outcome == BUDGET and project.state != CLOSED and budget.is_left(pool, t):
+            reopen(pool, t)
+        if task.state != OPEN:
             continue
         needed = lacks(pool, task.offered + 1)
         if needed:
@@ -134,6 +142,19 @@ def project_changed(pool, j, retention_s):
             while withdraw_newest(pool, t, CAUSE_PAUSE):
                 pass
         review(pool, t, retention_s)
+    return 0
+
+
+@entry
+def project_spent(pool, j, retention_s):
+    """A project's budget is spent, nothing of it is under way: its open work ends; returns as ``project_changed``."""
+    for t in range(pool.counters[TASKS_USED]):
+        task = pool.tasks.records[t]
+        if task.state == OPEN and task.project == j and task.purpose == WORK:
+            needed = lacks(pool, 1)
+            if needed:
+                return needed
+            settle(pool, t, BUDGET, CAUSE_MET_NEED, retention_s)
     return 0
 
 

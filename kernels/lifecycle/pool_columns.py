@@ -51,7 +51,7 @@ PROJECT = np.dtype(
     [
         ("state", "<i4"), *share.PROJECT, ("live", "<i4"), ("taught", "<i8"),
         ("counted", "<i8"), *budget.PROJECT, ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
-        ("at", "<f8"),
+        ("at", "<f8"), *since(5, ("short", "<i8")),
     ]
 )  # fmt: skip
 
@@ -102,7 +102,8 @@ def learned_width(classes: int) -> int:
 class Tasks(NamedTuple):
     """A row a task.
 
-    ``vacancies[t]`` is how many more offers task ``t`` may get now; ``wakeup[t]`` when the clock next concerns it;
+    ``vacancies[t]`` is how many more offers task ``t`` may get now; ``owes[t]`` how many judgments an open task of work
+    still lacks of those promised (-1: it is none); ``wakeup[t]`` when the clock next concerns it;
     ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior.
     """
 
@@ -111,6 +112,7 @@ class Tasks(NamedTuple):
         Column(TASK, is_stored=True, passing={"head": -1, "changed": 0, "demand": 0, "only": 0, "exclude": 0}),
     ]
     vacancies: Annotated[Array, Column(np.int32)]
+    owes: Annotated[Array, Column(np.int32, unused=-1)]
     wakeup: Annotated[Array, Column(np.float64, unused=np.inf)]
     belief: Annotated[Array, Column(np.float32, per="classes", width=learned_width, is_stored=True)]
     reported: Annotated[Array, Column(np.float32, per="classes", is_stored=True)]
@@ -123,9 +125,14 @@ class Annotators(NamedTuple):
 
 
 class Projects(NamedTuple):
-    """A row a project."""
+    """A row a project.
+
+    ``opened[j]`` counts its open tasks of work, ``owed[j]`` the judgments that these still lack of those promised.
+    """
 
     records: Annotated[Array, Column(PROJECT, is_stored=True)]
+    opened: Annotated[Array, Column(np.int32)]
+    owed: Annotated[Array, Column(np.int64)]
 
 
 class Pairs(NamedTuple):

@@ -14,6 +14,7 @@ from stream.audit.books import Pool
 from stream.audit.consensus import publish
 from stream.audit.inputs import follow
 from stream.audit.limits import begin, close
+from stream.audit.money import spend
 from stream.audit.overdue import forget, lapse
 from stream.audit.promises import offer
 from stream.audit.proofs import check_worth
@@ -177,6 +178,7 @@ class Audit:
                 follow(case, record)
         close(case)
         lapse(case)
+        spend(case)
         publish(case)
         forget(case)
         offer(case)

@@ -78,7 +78,12 @@ def _decision(
     if case.round.completed.policies is not None and decision.policy != pool.limits.version:
         wanted = pool.limits.version
         case.report(4, f"an offer by policy {decision.policy}, the pool is at {wanted}", record, said)
-    if decision.value <= 0:
+    is_required = task.is_work and task.counted + task.live < task.overlap
+    if decision.required != is_required:
+        words = "is" if is_required else "is not"
+        case.report(4, f"{event.assignment} {words} required, its decision says otherwise", record, said)
+    case.round.required[pool.name] += decision.required
+    if decision.value <= 0 and not decision.required:
         case.report(4, f"an offer of value {decision.value}", record, said)
     waived = not task.is_work or task.skill in annotator.grants
     bar = 0.0 if task.min_skill is None or waived else task.min_skill
@@ -199,6 +204,7 @@ def _book(
     task.offered[annotator.name] = pair
     annotator.live[task.name] = pair
     task.project.use(annotator.name, 1)
+    task.project.live += 1
     later(case, pair.accept_by, "work", pair)
 
 

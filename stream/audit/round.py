@@ -18,6 +18,7 @@ from stream.events import (
     AssignmentEnded,
     AssignmentLeased,
     AssignmentOffered,
+    BudgetShort,
     ConsensusRevised,
     ConsensusUpdated,
     DecisionMade,
@@ -106,6 +107,9 @@ class Round:
     counted: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
     worth: dict[str, float] = field(default_factory=dict)  # by pool: the values of its decisions
+    required: Counter[str] = field(default_factory=Counter)  # by pool: offers that fill promises
+    short: dict[tuple[str, str], tuple[Record, BudgetShort]] = field(default_factory=dict)
+    funded: set[tuple[str, str]] = field(default_factory=set)  # projects whose budgets were set
 
     @property
     def at(self) -> float:
@@ -165,6 +169,8 @@ class Round:
                     )
                 self.decisions[event.assignment] = record, event
                 self.worth[event.pool] = self.worth.get(event.pool, 0.0) + event.value
+            case BudgetShort():
+                self.short[event.pool, event.project] = record, event
             case JudgmentSettled():
                 source = event.source.topic, event.source.offset
                 if source in self.settlements or event.source.partition != record.partition:
@@ -208,6 +214,8 @@ class Round:
                 record,
                 f"{settled.task!r} settles as {settled.outcome}, but has settled or does not exist",
             )
+        for record, short in self.short.values():
+            yield 1, record, f"project {short.project!r} is said to be short of money, and nothing of it has changed"
         for record in self.blocked.values():
             yield 1, record, "a blocked task without enough complaints"
         for letter in self.dead.values():
@@ -231,6 +239,7 @@ class Case:
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
     concerned: list[Project] = field(default_factory=list)  # projects that were set or lost a task in this round
+    paying: dict[tuple[str, str], tuple[Pool, Project]] = field(default_factory=dict)  # may have less money or work now
     terms: frozenset[str] = frozenset()
     assumed: int = 0  # rounds whose records are older than policies
 
@@ -258,6 +267,7 @@ class Case:
     def touch(self, pool: Pool, task: Task) -> None:
         """Remember that a task changed in this round."""
         self.touched[pool.name, task.name] = pool, task
+        self.paying[pool.name, task.project.name] = pool, task.project
 
 
 def is_present(annotator: Annotator, at: float) -> bool:

@@ -79,7 +79,7 @@ def _expected(
     if task.settled is not None:
         return [("surplus", 0)]
     # an open task with enough judgments is below its confidence, whatever its posterior is within the round
-    need = task.overlap if task.counted < task.overlap or not task.is_confident else task.counted + 1
+    need = task.overlap if task.counted < task.overlap else task.counted + 1
     if task.counted + task.live >= need:
         return [("surplus", 0)]
     if said == ("surplus", 0) and is_met(case, pool, task):

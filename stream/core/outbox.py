@@ -24,7 +24,7 @@ from stream.core.ties import leader
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
-OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
+OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget")
 
 EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED, EMIT_DRIFTED = map(
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
@@ -167,6 +167,15 @@ class Outbox:
             message = misfit(event.task, event.label, classes)  # type: ignore[attr-defined]
         turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
+    def budgets(self, turn: Turn) -> None:
+        """Tell which projects have promised more than their budgets."""
+        for short in turn.short:
+            output = wire.BudgetShort(
+                pool=turn.pool.name, partition=self.partition, round=self.round, project=short.project, at=self.now,
+                promised=short.promised, budget=short.budget,
+            )  # fmt: skip
+            self.topics[topics.DECISIONS].append((turn.pool.key, wire.encode(output)))
+
     # ------------------------------------------------------------------ what the market did
     def offers_of(self, pool: PoolState, matched: Matched) -> None:
         """Encode a pool's offers and why each was made."""
@@ -181,10 +190,10 @@ class Outbox:
         owners = _project_names(pool)
         refs, no_ref = pool.refs, (0.0, None)
         index = self.offers
-        for t, a, terms, price, other, other_value, low, skill, lease_s in zip(
+        for t, a, terms, price, other, other_value, low, is_required, skill, lease_s in zip(
             matched.tasks.tolist(), matched.annotators.tolist(), matched.terms.tolist(), matched.price.tolist(),
             matched.runner_up.tolist(), matched.runner_up_value.tolist(), matched.skill_low.tolist(),
-            records["skill"].tolist(), records["lease_s"].tolist(), strict=True,
+            matched.required.tolist(), records["skill"].tolist(), records["lease_s"].tolist(), strict=True,
         ):  # fmt: skip
             assignment = f"{partition}-{rnd}-{index}"
             index += 1
@@ -200,7 +209,7 @@ class Outbox:
                 at=now, value=sum(terms), price=price, terms=dict(zip(NAMES, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
                 runner_up_value=other_value if other >= 0 else None, skill_low=low,
-                policy=pool.policy.version,
+                policy=pool.policy.version, required=is_required,
             )  # fmt: skip
             decisions.append((key, encode(decision)))
         self.offers = index

@@ -294,6 +294,7 @@ class Shard:
                 for slot in outbox.lifecycle(turn, emissions):
                     until = self.now + pool.policy.settled_retention_s
                     rows["tasks"].append(drop_task(pool, slot, until))
+            outbox.budgets(turn)
             pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
             is_changed = turn.has_input or emissions is not None
             matched = None
@@ -307,7 +308,8 @@ class Shard:
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
                         offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
                         covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
-                        taught_value=proof.taught_value, policy=pool.policy.version,
+                        taught_value=proof.taught_value, policy=pool.policy.version, required=proof.required,
+                        required_bound=proof.required_bound, waits_for_ability=proof.waiting,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool)

@@ -39,7 +39,7 @@ EXPECTED: dict[str, str] = {
     "attributes": f"{_IDS} german;medical",
     "grants": f"{_IDS} animals",
     "classes": "expected a whole number from 2 to 20, such as 2",
-    "overlap": "expected a whole number from 1 to 1000, such as 3",
+    "overlap": "expected a whole number from 0 to 1000, such as 3",
     "max_overlap": "expected a whole number from 1 to 1000 and at least the overlap, such as 5",
     "confidence": "expected a number from 0 to 1, such as 0.9",
     "min_skill": "expected a number from 0 to 1, such as 0.8",

@@ -50,7 +50,9 @@ def event(kind: str, at: float, **fields: Any) -> Fields:
     return {"type": kind, "pool": POOL, "at": at, **fields}
 
 
-def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.6) -> list[Fields]:
+def offer(
+    name: str, task: str, annotator: str, at: float, skill_low: float = 0.6, required: bool = True
+) -> list[Fields]:
     """An offer and its decision."""
     pair = {"pool": POOL, "assignment": name, "task": task, "annotator": annotator, "at": at}
     return [
@@ -61,7 +63,7 @@ def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.
         {
             "type": "decision_made", **pair, "value": 0.5, "price": 0.1,
             "terms": {"information": 0.7, "cost": -0.2}, "runner_up": None, "runner_up_value": None,
-            "skill_low": skill_low, "policy": 0,
+            "skill_low": skill_low, "policy": 0, "required": required,
         },
     ]  # fmt: skip
 
@@ -183,7 +185,7 @@ def correct() -> list[Step]:
                 end("0-3-0", "t3", "c", 1100, "submitted"),
                 settlement("t3", "c", people, 17, "counted", 1),
                 posterior("t3", [0.3, 0.7], 1),
-                *offer("0-4-0", "t3", "b", 1100),
+                *offer("0-4-0", "t3", "b", 1100, required=False),
             ],
         ),
         Step(
@@ -246,6 +248,7 @@ def records(steps: list[Step]) -> Iterator[Record]:
             )
         offers = sum(fields["type"] == "assignment_offered" for fields in step.outputs)
         worth = sum(fields["value"] for fields in step.outputs if fields["type"] == "decision_made")
+        promised = sum(fields["required"] for fields in step.outputs if fields["type"] == "decision_made")
         completed = {
             "type": "round_completed", "partition": 0, "round": number, "epoch": 1, "at": step.at,
             "seed": number,
@@ -254,7 +257,8 @@ def records(steps: list[Step]) -> Iterator[Record]:
             "dead_letters": len(step.dead),
             "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": worth,
                        "bound": 1.25 * worth, "gap": 0.2 if worth > 0 else 0.0, "covers": "all", "pairs": offers,
-                       "unproven_value": 0.0, "taught_value": 0.0, "policy": step.policy}],
+                       "unproven_value": 0.0, "taught_value": 0.0, "policy": step.policy, "required": promised,
+                       "required_bound": promised}],
             "durations_ms": {}, "software": "test", "policies": [policy()] if number == 1 else [],
             "clock_ahead_s": 300.0,
         }  # fmt: skip

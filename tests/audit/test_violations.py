@@ -187,7 +187,8 @@ def figures(step: Step, **changes: float | str) -> None:
     """Let the round of a step that decided one offer, worth 0.5, say something else of it."""
     step.record["pools"] = [
         {"pool": "p", "open_tasks": 1, "free_annotators": 1, "offers": 1, "value": 0.5, "bound": 0.5, "gap": 0.0,
-         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0} | changes
+         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0, "required": 1,
+         "required_bound": 1} | changes
     ]  # fmt: skip
 
 

@@ -99,6 +99,7 @@ class Project:
     live: int = 0
     counted: int = 0
     is_limited: bool = False
+    short: int | None = None  # the budget of which was told that it is less than promised
     row: int = -1  # the lowest that no other had when it got its first task of known answer
     credit: dict[str, float] = field(default_factory=dict)
     closed: Counter[str] = field(default_factory=Counter)  # judgments in closed books, since it is limited
@@ -114,6 +115,10 @@ class Project:
     @property
     def gold_rate(self) -> float:
         return self.set.gold_rate if self.set else 0.02
+
+    @property
+    def budget(self) -> int | None:
+        return self.set.budget if self.set else None
 
     @property
     def deadline(self) -> float:
@@ -193,13 +198,19 @@ class Task:
 
     @property
     def is_sure(self) -> bool:
-        return self.classes > 0 and self.confidence is not None and max(self.posterior) >= self.confidence
+        answered = self.counted > 0 or self.truth >= 0
+        return self.confidence is not None and answered and self.classes > 0 and max(self.posterior) >= self.confidence
 
     @property
     def need(self) -> int:
-        if not self.asks_confidence or self.counted < self.overlap:
+        if self.counted < self.overlap:
             return self.overlap
         return self.counted if self.counted >= self.most or self.is_sure else self.counted + 1
+
+    @property
+    def owes(self) -> int:
+        """Judgments that it lacks of those promised."""
+        return max(self.overlap - self.counted, 0) if self.state == "open" and self.is_work else 0
 
 
 @dataclass

@@ -53,6 +53,7 @@ class Ledger:
         self.settled: list[Task] = []
         self.changed: list[Task] = []
         self.asked: list[Annotator] = []
+        self.short: list[tuple[str, int, int]] = []
         self.rejected: dict[tuple[str, int], str] = {}
         self.began = self.law.told()
 
@@ -155,9 +156,9 @@ class Ledger:
         if task.state != "open":
             return
         if task.counted >= task.need:
-            outcome = "complete"
-            if task.asks_confidence:
-                outcome = "consensus" if task.is_sure else "exhausted"
+            outcome = "consensus" if task.is_sure else "complete"
+            if not task.is_sure and (task.asks_confidence or task.most > task.overlap):
+                outcome = "exhausted"
             self.settle(task, outcome, "met_need")
             return
         self.withdraw(task, "met_need", max(0, task.counted + task.live - task.need))
@@ -251,7 +252,7 @@ class Ledger:
                 pair.accepted_at = self.now
             self.end(task, pair, "judged", "submitted")
         else:
-            wanted = task.outcome not in ("cancelled", "deadline", "blocked")
+            wanted = task.outcome not in ("cancelled", "deadline", "blocked", "budget")
             room = task.counted + len(task.having("leased")) < task.most
             outcome, counts = "late", int(wanted and room)
         pair.state, pair.label = "judged", event.label

@@ -71,6 +71,20 @@ class Offering(Ledger):
             rules["share"] = self.share(project, annotator) >= limits.max_per_annotator
         return [name for name, is_broken in rules.items() if is_broken]
 
+    def is_contained(self, task: Task, annotator: Annotator) -> bool:
+        """Is the annotator not worth asking, by the task's model?"""
+        columns, m = self.evidence.columns, np.int64(task.model)
+        seat = np.int64(columns.seat_of[task.model, annotator.slot])
+        able, usual = skill.ability(columns, m, seat), skill.typical(columns, m)
+        return bool(skill.contained(columns, m, seat, able, usual, self.law.least_ability))
+
+    def may_cover(self, task: Task, annotator: Annotator) -> bool:
+        """May the annotator fill a promise of the task, if there is money for it?"""
+        if set(self.forbids(task, annotator)) - {"budget"}:
+            return False
+        returns = task.overlap > 1 and int(mix(task.slot, annotator.slot)) % 32 == 0
+        return returns or not self.is_contained(task, annotator)
+
     def share(self, project: Project, annotator: Annotator) -> int:
         pairs = (task.pairs.get(annotator.name) for task in self.tasks.values() if task.project is project)
         return project.closed[annotator.name] + sum(
@@ -130,7 +144,7 @@ class Offering(Ledger):
             information, accuracy = skill.gain(columns, task.model, seat, task.reported)
         ability = skill.ability(columns, task.model, seat)
         weight *= self.trust(task, annotator, seat, ability)
-        covers = task.counted + task.live < task.overlap
+        covers = not task.classes or task.counted + task.live < task.overlap
         cost = annotator.profile.cost if annotator.profile else 0.0
         gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))
         return float(gained - self.law.judgment_cost - cost * task.expected_s / 3600.0)
@@ -140,7 +154,7 @@ class Offering(Ledger):
         contained, see there."""
         columns, m = self.evidence.columns, np.int64(task.model)
         least = self.law.least_ability
-        if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
+        if skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
             last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
             return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
         limits = task.project.set

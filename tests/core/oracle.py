@@ -27,6 +27,7 @@ class Said(NamedTuple):
     rejected: dict[tuple[str, int], str]
     policies: list[tuple[str, int, dict[str, float], dict[str, float]]]
     odd: dict[str, int]
+    short: list[tuple[str, str, int, int]]  # pool, project, promised, budget
 
 
 class Oracle:
@@ -58,16 +59,18 @@ class Oracle:
                 self.take(topic, record)
         horizon = min(self.now, complete_until)
         outputs: dict[str, list[Any]] = defaultdict(list)
-        policies = []
+        policies, short = [], []
         index = 0
         for name, book in sorted(self.books.items()):
             closed = book.advance(horizon)
+            book.look_at_budgets()
             outputs[topics.ASSIGNMENTS] += book.assignments
             outputs[topics.JUDGMENTS] += book.judgments
             outputs[topics.CONSENSUS] += [*book.told(), *book.consensus()]
             for task in closed:
                 book.close(task)
             book.bars, book.given = book.asked_for(), set()
+            short += [(name, *one) for one in book.short]
             self.before_offers(book)
             for pool, task_name, to in offered:
                 if pool == name:
@@ -82,7 +85,7 @@ class Oracle:
                 policies += book.policies()
             book.clear()
         encoded = {topic: list(map(wire.encode, found)) for topic, found in outputs.items()}
-        return Said(encoded, self.rejected, policies, dict(self.odd))
+        return Said(encoded, self.rejected, policies, dict(self.odd), short)
 
     def before_offers(self, book: Book) -> None:
         """A pool as its matching finds it: for tests that want to know more than the rules say."""

@@ -13,6 +13,7 @@ import msgspec
 from kernels.lifecycle import advance
 from stream import events as wire
 from stream.core.batch import Place, Reason, Record, Source
+from stream.core.intake.budgets import look_at_budgets
 from stream.core.intake.partitioning import partition_of
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
 from stream.core.state.pools import IdRefused, PoolState
@@ -154,6 +155,7 @@ class Intake:
         for turn in ordered:
             if turn.pool.earliest <= horizon:
                 self._advance(turn, horizon)
+            look_at_budgets(turn)
         return ordered
 
     def _advance(self, turn: Turn, horizon: float) -> None:

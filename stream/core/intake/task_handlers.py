@@ -14,12 +14,15 @@ from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
 from stream.core.intake.turn import Turn
+from stream.core.state.growth import Array
 from stream.core.state.pools import PoolState, Waiting, check_id
 
 NAN, INF = float("nan"), float("inf")
 # plain ints pack faster
 NONE, CREATED, AMENDED, OPEN = map(int, (codes.NONE, codes.CREATED, codes.AMENDED, codes.OPEN))
 
+#: judgments that a task may get at most which asks for a confidence, or promises nothing, and says no more
+MOST = 10
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
@@ -60,10 +63,10 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     if skill_name is None:
         raise Invalid("Expected a skill, got none - at `$.skill`: state it, or preset it in the project's `defaults`")
     classes = pick(event.classes, preset.classes, None) or 0
-    overlap = pick(event.overlap, preset.overlap, 3)
     confidence = pick(event.confidence, preset.confidence, None)
-    most = pick(event.max_overlap, preset.max_overlap, None)
-    most = overlap if most is None or confidence is None else most
+    asks = bool(classes and confidence is not None)
+    overlap = pick(event.overlap, preset.overlap, 1 if asks or pool.has_budget(event.project) else 3)
+    most = _most(overlap, pick(event.max_overlap, preset.max_overlap, None), asks)
     _check_label(event, classes)
     if event.purpose != "work":
         overlap, most, confidence = EVERYONE, EVERYONE, None
@@ -137,6 +140,13 @@ def _below(overlap: int, most: int) -> str:
     return f"Expected a whole number of at least {overlap} (the overlap), got {most} - at `$.max_overlap`"
 
 
+def _most(overlap: int, stated: int | None, asks: bool) -> int:
+    """The most judgments that a task may get, where so many are promised and ``asks`` says if it has a confidence."""
+    if overlap and not asks:
+        return overlap
+    return max(overlap, MOST) if stated is None else stated
+
+
 def _pick(stated: Any, preset: Any, default: Any) -> Any:
     """What the event states, else what the project presets, else the contract's default."""
     if stated is not UNSET:
@@ -191,14 +201,7 @@ def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
     confidence = float(record["confidence"][0])
     if event.confidence is not UNSET and is_work:
         confidence = NAN if event.confidence is None else event.confidence
-    most: int | None = int(record["max_overlap"][0]) if event.max_overlap is UNSET else event.max_overlap
-    if most is None or np.isnan(confidence):
-        most = overlap
-    if most < overlap:
-        if event.max_overlap is UNSET or not is_work:
-            most = overlap
-        else:
-            raise Invalid(_below(overlap, most))
+    most = _most_of_update(record, event, overlap, confidence)
     for listed in (event.only, event.exclude):
         pool.check_annotators(listed if listed is not UNSET else ())
     only = _slots(pool, event.only) if event.only is not UNSET else None
@@ -235,6 +238,22 @@ def _refer(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
         known = float(pool.columns.tasks.records["created"][slot]), None
     if (event.at, ref or "") > (known[0], known[1] or ""):
         pool.refer(event.task, event.at, ref)
+
+
+def _most_of_update(record: Array, event: wire.TaskUpdated, overlap: int, confidence: float) -> int:
+    """The most judgments that an updated task may get: as before, if nothing is said and that still means something."""
+    if record["purpose"][0] != codes.WORK:
+        return overlap
+    has_classes = bool(record["classes"][0])
+    asked = has_classes and not np.isnan(record["confidence"][0])
+    asks = has_classes and not np.isnan(confidence)
+    before, now = asked or not record["overlap"][0], asks or not overlap  # may there be more than the overlap?
+    if event.max_overlap is not UNSET:
+        most = _most(overlap, event.max_overlap, asks)
+        if most < overlap:
+            raise Invalid(_below(overlap, most))
+        return most
+    return max(int(record["max_overlap"][0]), overlap) if now and before else _most(overlap, None, asks)
 
 
 def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:

@@ -9,7 +9,7 @@ opens it says how events are dispatched. So handlers know the turn, and nothing 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,14 @@ NOTHING: Mapping[Place, str] = {}
 NO_TASKS = np.zeros(1, TASK)
 NO_TASKS.flags.writeable = False  # as the records read from bytes are: one type, one compilation
 NOWHERE = Source("", -1, b"", ())
+
+
+class Short(NamedTuple):
+    """A project whose budget is less than what it has promised."""
+
+    project: str
+    promised: int
+    budget: int
 
 
 class Rejections:
@@ -66,7 +74,7 @@ class Turn:
 
     __slots__ = (
         "applied", "created", "dispatch", "emissions", "erased", "has_input", "is_resumed", "judgments", "now",
-        "packed", "policy", "pool", "rejections", "source",
+        "packed", "policy", "pool", "rejections", "short", "source",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +97,7 @@ class Turn:
         self.judgments = 0  # among the packed events
         self.applied: list[Applied] = []  # events that the results will speak of
         self.emissions: list[Array] = []
+        self.short: list[Short] = []
         self.erased = 0  # persons
         self.is_resumed = False  # an operator wants it to go on
 

@@ -280,6 +280,11 @@ class PoolState:
         says_nothing = says_nothing and project not in self.notes
         return record.tobytes() == UNHEARD_OF.tobytes() and says_nothing
 
+    def has_budget(self, project: str) -> bool:
+        """Whether a project, if anybody has heard of it, has a budget."""
+        slot = self.projects.slots.get(project)
+        return slot is not None and bool(self.columns.projects.records["budget"][slot] >= 0)
+
     def presets(self, project: str) -> TaskDefaults:
         """What a project presets for its tasks; nothing if nobody has heard of it."""
         slot = self.projects.slots.get(project)

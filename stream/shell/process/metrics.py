@@ -63,9 +63,7 @@ class Metrics:
 
         self.events = counter("events", "Input records applied, dead letters included", "topic")
         self.dead_letters = counter("dead_letters", "Input records that could not be used", "topic", "reason")
-        self.odd_fields = counter(
-            "odd_fields", "Fields of events that held what they may not and counted as left out", "field"
-        )
+        self.odd_fields = counter("odd_fields", "Fields that held what they may not: taken as left out", "field")
         self.rounds = counter("rounds", "Rounds committed")
         self.offers = counter("offers", "Assignments offered")
         self.drifts = counter("skill_drifts", "Alarms that an annotator's accuracy has fallen")
@@ -86,6 +84,9 @@ class Metrics:
         )
         self.unproven = gauge(
             "unproven_share", "Share of the last matching's value in work that no bound speaks of", "partition"
+        )
+        self.waits_for_ability = gauge(
+            "waits_for_ability", "Required judgments that only contained annotators are free for", "partition"
         )
         self.open_tasks = gauge("open_tasks", "Tasks of work that need somebody, over all pools", "partition")
         self.free_annotators = gauge(
@@ -156,7 +157,8 @@ class Metrics:
             self.gap.labels(partition).set(max(pool.gap for pool in pools))
             unproven = sum(pool.unproven_value for pool in pools)
             worth = sum(pool.value for pool in pools) + unproven
-            self.unproven.labels(partition).set(unproven / worth if worth else 0.0)
+            self.unproven.labels(partition).set(unproven / worth if worth > 0 else 0.0)
+            self.waits_for_ability.labels(partition).set(sum(pool.waits_for_ability for pool in pools))
 
     def _observe_latency(self, applied: Sequence[Any], at: float) -> None:
         stride = max(1, -(-len(applied) // SAMPLES))
@@ -166,6 +168,8 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        for family in (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators):
+        for family in (
+            self.stalled, self.gap, self.unproven, self.waits_for_ability, self.open_tasks, self.free_annotators,
+        ):  # fmt: skip
             if (str(partition),) in family._metrics:
                 family.remove(partition)
