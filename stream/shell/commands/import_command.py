@@ -119,7 +119,7 @@ def import_(
     request = Request(
         paths=list(paths), kind=kind, pool=pool, project=project, skill=skill, labels=labels or (), overlap=overlap,
         update=update, present_s=present_s, capacity=capacity, max_lag=max_lag, restart=restart, wait=not no_wait,
-        reading=reading(header, (*columns, *([("ref", ref)] if ref else [])), ignore_extra, encoding),
+        reading=msgspec.structs.replace(reading(header, columns, ignore_extra, encoding), ref=ref),
     )  # fmt: skip
     with plain_errors():
         work = Import(load(), request, Tell(False if as_json else None))
