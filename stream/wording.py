@@ -131,5 +131,5 @@ def missing(field: str, wanted: str, others: Sequence[str], path: str = "") -> s
     near = did_you_mean(field, others)
     longer = [other for other in others if field in re.split(r"[_\s.-]+", other.lower())]
     name = near.removeprefix("did you mean ").rstrip("?") if near else next(iter(sorted(longer)), "")
-    advice = f"{name} is no field of it, did you mean {field}?" if name else ""
+    advice = f"{shown(name)} is no field of it, did you mean {field}?" if name else ""
     return sentence(f"{wanted} in the field `{field}`", "nothing", f"{path}.{field}", advice)

@@ -139,6 +139,21 @@ def decoded(kind: str) -> Any:
         return None
 
 
+def test_a_sentence_can_be_written_as_utf_8_whatever_stood_in_the_record() -> None:
+    """It becomes a header of a dead letter."""
+    for value in (
+        b'{"type":"truth_set","pool":"p","at":1,"task_\xee":"t","label":1}',
+        b'{"type":"truth_set","pool":"p","at":1,"task\\ud83d":"t","label":1}',
+        b'{"type":"truth_se\xee","pool":"p"}',
+        b'{"typ\xee":1}',
+        b'{"type":"truth_set","pool":"p","at":"\xee"}',
+        b'{"type":"settings_changed","pool":"p","at":1,"settings":{"\xee":"x"}}',
+        b'{"type":"settings_changed","pool":"p","at":1,"settings":{"a\\ud83d":1}}',
+        b'\xee{"type":',
+    ):
+        assert told(value).encode()
+
+
 def test_no_broken_input_is_answered_with_a_word_of_python() -> None:
     inputs = [value for kind, value in SAMPLES.items() if decoded(kind) is not None]
     cases = Cases(inputs, 11)
