@@ -6,20 +6,23 @@ frozen and keyword-only, unknown fields are ignored, a missing field means its d
 seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen. A list of ids
 is a set: repeats leave it where it enters the state.
 
-This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What
-is not an event raises msgspec's errors, UnicodeDecodeError (no UTF-8) or RecursionError (nested too
-deeply).
+This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What the exact
+decoder refuses is read once more with patience (``stream/second_reading.py``): a field that nobody needs costs nobody's
+work. What is no event even then raises msgspec's ValidationError, whose message is a sentence for the sender.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from stream.policy import Policy
+from stream.second_reading import SecondReading
 
 ID_BYTES = 128
+REF_BYTES = 512
+NOTE_BYTES = 2000
 LIST_ITEMS = 1000
 MOST_CLASSES = 20
 #: events that wait for one and the same task, as counted here; the first of them may be larger
@@ -30,7 +33,12 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
 ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
-Time = Annotated[float, Meta(ge=0, le=1e11)]
+Time = Annotated[float, Meta(ge=0, le=1e11, title="a time in Unix seconds")]
+#: so large that a time in milliseconds, micro- or nanoseconds is one of a wrong clock and not a wrong number
+Clock = Annotated[float, Meta(ge=0, le=1e20, title="a time in Unix seconds")]
+#: in characters here; `exact` counts bytes
+Ref = Annotated[str, Meta(max_length=REF_BYTES)]
+Note = Annotated[str, Meta(max_length=NOTE_BYTES)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, le=1e9)]
@@ -71,7 +79,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type
     """An input event: something a tool or a person reports about one pool."""
 
     pool: Id
-    at: Time
+    at: Clock
     event_id: Id | None = None
 
 
@@ -95,8 +103,8 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     """A project exists with this state; the newest ``at`` wins.
 
-    ``labels`` names the classes in the order of their numbers, for people; rules and outputs know numbers only. Absent
-    leaves the names as they are, null takes them away.
+    ``labels`` names the classes in the order of their numbers, ``note`` says what people should know of the project;
+    rules and outputs know neither. Absent leaves them as they are, null takes them away.
     """
 
     project: Id
@@ -108,10 +116,14 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     deadline: Time | None = None
     defaults: TaskDefaults = TaskDefaults()
     labels: ClassNames | None | UnsetType = UNSET
+    note: Note | None | UnsetType = UNSET
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
-    """A task needs judgments; ``label`` is the known answer of gold and training. The first of an id counts."""
+    """A task needs judgments; ``label`` is the known answer of gold and training. The first of an id counts.
+
+    ``ref`` is handed on with every offer, for tools: where the task is to be opened. Nobody here reads it.
+    """
 
     task: Id
     project: Id
@@ -131,6 +143,7 @@ class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
     min_skill: Probability | None | UnsetType = UNSET
     only: Ids = ()
     exclude: Ids = ()
+    ref: Ref | None = None
 
 
 class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
@@ -149,6 +162,7 @@ class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
     min_skill: Probability | None | UnsetType = UNSET
     only: Ids | UnsetType = UNSET
     exclude: Ids | UnsetType = UNSET
+    ref: Ref | None | UnsetType = UNSET
 
 
 class TaskCancelled(Event, frozen=True, gc=False, kw_only=True):
@@ -351,12 +365,21 @@ class PoolResumed(Event, frozen=True, gc=False, kw_only=True):
     """Offers again."""
 
 
+class PoolSet(Event, frozen=True, gc=False, kw_only=True):
+    """What people should know of the pool; the newest ``at`` wins, of equal ones the note that sorts last.
+
+    Absent leaves the note as it is, null takes it away.
+    """
+
+    note: Note | None | UnsetType = UNSET
+
+
 Input = (
     ProjectSet | TaskCreated | TaskUpdated | TaskCancelled | TaskReopened | TruthSet | AnnotatorSet
     | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested | AssignmentAccepted
     | AssignmentExtended | AssignmentDeclined | JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
     | JudgmentScored | SkillSeeded | AssignmentPinned | PairForbidden | PairReleased | SettingsChanged
-    | AnnotatorErased | PoolPaused | PoolResumed
+    | AnnotatorErased | PoolPaused | PoolResumed | PoolSet
 )  # fmt: skip
 
 
@@ -369,7 +392,7 @@ class Output(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="typ
 
 
 class AssignmentOffered(Output, frozen=True, gc=False, kw_only=True):
-    """This annotator may take this task until ``accept_by``."""
+    """This annotator may take this task until ``accept_by``; ``ref`` is the task's, as it was stated."""
 
     assignment: str
     task: str
@@ -379,6 +402,7 @@ class AssignmentOffered(Output, frozen=True, gc=False, kw_only=True):
     at: float
     accept_by: float
     lease_s: float
+    ref: str | None = None
 
 
 class AssignmentLeased(Output, frozen=True, gc=False, kw_only=True):
@@ -600,6 +624,8 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     was born with, which holds before its first event; then of each pool whose policy events have changed what it is at
     the end of the round. So from the log alone it is known at every event. It is null in records of older versions.
     An event was too early when its ``at`` was more than ``clock_ahead_s`` ahead of ``at``.
+
+    ``odd`` counts by ``type.field`` what the round's events stated and was taken as left out.
     """
 
     partition: int
@@ -619,6 +645,7 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     lost: dict[str, tuple[int, int]] = {}
     policies: list[PoolPolicy] | None = None
     clock_ahead_s: float = 300.0
+    odd: dict[str, int] = {}
 
 
 Result = (
@@ -649,27 +676,97 @@ NOT_SUPPORTED_YET = (
     TaskReopened, AssignmentPinned, PairForbidden, PairReleased,
 )  # fmt: skip
 
+#: Of people's work and presence: a field with a default that holds something else counts as left out.
+FORGIVING = (
+    AnnotatorOnline, AnnotatorPaused, AnnotatorResumed, AnnotatorOffline, WorkRequested, AssignmentAccepted,
+    AssignmentExtended, AssignmentDeclined, JudgmentSubmitted, JudgmentCorrected, JudgmentRetracted, JudgmentScored,
+)  # fmt: skip
+#: Likewise in every event: what no rule looks at.
+SIDE_FIELDS = ("event_id", "ref", "note")
+
 _decode = msgspec.json.Decoder(Input).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 encode = msgspec.json.Encoder().encode
 
 
-def decode(value: bytes) -> Input:
-    """Return the event that an input record's value holds.
+def is_forgiving(event: type, field: Any) -> bool:
+    """Whether a field (of `msgspec.inspect`) counts as left out when it holds nothing of its type."""
+    return field.encode_name in SIDE_FIELDS or (event in FORGIVING and not field.required)
+
+
+_second = SecondReading(
+    get_args(Input), is_forgiving, [str(one.__struct_config__.tag) for one in get_args(Result)]
+)
+
+
+def exact(value: bytes) -> Input:
+    """Return the event that an input record's value holds, if it is written as the contract has it.
 
     Raises
     ------
     MsgspecError, UnicodeDecodeError, RecursionError, TypeError
-        It holds none.
+        It isn't: `read` is more patient.
     """
     event: Input = _decode(value)
     if not value.isascii():
         value.decode()  # msgspec does not look into fields that it ignores
+    if len(value) > REF_BYTES:  # else no text in it can be too long
+        for name, most in (("ref", REF_BYTES), ("note", NOTE_BYTES)):
+            text = getattr(event, name, None)
+            if isinstance(text, str) and len(text.encode()) > most:
+                raise msgspec.ValidationError(f"too long: {name}")
     return event
 
 
+def reread(value: bytes | None) -> tuple[Input, tuple[str, ...]]:
+    """Return the event of a value that is not `exact`, and what counts as left out in it, as ``type.field``.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        It holds none; the message is for its sender.
+    """
+    event, odd = _second.read(value)
+    return event, odd
+
+
+def read(value: bytes | None) -> tuple[Input, tuple[str, ...]]:
+    """Return the event that an input record's value holds, and what counts as left out in it; raises as `reread`."""
+    try:
+        return exact(value), ()  # type: ignore[arg-type]
+    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, AttributeError):
+        return reread(value)
+
+
+def decode(value: bytes | None) -> Input:
+    """Return the event that an input record's value holds; raises as `reread`."""
+    return read(value)[0]
+
+
+def event_of(given: Any) -> tuple[Input, tuple[str, ...]]:
+    """Likewise of a JSON value that has been parsed (`stream.second_reading.parse`)."""
+    event, odd = _second.of(given)
+    return event, odd
+
+
+def forgiving_fields() -> list[str]:
+    """All fields of input events that may hold anything, as ``type.field``."""
+    return _second.names()
+
+
+def wanted(tag: str, field: str) -> str:
+    """What a field of an input event may hold, in words for its sender."""
+    return _second.wanted(tag, field)
+
+
 def decode_result(value: bytes) -> Result:
-    """Return the event that an output record's value holds; raises as `decode` does."""
+    """Return the event that an output record's value holds.
+
+    Raises
+    ------
+    MsgspecError, UnicodeDecodeError, RecursionError
+        It holds none.
+    """
     event: Result = _decode_result(value)
     if not value.isascii():
         value.decode()

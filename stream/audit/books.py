@@ -188,6 +188,8 @@ class Task:
     label: int | None = None
     is_adjudicated: bool = False
     watched: float | None = None  # the deadline that the clock is to look at
+    ref: str | None = None
+    ref_at: float = NEVER
 
     @property
     def is_work(self) -> bool:

@@ -35,6 +35,7 @@ from stream.events import (
     JudgmentSubmitted,
     PoolPaused,
     PoolResumed,
+    PoolSet,
     ProjectSet,
     SettingsChanged,
     SkillSeeded,
@@ -43,7 +44,7 @@ from stream.events import (
     TaskUpdated,
     TruthSet,
     WorkRequested,
-    decode,
+    read,
 )
 
 WAITS = "waits"
@@ -110,8 +111,8 @@ def _usable(case: Case, record: Record) -> Input | str:
     except UnicodeDecodeError:
         return "wrong_key"
     try:
-        event: Input = decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        event, odd = read(record.value)
+    except msgspec.ValidationError:
         return "malformed"
     if event.pool != key:
         return "wrong_key"
@@ -119,6 +120,7 @@ def _usable(case: Case, record: Record) -> Input | str:
         return "clock"
     if tasks.is_too_long(event.pool) or "\0" in event.pool:
         return "malformed"
+    case.round.odd.update(odd)
     is_older = case.round.completed.policies is None and isinstance(event, SettingsChanged)
     if is_older or isinstance(event, NOT_SUPPORTED_YET):
         return "not_supported_yet"
@@ -202,6 +204,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     ProjectSet: tasks.project_set,
     PoolPaused: tasks.pool_set,
     PoolResumed: tasks.pool_set,
+    PoolSet: tasks.pool_noted,
     AnnotatorSet: people.profile,
     AnnotatorOnline: people.online,
     AnnotatorPaused: people.paused,
@@ -212,7 +215,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     SettingsChanged: limits.settings_changed,
 }
 OF_TASK: dict[type, Callable[..., str | None]] = {
-    TaskUpdated: tasks.updated,
+    TaskUpdated: tasks.amended,
     TaskCancelled: tasks.cancelled,
     TruthSet: tasks.truth,
     AssignmentAccepted: people.accepted,

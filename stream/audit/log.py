@@ -250,6 +250,9 @@ class Audit:
         if this.completed.dead_letters != this.letters:
             said = this.completed.dead_letters
             self._report(0, f"{said} dead letters according to the round, {this.letters} found", this.record)
+        if this.completed.odd != this.odd:
+            said_odd, found_odd = this.completed.odd, dict(this.odd)
+            self._report(0, f"odd fields {said_odd} according to the round, {found_odd} found", this.record)
         offers = {pool.pool: pool.offers for pool in this.completed.pools}
         for name in {event.pool for _, event in this.offers} | set(offers):
             found = sum(event.pool == name for _, event in this.offers)

@@ -172,6 +172,8 @@ def _pull(
 def _terms(case: Case, pool: Pool, task: Task, record: Record, event: AssignmentOffered) -> None:
     if (event.project, event.skill) != (task.project.name, task.skill):
         case.report(4, f"an offer of {task.name!r} with another project or skill", record)
+    if event.ref != task.ref:
+        case.report(4, f"an offer of {task.name!r} with the reference {event.ref!r}, stated was {task.ref!r}", record)
     lease_s = task.lease_s
     if event.lease_s != lease_s:
         case.report(5, f"lease_s is {event.lease_s}, expected {lease_s}", record)

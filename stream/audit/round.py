@@ -101,6 +101,7 @@ class Round:
     ruled: set[str] = field(default_factory=set)  # pools whose policy events have changed
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
+    odd: Counter[str] = field(default_factory=Counter)  # what its events stated and was taken as left out
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     counted: set[tuple[str, str]] = field(default_factory=set)

@@ -15,6 +15,7 @@ from stream.events import (
     ID_BYTES,
     PoolPaused,
     PoolResumed,
+    PoolSet,
     ProjectSet,
     TaskCancelled,
     TaskCreated,
@@ -84,6 +85,8 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         updated_at=event.at,
         ceiling=most,
         purpose=event.purpose,
+        ref=event.ref or None,
+        ref_at=event.at,
     )
     project.has_gold = project.has_gold or not is_work
     project.kept += 1
@@ -157,6 +160,18 @@ def updated(
     return None
 
 
+def amended(
+    case: Case, pool: Pool, task: Task, annotator: Annotator | None, record: Record, event: TaskUpdated
+) -> str | None:
+    """Fields of a task change, and its reference, whose time is its own; of equal ones the last in order counts."""
+    reason = updated(case, pool, task, annotator, record, event)
+    if reason is None and stated(event.ref):
+        given = str(event.ref or "")
+        if (task.ref_at, task.ref or "") < (event.at, given):
+            task.ref_at, task.ref = event.at, given or None
+    return reason
+
+
 def cancelled(
     case: Case, pool: Pool, task: Task, _: Annotator | None, record: Record, event: TaskCancelled
 ) -> None:
@@ -210,6 +225,10 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
         trim(case, pool, task, "met_need", because=record)
     drop_beyond_limits(case, project, record)
     return None
+
+
+def pool_noted(case: Case, pool: Pool, _: Annotator | None, record: Record, event: PoolSet) -> None:
+    """What people should know of a pool; nothing that is published depends on it."""
 
 
 def pool_set(

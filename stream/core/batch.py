@@ -81,7 +81,7 @@ class Invalid(ValueError):
 def misfit(task: str, label: int | None, classes: int) -> str:
     """What is said of a label that is none of its task's."""
     expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
-    return f"Expected {expected}, got {label} - at `$.label` of task {task!r}"
+    return f"Expected {expected}, got {'null' if label is None else label} - at `$.label` of task {task!r}"
 
 
 def misplaced(task: str, classes: int) -> str:

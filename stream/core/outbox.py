@@ -191,6 +191,7 @@ class Outbox:
         assignments, decisions = self.topics[topics.ASSIGNMENTS], self.topics[topics.DECISIONS]
         records = pool.columns.tasks.records[matched.tasks]
         owners = _project_names(pool)
+        refs, no_ref = pool.refs, (0.0, None)
         index = self.offers
         for t, a, terms, price, other, other_value, low, is_required, skill, lease_s in zip(
             matched.tasks.tolist(), matched.annotators.tolist(), matched.terms.tolist(), matched.price.tolist(),
@@ -203,6 +204,7 @@ class Outbox:
             offered = wire.AssignmentOffered(
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, project=owners[t],
                 skill=skill_ids[skill], annotator=annotator, at=now, accept_by=accept_by, lease_s=lease_s,
+                ref=refs.get(task, no_ref)[1],
             )  # fmt: skip
             assignments.append((key, encode(offered)))
             decision = wire.DecisionMade(

@@ -268,7 +268,7 @@ class Shard:
                 "rows": (finished - matched) * 1e3,
             },
             software=stream.__version__, stalled=self.stalls.published(), lost=lost,
-            policies=policies, clock_ahead_s=self.market.clock_ahead_s,
+            policies=policies, clock_ahead_s=self.market.clock_ahead_s, odd=dict(sorted(intake.odd.items())),
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
         return RoundResult(

@@ -159,6 +159,8 @@ class Task:
     settled_at: float = 0.0
     faults: int = 0
     label: int | None = None
+    ref: str | None = None
+    ref_at: float = 0.0
 
     def having(self, *states: str) -> list[Pair]:
         """Pairs in these states, newest first."""

@@ -39,6 +39,7 @@ class Ledger:
         self.waiting: dict[str, list[Waiting]] = {}
         self.gone: dict[str, float] = {}
         self.paused, self.changed_at = False, 0.0
+        self.note: tuple[float, str] | None = None
         self.revisited = 0
         self.given: set[str] = set()  # who got a task of known answer in this round
         self.bars: dict[tuple[str, str, int], float] = {}
@@ -64,7 +65,7 @@ class Ledger:
     def is_empty(self) -> bool:
         """Does it say nothing that a pool nobody has heard of doesn't?"""
         said = self.tasks or self.waiting or self.gone or self.paused or self.changed_at or self.law.since
-        if said or self.evidence.columns.used[1]:
+        if said or self.note or self.evidence.columns.used[1]:
             return False
         known = any(not one.is_unheard_of for one in self.projects.values())
         return not known and all(one.is_unknown for one in self.annotators.values())

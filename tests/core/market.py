@@ -53,6 +53,7 @@ class Book(Offering):
             pick("expected_s", None) or self.law.expected_s, event.at, event.purpose,
             -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
+        task.ref, task.ref_at = event.ref or None, event.at
         if not task.is_work and project.row < 0:
             rows = {other.row for other in self.projects.values()}
             project.row = min(set(range(len(rows) + 1)) - rows)
@@ -102,6 +103,10 @@ class Book(Offering):
             task.due = min(task.deadline, task.project.deadline)
             self.drop_unkept(task)
         self.review(task)
+
+    def referred(self, task: Task, event: wire.TaskUpdated) -> None:
+        if event.ref is not UNSET and (event.at, event.ref or "") > (task.ref_at, task.ref or ""):
+            task.ref, task.ref_at = event.ref or None, event.at
 
     def truth(self, task: Task, event: wire.TruthSet) -> None:
         if event.label >= task.classes:
@@ -177,6 +182,11 @@ class Book(Offering):
         said = [] if self.is_told else [(self.name, *self.began)]
         self.is_told = True
         return said if self.law.told() == self.began else [*said, (self.name, *self.law.told())]
+
+    def noted(self, event: wire.PoolSet) -> None:
+        if event.note is not UNSET:
+            said = event.at, event.note or ""
+            self.note = said if self.note is None else max(self.note, said)
 
     def pool_set(self, event: wire.PoolPaused | wire.PoolResumed) -> None:
         if event.at < self.changed_at:

@@ -35,6 +35,7 @@ class Offering(Ledger):
         return self.out(
             wire.AssignmentOffered, assignment=assignment, task=name, project=task.project.name,
             skill=task.skill, annotator=to, at=self.now, accept_by=pair.due, lease_s=task.lease_s,
+            ref=task.ref,
         )  # fmt: skip
 
     def forbids(self, task: Task, annotator: Annotator) -> list[str]:

@@ -26,6 +26,7 @@ class Said(NamedTuple):
     outputs: dict[str, list[bytes]]
     rejected: dict[tuple[str, int], str]
     policies: list[tuple[str, int, dict[str, float], dict[str, float]]]
+    odd: dict[str, int]
     short: list[tuple[str, str, int, int]]  # pool, project, promised, budget
 
 
@@ -38,6 +39,7 @@ class Oracle:
         self.now, self.number = 0.0, 0
         self.seed = 0
         self.rejected: dict[tuple[str, int], str] = {}
+        self.odd: dict[str, int] = defaultdict(int)  # of this round
         self.size = 0  # of the record at hand
 
     def round(
@@ -50,6 +52,7 @@ class Oracle:
     ) -> Said:
         """Follow a round in which the market offered these (pool, task, annotator), in order."""
         self.now, self.number, self.rejected = max(now, self.now), self.number + 1, {}
+        self.odd.clear()
         self.seed = int(mix(self.number, self.partition)) >> 1
         for topic, given in ((topics.TASKS, tasks), (topics.ANNOTATORS, annotators)):
             for record in given.records if given else ():
@@ -82,7 +85,7 @@ class Oracle:
                 policies += book.policies()
             book.clear()
         encoded = {topic: list(map(wire.encode, found)) for topic, found in outputs.items()}
-        return Said(encoded, self.rejected, policies, short)
+        return Said(encoded, self.rejected, policies, dict(self.odd), short)
 
     def before_offers(self, book: Book) -> None:
         """A pool as its matching finds it: for tests that want to know more than the rules say."""
@@ -105,7 +108,7 @@ class Oracle:
         if partition_of(record.key, self.partitions) != self.partition:
             raise Rejection("wrong_partition")
         try:
-            event = wire.decode(record.value or b"")
+            event, odd = wire.read(record.value)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             raise Rejection("malformed") from None
         if event.pool.encode() != record.key:
@@ -114,6 +117,8 @@ class Oracle:
             raise Rejection("clock")
         if len(event.pool.encode()) > wire.ID_BYTES or "\0" in event.pool:
             raise Rejection("malformed")
+        for field in odd:
+            self.odd[field] += 1
         if isinstance(event, wire.NOT_SUPPORTED_YET):
             raise Rejection("not_supported_yet")
         return event
@@ -151,10 +156,13 @@ class Oracle:
                 book.project_set(event)
             case (wire.SettingsChanged(), _, _):
                 book.settings_changed(event)
+            case (wire.PoolSet(), _, _):
+                book.noted(event)
             case (wire.PoolPaused() | wire.PoolResumed(), _, _):
                 book.pool_set(event)
             case (wire.TaskUpdated(), Task(), _):
                 book.updated(task, event)
+                book.referred(task, event)
             case (wire.TaskCancelled(), Task(), _):
                 book.settle(task, "cancelled", "cancel")
             case (wire.TruthSet(), Task(), _):

@@ -171,6 +171,10 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         pool.labels[j] = event.labels
     elif event.labels is not UNSET:
         pool.labels.pop(j, None)
+    if event.note:
+        pool.notes[j] = event.note
+    elif event.note is not UNSET:
+        pool.notes.pop(j, None)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     if event.state == "closed":
@@ -229,6 +233,15 @@ def _pool(paused: bool) -> Handler:
     return handle
 
 
+def _noted(turn: Turn, event: wire.PoolSet) -> None:
+    pool = turn.pool
+    if event.note is UNSET:
+        return
+    note = event.note or ""
+    if pool.note_at is None or (event.at, note) > (pool.note_at, pool.note):
+        pool.note_at, pool.note, pool.dirty_note = event.at, note, True
+
+
 def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
     pool = turn.pool
     try:
@@ -274,6 +287,7 @@ HANDLERS: dict[type, Handler] = {
     wire.SettingsChanged: _settings,
     wire.PoolPaused: _pool(True),
     wire.PoolResumed: _pool(False),
+    wire.PoolSet: _noted,
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),
 }
 

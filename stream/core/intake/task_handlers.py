@@ -82,7 +82,7 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     if event.purpose != "work":
         overlap, most, confidence = EVERYONE, EVERYONE, None
     if most < overlap:
-        raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
+        raise Invalid(_below(overlap, most))
     min_skill = pick(event.min_skill, preset.min_skill, None)
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
@@ -117,9 +117,17 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
             NAN if min_skill is None else min_skill, event.at, event.at, INF,
         )
     )  # fmt: skip
-    waiting = pool.release(name)
+    _arrived(turn, event)
+
+
+def _arrived(turn: Turn, event: wire.TaskCreated) -> None:
+    """The task is there: with its reference, and with what has waited for it."""
+    pool = turn.pool
+    if event.ref:
+        pool.refer(event.task, event.at, event.ref)
+    waiting = pool.release(event.task)
     if waiting:
-        pool.dirty_waiting.add(name)
+        pool.dirty_waiting.add(event.task)
         turn.take_waiting(waiting)
 
 
@@ -135,7 +143,12 @@ def _check_label(event: wire.TaskCreated, classes: int) -> None:
             why = "for work: make its purpose gold, or send truth_set" if classes else "for a task without classes"
             raise Invalid(f"Expected no label {why} - at `$.label`")
     elif event.label is None or event.label >= classes:
-        raise Invalid(f"Expected the known label, in [0, {classes}), got {event.label} - at `$.label`")
+        got = "none" if event.label is None else event.label
+        raise Invalid(f"Expected the known label, in [0, {classes}), got {got} - at `$.label`")
+
+
+def _below(overlap: int, most: int) -> str:
+    return f"Expected a whole number of at least {overlap} (the overlap), got {most} - at `$.max_overlap`"
 
 
 def _most(overlap: int, stated: int | None, asks: bool) -> int:
@@ -181,8 +194,15 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     if slot is None:
         wait(turn, event.task)
         return
-    if _amend(turn, slot, event):
-        return
+    if not _amend(turn, slot, event):
+        _change(turn, slot, event)
+    if event.ref is not UNSET:
+        _refer(turn, slot, event)
+
+
+def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
+    """Fields that need checks or lists change, and those stated beside them."""
+    pool = turn.pool
     turn.flush()
     record = pool.columns.tasks.records[slot : slot + 1]
     if event.at < record["updated"][0]:
@@ -220,6 +240,17 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     turn.apply_now(task_changed, pool.fit, slot, pool.in_force.settled_retention_s)
 
 
+def _refer(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
+    """The task's reference changes, if none is newer; of equal ones that counts which sorts last."""
+    pool, ref = turn.pool, event.ref or None
+    known = pool.refs.get(event.task)
+    if known is None:
+        turn.classes_of(slot)  # applies its creation, if that is pending
+        known = float(pool.columns.tasks.records["created"][slot]), None
+    if (event.at, ref or "") > (known[0], known[1] or ""):
+        pool.refer(event.task, event.at, ref)
+
+
 def _most_of_update(record: Array, event: wire.TaskUpdated, overlap: int, confidence: float) -> int:
     """The most judgments that an updated task may get: as before, if nothing is said and that still means something."""
     if record["purpose"][0] != codes.WORK:
@@ -231,7 +262,7 @@ def _most_of_update(record: Array, event: wire.TaskUpdated, overlap: int, confid
     if event.max_overlap is not UNSET:
         most = _most(overlap, event.max_overlap, asks)
         if most < overlap:
-            raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
+            raise Invalid(_below(overlap, most))
         return most
     return max(int(record["max_overlap"][0]), overlap) if now and before else _most(overlap, None, asks)
 

@@ -72,6 +72,10 @@ class PoolState:
         self.lists = Lists(self.tables)
         self.defaults: list[TaskDefaults] = []
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
+        self.notes: dict[int, str] = {}  # project -> what people should know of it, where there is anything
+        self.note = ""  # likewise of the pool
+        self.note_at: float | None = None  # when that was stated
+        self.refs: dict[str, tuple[float, str | None]] = {}  # task -> when its reference was stated, where any was
         self.waiting: dict[str, list[Waiting]] = {}  # by task, or `FOR_PERSON` and id, oldest first, never empty
         self.waiting_bytes: dict[str, int] = {}  # the sizes of those that wait
         self.undescribed: set[int] = set()  # annotators of whom nobody has said what they may do
@@ -88,6 +92,8 @@ class PoolState:
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
         self.dirty_policy = False
+        self.dirty_note = False
+        self.dirty_refs: set[str] = set()
         self.dirty = True
         self.is_new = True  # no row speaks of it
 
@@ -211,7 +217,14 @@ class PoolState:
         self.left_models.add(model)
         records["state"][slot] = 0
         self.tasks.remove(name)
+        if self.refs.pop(name, None) is not None:
+            self.dirty_refs.add(name)
         return name
+
+    def refer(self, task: str, at: float, ref: str | None) -> None:
+        """The reference of a task, stated at a time; it may be none, for an older one must not come back."""
+        self.refs[task] = at, ref
+        self.dirty_refs.add(task)
 
     def annotator(self, name: str) -> int:
         """Slot of an annotator; whoever acts is known, with an empty profile at first."""
@@ -251,6 +264,7 @@ class PoolState:
         """Whether a project says nothing that one doesn't which nobody has heard of."""
         record = self.columns.projects.records[project]
         says_nothing = self.defaults[project] == TaskDefaults() and project not in self.labels
+        says_nothing = says_nothing and project not in self.notes
         return record.tobytes() == UNHEARD_OF.tobytes() and says_nothing
 
     def has_budget(self, project: str) -> bool:
@@ -336,7 +350,7 @@ class PoolState:
     def is_empty(self) -> bool:
         """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
         said = self.tasks.slots or self.waiting or self.gone or self.paused or self.changed_at or self.policy.since
-        if said or self.columns.skills.used[1]:
+        if said or self.note_at is not None or self.columns.skills.used[1]:
             return False
         return all(map(self.is_unheard_of, self.projects.slots.values())) and all(
             map(self.is_unknown, self.annotators.slots.values())

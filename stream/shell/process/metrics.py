@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from stream import topics
 from stream.core.batch import Reason
 from stream.core.shard import RoundResult
+from stream.events import forgiving_fields
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 EVENTS = (1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000)
@@ -62,6 +63,7 @@ class Metrics:
 
         self.events = counter("events", "Input records applied, dead letters included", "topic")
         self.dead_letters = counter("dead_letters", "Input records that could not be used", "topic", "reason")
+        self.odd_fields = counter("odd_fields", "Fields that held what they may not: taken as left out", "field")
         self.rounds = counter("rounds", "Rounds committed")
         self.offers = counter("offers", "Assignments offered")
         self.drifts = counter("skill_drifts", "Alarms that an annotator's accuracy has fallen")
@@ -110,6 +112,8 @@ class Metrics:
 
     def _begin(self) -> None:
         """Show every series at 0 from the start: an increase is only seen by who has seen the 0."""
+        for field in forgiving_fields():
+            self.odd_fields.labels(field)
         for topic in topics.INPUTS:
             self.events.labels(topic)
             self.holes.labels(topic)
@@ -141,6 +145,8 @@ class Metrics:
         for letter in result.dead_letters:
             reason = next((value.decode() for name, value in letter.headers if name == "reason"), "unknown")
             self.dead_letters.labels(letter.topic, reason).inc()
+        for field, count in result.completed.odd.items():
+            self.odd_fields.labels(field).inc(count)
         self.drifts.inc(result.drifts)
         self.stalled.labels(partition).set(len(result.completed.stalled))
         self.open_tasks.labels(partition).set(result.open_tasks)
