@@ -28,7 +28,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "assignment_accepted": {},
     "assignment_extended": {},
     "assignment_declined": {"reason": "other"},
-    "judgment_submitted": {"duration_s": None},
+    "judgment_submitted": {"duration_s": None, "origin": "live"},
     "judgment_corrected": {"duration_s": None},
     "judgment_retracted": {},
     "judgment_scored": {},
