@@ -61,7 +61,9 @@ Cause = Literal["cancel", "pause", "absence", "met_need", "override", "erased"]
 Covers = Literal["all", "recalled"]
 UnavailableReason = Literal["not_online", "paused", "at_capacity", "no_matching_task"]
 #: what became of a judgment, and how a task settled
-JudgmentOutcome = Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
+JudgmentOutcome = Literal[
+    "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted", "outdated"
+]
 #: why a judgment doesn't count: the task has ended (or its deadline has passed), it needs no more, there is no money;
 #: the person is not for it by a list, has had their share, lacks skill or attributes, has not proven `min_skill`; pool,
 #: project or person are paused; the person isn't there, or has no capacity left
@@ -101,20 +103,22 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
 
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
-    """A project exists with this state; the newest ``at`` wins.
+    """What is said of a project: absent means unchanged, null means null; of each field the newest ``at`` wins.
 
-    ``labels`` names the classes in the order of their numbers, ``note`` says what people should know of the project;
-    rules and outputs know neither. Absent leaves them as they are, null takes them away.
+    A project of which nothing is said is active, of weight 1, without budget, ``max_per_annotator`` and deadline, with
+    a ``gold_rate`` of .02. Of ``defaults`` each field is one of the project; null takes all of them away. ``labels``
+    names the classes in the order of their numbers, ``note`` says what people should know of the project; rules and
+    outputs know neither.
     """
 
     project: Id
-    state: ProjectState = "active"
-    weight: Amount = 1.0
-    budget: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
-    max_per_annotator: Count | None = None
-    gold_rate: Probability = 0.02
-    deadline: Time | None = None
-    defaults: TaskDefaults = TaskDefaults()
+    state: ProjectState | UnsetType = UNSET
+    weight: Amount | UnsetType = UNSET
+    budget: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None | UnsetType = UNSET
+    max_per_annotator: Count | None | UnsetType = UNSET
+    gold_rate: Probability | UnsetType = UNSET
+    deadline: Time | None | UnsetType = UNSET
+    defaults: TaskDefaults | None | UnsetType = UNSET
     labels: ClassNames | None | UnsetType = UNSET
     note: Note | None | UnsetType = UNSET
 
@@ -147,7 +151,10 @@ class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
 
 
 class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
-    """Changed fields of a task: absent means unchanged, null means null; the newest ``at`` wins."""
+    """Changed fields of a task: absent means unchanged, null means null; of each field the newest ``at`` wins.
+
+    More ``overlap``, ``max_overlap`` or ``confidence`` than a settled task has had opens it again.
+    """
 
     task: Id
     overlap: Overlap | UnsetType = UNSET
@@ -187,7 +194,9 @@ class TruthSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
-    """The profile of an annotator; the newest ``at`` wins. ``skills`` of ``["*"]`` means all.
+    """The profile of an annotator: absent means unchanged; of each field the newest ``at`` wins.
+
+    ``skills`` of ``["*"]`` means all. Whoever nothing is said of has none of anything, costs nothing and is human.
 
     ``cost`` is per hour of work, in units of task ``value``: at 3.0 an answer that takes 60 s costs 0.05, where the
     first answer to a task of value 1 with two classes, by a newcomer, brings about 0.3. A cost in money asks for
@@ -195,11 +204,11 @@ class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
     """
 
     annotator: Id
-    skills: Ids
-    attributes: Ids = ()
-    grants: Ids = ()
-    cost: Amount = 0.0
-    kind: AnnotatorKind = "human"
+    skills: Ids | UnsetType = UNSET
+    attributes: Ids | UnsetType = UNSET
+    grants: Ids | UnsetType = UNSET
+    cost: Amount | UnsetType = UNSET
+    kind: AnnotatorKind | UnsetType = UNSET
 
 
 class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
@@ -248,25 +257,35 @@ class WorkRequested(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AssignmentAccepted(Event, frozen=True, gc=False, kw_only=True):
-    """The annotator takes the offered task."""
+    """The annotator takes the offered task.
+
+    ``assignment`` names the offer that is meant: one that has ended doesn't touch the next. Without it the newest
+    answer about the pair counts; the same again changes nothing.
+    """
 
     annotator: Id
     task: Id
+    assignment: Id | None = None
 
 
 class AssignmentExtended(Event, frozen=True, gc=False, kw_only=True):
-    """The annotator needs one more lease time."""
+    """The annotator needs one more lease time; ``assignment`` as in assignment_accepted."""
 
     annotator: Id
     task: Id
+    assignment: Id | None = None
 
 
 class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
-    """The annotator returns the task, which never comes back to them; for a ``break`` it may, and the break begins."""
+    """The annotator returns the task, which never comes back to them; for a ``break`` it may, and the break begins.
+
+    ``assignment`` as in assignment_accepted.
+    """
 
     annotator: Id
     task: Id
     reason: DeclineReason = "other"
+    assignment: Id | None = None
 
 
 class JudgmentSubmitted(Event, frozen=True, gc=False, kw_only=True):
@@ -625,6 +644,7 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     the end of the round. So from the log alone it is known at every event. It is null in records of older versions.
     An event was too early when its ``at`` was more than ``clock_ahead_s`` ahead of ``at``.
 
+    ``ignored`` counts by type the events that changed nothing: something newer stands, or they were given before.
     ``odd`` counts by ``type.field`` what the round's events stated and was taken as left out.
     """
 
@@ -646,6 +666,7 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     policies: list[PoolPolicy] | None = None
     clock_ahead_s: float = 300.0
     odd: dict[str, int] = {}
+    ignored: dict[str, int] = {}
 
 
 Result = (

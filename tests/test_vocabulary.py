@@ -23,6 +23,7 @@ from stream.audit import leases
 from stream.core import outbox as results
 from stream.core.batch import Reason
 from stream.core.intake import handlers, task_handlers
+from stream.core.state import projects
 from stream.shell.commands import import_command, why
 from stream.shell.snapshots import snapshot
 
@@ -43,7 +44,7 @@ ENUMERATIONS: dict[str, tuple[Any, ...]] = {
 
 TABLES: list[tuple[str, str, Any]] = [
     ("purpose", "task_handlers.PURPOSES", task_handlers.PURPOSES),
-    ("state of a project", "handlers.PROJECT_STATES", handlers.PROJECT_STATES),
+    ("state of a project", "projects.STATES", projects.STATES),
     ("kind of annotator", "handlers.KINDS", handlers.KINDS),
     ("reason to decline", "handlers.REASONS", handlers.REASONS),
     ("source of a score", "handlers.SOURCES", handlers.SOURCES),
@@ -67,6 +68,7 @@ PARTS = {
     ("habits.py", "reason to decline"),
     ("events.py", "state of a project"),  # words for why a judgment doesn't count
     ("outbox.py", "state of a project"),
+    ("task_events.py", "outcome of a task"),  # after which more may be wanted
     ("books.py", "outcome of a task"),  # after which a late judgment doesn't count
     ("annotators.py", "end"),  # those that an annotator did not cause
     ("fuzz_cases.py", "purpose"),  # values that turn up in fields of any kind
@@ -103,7 +105,7 @@ def test_what_the_kernels_emit_is_published_under_its_name(table: tuple[Any, ...
     ("table", "values"),
     [
         (handlers.REASONS, {name: name.upper() for name in handlers.REASONS}),
-        (handlers.PROJECT_STATES, {"active": "ACTIVE", "paused": "HELD", "closed": "CLOSED"}),
+        (projects.STATES, {"active": "ACTIVE", "paused": "HELD", "closed": "CLOSED"}),
         (task_handlers.PURPOSES, {name: name.upper() for name in task_handlers.PURPOSES}),
     ],
 )

@@ -8,7 +8,15 @@ become offers, `apply` which event leads to which transition.
 from kernels.lifecycle import codes
 from kernels.lifecycle.apply import advance, apply
 from kernels.lifecycle.deadlines import relink, reschedule
-from kernels.lifecycle.offers import annotator_changed, offer, pool_paused, project_changed, project_spent, task_changed
+from kernels.lifecycle.offers import (
+    annotator_changed,
+    offer,
+    pool_paused,
+    project_changed,
+    project_spent,
+    task_changed,
+    task_wanted,
+)
 from kernels.lifecycle.pool_columns import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Policy, Pool, blank
 
 __all__ = [
@@ -32,4 +40,5 @@ __all__ = [
     "relink",
     "reschedule",
     "task_changed",
+    "task_wanted",
 ]

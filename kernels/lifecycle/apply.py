@@ -22,6 +22,7 @@ from kernels.lifecycle.codes import (
     CREATED,
     DECLINED,
     EMIT_BLOCKED,
+    EMIT_IGNORED,
     EMIT_INVALID,
     EMIT_LEASED,
     END_DECLINED,
@@ -105,13 +106,28 @@ def set_truth(pool, event, retention_s):
 
 
 @inner
+def ignore(pool, event):
+    """An answer to what has ended, or one that was given before: it changes nothing."""
+    emit(pool, EMIT_IGNORED, np.int64(event.kind), ZERO, NONE, NONE, NONE, np.nan)
+
+
+@inner
 def respond(pool, event, policy):
-    """Accepted, extended, declined: answers to a live pair; anything else is ignored."""
+    """Accepted, extended, declined: answers to a live pair; anything else is ignored, and counted."""
     t = np.int64(event.task)
     p = find(pool, t, np.int64(event.annotator))
     if p == NONE or pool.pairs.records[p].state not in (OFFERED, LEASED):
+        ignore(pool, event)
         return
     pair = pool.pairs.records[p]
+    at = min(event.at, pool.clock[NOW])
+    is_other = event.count != 0 and (event.count != pair.index + 1 or event.x != pair.round)
+    if is_other or at < pair.answered_at or (at == pair.answered_at and pair.answer == event.kind):
+        ignore(pool, event)
+        return
+    pair.answered_at = at
+    pair.answer = event.kind
+    pool.dirty.tasks[t] = 1
     task = pool.tasks.records[t]
     if event.kind == ACCEPTED:
         if pair.state == OFFERED:
@@ -139,12 +155,10 @@ def respond(pool, event, policy):
 
 @inner
 def amend(pool, fit, event, changed, retention_s):
-    """Simple fields of a task changed; ``label`` of the event has a bit for each that did."""
+    """Simple fields of a task changed; ``label`` of the event has a bit for each that did and is new enough."""
     t = np.int64(event.task)
     task = pool.tasks.records[t]
-    if event.at < task.updated:
-        return
-    task.updated = event.at
+    task.updated = max(task.updated, event.at)
     new = changed[event.count]
     if event.label & 1:
         task.priority = new.priority

@@ -39,6 +39,7 @@ PUSH, PULL = _typed(0, 1)
 # what the kernel emits
 EMIT_LEASED, EMIT_ENDED, EMIT_JUDGMENT, EMIT_SETTLED, EMIT_BLOCKED = _typed(1, 2, 3, 4, 5)
 EMIT_CONSENSUS, EMIT_INVALID, EMIT_DROPPED, EMIT_DRIFTED = _typed(6, 7, 8, 9)
+EMIT_IGNORED = np.int64(10)
 
 # how an assignment ended
 END_SUBMITTED, END_DECLINED, END_EXPIRED, END_ABANDONED, END_WITHDRAWN = _typed(1, 2, 3, 4, 5)
@@ -49,6 +50,7 @@ CAUSE_ERASED = np.int64(6)
 
 # what became of a judgment
 COUNTED, LATE, SURPLUS, DUPLICATE, UNSOLICITED, REPLACED, TAKEN_BACK = _typed(1, 2, 3, 4, 5, 6, 7)
+OUTDATED = np.int64(8)
 
 # why a judgment doesn't count that nobody asked for, or asks for no longer
 WHY_CLOSED, WHY_NEED, WHY_BUDGET, WHY_LIST, WHY_LIMIT = _typed(1, 2, 3, 4, 5)

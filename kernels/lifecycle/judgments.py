@@ -16,6 +16,7 @@ import numpy as np
 
 from kernels.jit import inner
 from kernels.lifecycle.codes import (
+    CORRECTED,
     COUNTED,
     DUPLICATE,
     EMIT_JUDGMENT,
@@ -26,6 +27,7 @@ from kernels.lifecycle.codes import (
     NONE,
     OFFERED,
     ONE,
+    OUTDATED,
     REPLACED,
     SURPLUS,
     TAKEN_BACK,
@@ -44,6 +46,8 @@ from kernels.lifecycle.tasks import gather, learn_judgment, review, tell
 from kernels.lifecycle.unasked import why_not_late, why_not_uninvited
 from kernels.rules.charges import judge
 from kernels.skill import revise, seat
+
+ABOUT_SUBMISSION = 1e-6  # seconds: the least that times of today tell apart
 
 
 @inner
@@ -67,6 +71,13 @@ def count(pool, t, p, at, retention_s):
         pool.counters[REFUSED] += 1
         return
     learn_judgment(pool, t, p, at, retention_s)
+
+
+@inner
+def said_at(pool, event):
+    """When a label was said, never in the future; a correction is newer than what was submitted at the same time."""
+    at = min(event.at, pool.clock[NOW])
+    return at if event.kind == CORRECTED else at - ABOUT_SUBMISSION
 
 
 @inner
@@ -118,7 +129,7 @@ def submit(pool, fit, event, retention_s):
             end_live(pool, p, JUDGED, END_SUBMITTED, ZERO)
         pair.state = JUDGED
         pair.label = event.label
-        pair.said_at = event.at
+        pair.said_at = said_at(pool, event)
         pool.dirty.tasks[t] = 1
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
     k = emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
@@ -140,10 +151,15 @@ def relabel(pool, fit, event, retention_s):
         submit(pool, fit, event, retention_s)
         return
     pair = pool.pairs.records[p]
-    outcome = DUPLICATE if pair.state == VOIDED else REPLACED
-    accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
+    at = said_at(pool, event)
+    outcome = REPLACED
+    if pair.state == VOIDED or (at == pair.said_at and event.label == pair.label):
+        outcome = DUPLICATE
+    elif at < pair.said_at or (at == pair.said_at and event.label < pair.label):
+        outcome = OUTDATED
+    accepted_at = pair.accepted_at if outcome == REPLACED else np.nan
     emit(pool, EMIT_JUDGMENT, outcome, ZERO, index, t, a, accepted_at)
-    if outcome == DUPLICATE:
+    if outcome != REPLACED:
         return
     pool.dirty.tasks[t] = 1
     if pair.counted and task.classes and pair.label != event.label:
@@ -153,7 +169,7 @@ def relabel(pool, fit, event, retention_s):
         pair.stamp = pool.gathered.stamps[n - 1]
         tell(pool, t, n)
     pair.label = event.label
-    pair.said_at = event.at
+    pair.said_at = at
     review(pool, t, retention_s)
     withdraw_doubted(pool, fit, t, a, retention_s)
 

@@ -16,7 +16,10 @@ from kernels.lifecycle.codes import (
     CAUSE_OVERRIDE,
     CAUSE_PAUSE,
     CLOSED,
+    COMPLETE,
+    CONSENSUS,
     END_WITHDRAWN,
+    EXHAUSTED,
     HELD,
     NONE,
     OFFERED,
@@ -29,7 +32,7 @@ from kernels.lifecycle.pairs import end_live, find, make_live, open_pair, to_fro
 from kernels.lifecycle.pool_columns import EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import is_free, keep_to_rules
 from kernels.lifecycle.room import has_pair, lacks
-from kernels.lifecycle.tasks import cancel, reopen, review, settle
+from kernels.lifecycle.tasks import cancel, need, reopen, review, settle
 from kernels.rules import budget
 from kernels.rules.predicate import permitted, still_allowed
 from kernels.rules.pull import use_up
@@ -195,6 +198,16 @@ def project_spent(pool, j, retention_s):
             if needed:
                 return needed
             settle(pool, t, BUDGET, CAUSE_MET_NEED, retention_s)
+    return 0
+
+
+@entry
+def task_wanted(pool, t):
+    """More may be asked of a task: one that settled because it had enough goes on if it has no longer; see above."""
+    task = pool.tasks.records[t]
+    had_enough = task.state == SETTLED and task.outcome in (CONSENSUS, COMPLETE, EXHAUSTED, BUDGET)
+    if had_enough and task.counted < need(pool, t) and pool.projects.records[task.project].state != CLOSED:
+        reopen(pool, t)
     return 0
 
 

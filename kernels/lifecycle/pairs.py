@@ -93,6 +93,8 @@ def open_pair(pool, t, a):
     pair.accepted_at = np.nan
     pair.scored_at = 0.0
     pair.said_at = 0.0
+    pair.answered_at = 0.0
+    pair.answer = 0
     pair.next = pool.tasks.records[t].head
     pool.tasks.records[t].head = p
     pool.tasks.records[t].pairs += 1

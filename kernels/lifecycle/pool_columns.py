@@ -43,7 +43,7 @@ ANNOTATOR = np.dtype(
         ("capacity", "<i4"), ("live", "<i4"), ("live_head", "<i4"), *attributes.ANNOTATOR,
         *pull.ANNOTATOR, ("kind", "<i4"),
         ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
-        ("break_at", "<f8"), ("break_until", "<f8"),
+        ("break_at", "<f8"), ("break_until", "<f8"), *since(5, ("asked_at", "<f8"), ("stated", "<i4")),
     ]
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ PROJECT = np.dtype(
     [
         ("state", "<i4"), *share.PROJECT, ("live", "<i4"), ("taught", "<i8"),
         ("counted", "<i8"), *budget.PROJECT, ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
-        ("at", "<f8"), *since(5, ("short", "<i8")),
+        ("at", "<f8"), *since(5, ("short", "<i8"), ("stated", "<i4")),
     ]
 )  # fmt: skip
 
@@ -60,7 +60,8 @@ PAIR = np.dtype(
         ("task", "<i4"), ("annotator", "<i4"), ("next", "<i4"), ("live_next", "<i4"), ("live_previous", "<i4"),
         ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("source", "u1"), ("label", "<i2"), ("paid", "<i2"),
         ("index", "<i4"), ("stamp", "<i4"), ("score", "<i4"), ("round", "<i8"),
-        ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"), *since(5, ("said_at", "<f8")),
+        ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"),
+        *since(5, ("said_at", "<f8"), ("answered_at", "<f8"), ("answer", "<i4")),
     ]
 )  # fmt: skip
 

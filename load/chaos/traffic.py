@@ -190,7 +190,7 @@ class Traffic:
         event = rng.choices(kinds, weights)[0]
         said.append(event)
         if isinstance(event, ProjectSet):
-            said.append(ProjectSet(pool=pool, at=at + 0.001, project="live"))
+            said.append(ProjectSet(pool=pool, at=at + 0.001, project="live", state="active"))
         elif isinstance(event, PoolPaused):
             said.append(PoolResumed(pool=pool, at=at + 0.001))
 

@@ -14,6 +14,7 @@ confidence or counted = max_overlap, which equals the overlap where no confidenc
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from stream.audit.newest import Said
 from stream.audit.records import Record
 from stream.events import TaskDefaults, TaskSettled
 
@@ -91,6 +92,8 @@ class Pair:
     submit_by: float = 0.0
     is_taught: bool = False
     extensions: int = 0
+    said_at: float = 0.0
+    answered: tuple[float, str] = (0.0, "")  # the newest answer to an offer: when, and its type
     label: int | None = None
 
     @property
@@ -110,7 +113,8 @@ class Project:
     """
 
     name: str
-    at: float = NEVER
+    said: Said = field(default_factory=dict)
+    is_set: bool = False
     state: str = "active"
     budget: int | None = None
     max_per_annotator: int | None = None
@@ -172,7 +176,6 @@ class Task:
     min_skill: float | None
     only: frozenset[str]
     exclude: frozenset[str]
-    updated_at: float
     ceiling: int
     purpose: str = "work"
     counted: int = 0
@@ -187,6 +190,7 @@ class Task:
     posterior: list[float] | None = None
     label: int | None = None
     is_adjudicated: bool = False
+    said: Said = field(default_factory=dict)
     watched: float | None = None  # the deadline that the clock is to look at
     ref: str | None = None
     ref_at: float = NEVER
@@ -215,12 +219,9 @@ class Task:
     @property
     def is_sure(self) -> bool:
         """Whether the last published posterior reaches the confidence."""
-        return (
-            self.confidence is not None
-            and self.posterior is not None
-            and (self.counted > 0 or self.is_adjudicated)
-            and max(self.posterior) >= self.confidence
-        )
+        if self.confidence is None or self.classes is None or self.is_adjudicated:
+            return self.is_confident and self.is_adjudicated
+        return self.counted > 0 and self.posterior is not None and max(self.posterior) >= self.confidence
 
     @property
     def need(self) -> int:
@@ -242,7 +243,9 @@ class Annotator:
 
     name: str
     pool: "Pool"
-    profile_at: float = NEVER
+    said: Said = field(default_factory=dict)
+    is_described: bool = False
+    asked_at: float = 0.0
     skills: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     grants: frozenset[str] = frozenset()

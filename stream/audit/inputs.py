@@ -11,7 +11,7 @@ import msgspec
 
 from stream.audit import limits, people
 from stream.audit import task_events as tasks
-from stream.audit.books import NEVER, Annotator, Pool
+from stream.audit.books import Annotator, Pool
 from stream.audit.leases import later
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case, DeadLetter, Waiting, waiting_bytes
@@ -155,7 +155,7 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
         pool.annotators[annotator.name] = annotator
     if isinstance(event, TaskCreated) and event.task in pool.tasks:
         _release(case, event.pool, event.task)
-    if isinstance(event, AnnotatorSet) and annotator is not None and annotator.profile_at == event.at:
+    if isinstance(event, AnnotatorSet) and annotator is not None and annotator.is_described:
         _release(case, event.pool, FOR_PERSON + annotator.name)
     return reason
 
@@ -163,7 +163,7 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
 def _is_nobody(annotator: Annotator, event: Input) -> bool:
     """Whether a judgment is by somebody whom nobody has described; past work may be."""
     is_judgment = isinstance(event, JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted)
-    return is_judgment and annotator.profile_at == NEVER and getattr(event, "origin", "live") != "import"
+    return is_judgment and not annotator.is_described and getattr(event, "origin", "live") != "import"
 
 
 def _release(case: Case, pool: str, what: str) -> None:

@@ -136,16 +136,13 @@ def settle(
         return
     if outcome != "consensus" and is_met(case, pool, task):
         outcome, causes = "consensus", ("met_need",)
-    said = case.round.settled.pop((pool.name, task.name), None)
-    reason = because or case.round.record
-    if said is None:
-        case.report(1, f"task {task.name!r} does not settle, expected {outcome}", reason)
-    elif said[1].outcome != outcome:
-        case.report(
-            1, f"task {task.name!r} settles as {said[1].outcome}, expected {outcome}", reason, said[0]
-        )
-    if said is not None:
-        task.announcement = said
+    key, reason = (pool.name, task.name), because or case.round.record
+    said = case.round.settled.get(key)
+    if said is not None and said[1].outcome == outcome:
+        task.announcement = case.round.settled.pop(key)
+    else:  # unless it is opened again in this round: only its last end is told
+        found = "does not settle" if said is None else f"settles as {said[1].outcome}"
+        case.round.untold[key] = f"task {task.name!r} {found}, expected {outcome}", reason
     task.settled, task.settled_at = outcome, case.round.at
     task.closes_at = case.round.at + pool.limits.settled_retention_s
     task.project.open.pop(task.name, None)

@@ -184,6 +184,8 @@ class Audit:
         publish(case)
         forget(case)
         offer(case)
+        for words, record in this.untold.values():
+            self._report(1, words, record)
         for promise, record, what in this.left():
             self._report(promise, what, record)
         self._sums(this)
@@ -250,6 +252,9 @@ class Audit:
         if this.completed.dead_letters != this.letters:
             said = this.completed.dead_letters
             self._report(0, f"{said} dead letters according to the round, {this.letters} found", this.record)
+        if this.completed.ignored != +this.ignored:
+            told, seen = this.completed.ignored, dict(+this.ignored)
+            self._report(0, f"events that changed nothing: {told} according to the round, {seen} found", this.record)
         if this.completed.odd != this.odd:
             said_odd, found_odd = this.completed.odd, dict(this.odd)
             self._report(0, f"odd fields {said_odd} according to the round, {found_odd} found", this.record)

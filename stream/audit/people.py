@@ -6,6 +6,7 @@ A handler returns the reason of a dead letter, or None when the event is usable.
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import learn_import
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
+from stream.audit.newest import is_stated, newest
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.audit.settlements import judge
@@ -35,13 +36,18 @@ ANSWERED = ("counted", "uncounted", "retracted")
 
 
 def profile(case: Case, _: Pool, annotator: Annotator, record: Record, event: AnnotatorSet) -> None:
-    """What somebody may do; the newest ``at`` wins. Offers that would no longer be made are withdrawn."""
-    if event.at < annotator.profile_at:
+    """What somebody may do; of each field the newest ``at`` wins. Offers that would no longer be made are withdrawn."""
+    names = "skills", "attributes", "grants", "cost", "kind"
+    new = {name: getattr(event, name) for name in names if is_stated(getattr(event, name))}
+    new = {name: frozenset(value) if isinstance(value, tuple) else value for name, value in new.items()}
+    counts = newest(annotator.said, new, min(event.at, case.round.at))
+    if not counts and annotator.is_described:
+        case.round.ignored["annotator_set"] += 1
         return
-    annotator.profile_at = event.at
-    annotator.skills = frozenset(event.skills)
-    annotator.attributes = frozenset(event.attributes)
-    annotator.grants = frozenset(event.grants)
+    annotator.is_described = True
+    for name in ("skills", "attributes", "grants"):
+        if name in counts:
+            setattr(annotator, name, counts[name])
     drop_unkept(case, annotator.offered(), record)
 
 
@@ -125,12 +131,32 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
     """Somebody asks for work."""
     annotator.heard()
+    at = min(event.at, case.round.at)
+    if at <= annotator.asked_at:
+        case.round.ignored["work_requested"] += 1
+        return
+    annotator.asked_at = at
     asked = event.count, frozenset(event.projects), record
     case.round.asked.setdefault((pool.name, annotator.name), []).append(asked)
 
 
-def _live(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
-    """Return the pair if it was live when the event took effect."""
+Answer = AssignmentAccepted | AssignmentExtended | AssignmentDeclined
+
+
+def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, event: Answer) -> Pair | None:
+    """Return the pair if it was live when the event took effect, and the event is about its offer and new."""
+    pair = _touched(case, pool, task, annotator)
+    kind, at = str(type(event).__struct_config__.tag), min(event.at, case.round.at)
+    if pair is not None:
+        is_other = event.assignment is not None and event.assignment.split("-")[1:] != pair.assignment.split("-")[1:]
+        if not (is_other or at < pair.answered[0] or (at, kind) == pair.answered):
+            pair.answered = at, kind
+            return pair
+    case.round.ignored[kind] += 1
+    return None
+
+
+def _touched(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
     annotator.heard()
     pair = task.pairs.get(annotator.name)
     if pair is None or not pair.is_live:
@@ -145,7 +171,7 @@ def accepted(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentAccepted
 ) -> None:
     """An open offer becomes a lease; anything else is ignored."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, event)
     if pair is not None and pair.state == "offered":
         lease(case, pair, record)
 
@@ -154,7 +180,7 @@ def extended(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentExtended
 ) -> None:
     """A lease gets one more lease time, a limited number of times."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, event)
     if pair is not None and pair.state == "leased" and pair.extensions < pool.limits.max_extensions:
         lease(case, pair, record)
 
@@ -163,7 +189,7 @@ def declined(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentDeclined
 ) -> None:
     """A live pair ends; enough complaints block the task."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, event)
     if pair is None:
         return
     end(case, pair, "declined", because=record)

@@ -101,6 +101,8 @@ class Round:
     ruled: set[str] = field(default_factory=set)  # pools whose policy events have changed
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
+    untold: dict[tuple[str, str], tuple[str, Record]] = field(default_factory=dict)  # tasks that must settle, by now
+    ignored: Counter[str] = field(default_factory=Counter)  # by type: events that change nothing
     odd: Counter[str] = field(default_factory=Counter)  # what its events stated and was taken as left out
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)

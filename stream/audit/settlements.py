@@ -5,18 +5,21 @@
     returned, closed    late (+1 where nothing forbids it; else 0, with the reason)
     new                 unsolicited (+1) where an offer would have been allowed; else surplus (0), with the reason
 
-Corrections replace a label (corrected, 0), retractions take a counted judgment out (retracted, -1).
+Corrections replace a label (corrected, 0) unless they are older than it (outdated, 0) or the same again (duplicate, 0);
+retractions take a counted judgment out (retracted, -1).
 """
 
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import meet, take_back
 from stream.audit.leases import drop, end, is_met, is_withdrawn, remember_met, settle, trim
+from stream.audit.newest import weight
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.audit.uninvited import UNSURE, drop_doubted, late, may_be_doubted, uninvited
 from stream.events import JudgmentCorrected, JudgmentRetracted, JudgmentSettled, JudgmentSubmitted
 
 Outcome = tuple[str, int, str | None]
+SUBMITTED_BEFORE = 1e-6  # seconds: a correction of the same time is newer
 
 
 def judge(
@@ -46,7 +49,7 @@ def judge(
     if answers and pair.state == "new":
         task.pairs[annotator.name] = pair
     outcome = (said or expected[0])[:2]
-    _compared(task, pair, event, outcome)
+    _compared(task, pair, event, outcome, min(event.at, case.round.at))
     _book(case, pool, task, pair, record, outcome)
     meet(task)
 
@@ -56,13 +59,15 @@ def _compared(
     pair: Pair,
     event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
     outcome: tuple[str, int],
+    at: float,
 ) -> None:
     """What the pair answers now; whoever was compared with what it answered before has been."""
     name, _ = outcome
     if pair.state == "counted" and name in ("corrected", "retracted"):
         take_back(task)
-    if name != "duplicate":
+    if name not in ("duplicate", "outdated"):
         pair.label = getattr(event, "label", None)
+        pair.said_at = at if isinstance(event, JudgmentCorrected) else at - SUBMITTED_BEFORE
 
 
 def _expected(
@@ -74,7 +79,7 @@ def _expected(
             return [("duplicate", 0, None)]
         return [("retracted", -1 if state == "counted" else 0, None)]
     if isinstance(event, JudgmentCorrected) and state in ("counted", "uncounted"):
-        return [("corrected", 0, None)]
+        return [(_corrected(pair, event, min(event.at, case.round.at)), 0, None)]
     if state in ("offered", "leased"):
         return [("counted", 1, None)]
     if state in ("counted", "uncounted", "retracted"):
@@ -96,6 +101,14 @@ def _expected(
     if reason in after and not is_import and may_be_doubted(task, pair.annotator):
         expected.append((not_counted, 0, "min_skill"))
     return expected
+
+
+def _corrected(pair: Pair, event: JudgmentCorrected, at: float) -> str:
+    """What a correction is beside what was said before: newer, the same, or older; of equal times the larger counts."""
+    if (at, event.label) == (pair.said_at, pair.label):
+        return "duplicate"
+    is_older = at < pair.said_at or (at == pair.said_at and weight(event.label) < weight(pair.label))
+    return "outdated" if is_older else "corrected"
 
 
 def _catch_up(case: Case, pool: Pool, task: Task, pair: Pair) -> None:
@@ -149,7 +162,7 @@ def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcom
         if count > 0 and task.is_work and task.project.has_gold:
             worked = task.project.worked
             worked[pair.annotator.name] = worked.get(pair.annotator.name, 0) + 1
-    if name in ("corrected", "duplicate"):
+    if name in ("corrected", "duplicate", "outdated"):
         return
     if name == "retracted":
         if pair.state in ("counted", "uncounted"):

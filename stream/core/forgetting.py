@@ -76,6 +76,7 @@ def _forget_amounts(pool: PoolState, j: int) -> None:
 def _forget_project(pool: PoolState, j: int) -> None:
     name = pool.projects.ids[j] or ""
     pool.projects.remove(name)
+    pool.facts.forget(f"j{name}")
     pool.columns.projects.records[j] = blank(PROJECT, 1)[0]
     pool.tombstones["annotators"].append(key(b"j", pool, name))
 

@@ -23,7 +23,9 @@ from stream.core.ties import leader
 
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
-JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
+JUDGMENTS: tuple[Any, ...] = (
+    None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted", "outdated",
+)  # fmt: skip
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget")
 NOT_COUNTED: tuple[Any, ...] = (
     None, "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity",
@@ -33,7 +35,12 @@ EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPP
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
           codes.EMIT_DROPPED, codes.EMIT_BLOCKED, codes.EMIT_DRIFTED),
 )  # plain ints compare faster  # fmt: skip
-SETTLED = int(codes.SETTLED)
+SETTLED, EMIT_IGNORED = int(codes.SETTLED), int(codes.EMIT_IGNORED)
+#: Types of answers to offers, by the code of their event.
+ANSWERS = {
+    int(codes.ACCEPTED): "assignment_accepted", int(codes.EXTENDED): "assignment_extended",
+    int(codes.DECLINED): "assignment_declined",
+}  # fmt: skip
 
 Encoded = list[tuple[bytes, bytes]]
 
@@ -101,6 +108,8 @@ class Outbox:
                     declines=int(pool.columns.tasks.records[t]["faults"]),
                 )  # fmt: skip
                 consensus.append((key, encode(output)))
+            elif code == EMIT_IGNORED:
+                turn.ignored[ANSWERS[detail]] += 1
             elif code == EMIT_DRIFTED:
                 consensus.append((key, encode(self._drifted(pool, t, a, at))))
             else:
@@ -114,6 +123,9 @@ class Outbox:
         columns = pool.columns
         common: dict[str, Any] = {"pool": pool.name, "partition": self.partition, "round": self.round}
         changed_now = set(changed)
+        # what has been opened again is told of when it settles for good; of several times the last
+        states = columns.tasks.records["state"]
+        settled = [t for t in reversed(dict.fromkeys(reversed(settled))) if states[t] == SETTLED]
         just_settled = set(settled)
         for t in settled:
             task = columns.tasks.records[t]

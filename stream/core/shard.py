@@ -5,6 +5,7 @@ columns change in place while it is computed. Whoever calls it publishes nothing
 and throws the shard away when they can't be: a successor restores the committed rows.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -268,6 +269,7 @@ class Shard:
                 "rows": (finished - matched) * 1e3,
             },
             software=stream.__version__, stalled=self.stalls.published(), lost=lost,
+            ignored=dict(sorted(sum((turn.ignored for turn in turns), Counter()).items())),
             policies=policies, clock_ahead_s=self.market.clock_ahead_s, odd=dict(sorted(intake.odd.items())),
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))

@@ -162,7 +162,7 @@ def correct() -> list[Step]:
                 judgment("t1", "a", 1069, 0),
                 judgment("t1", "a", 1069, 1),
                 judgment("t1", "d", 1069, 1),
-                event("work_requested", 999, annotator="c", count=2),
+                event("work_requested", 1069, annotator="c", count=2),
             ],
             outputs=[
                 end("0-1-0", "t1", "a", 1070, "submitted"),

@@ -4,10 +4,11 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import UNSET, json
 
 from kernels import skill
 from stream import events as wire
@@ -77,6 +78,33 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
 }  # fmt: skip
 
 
+NEVER = float("-inf")
+
+
+def order(value: Any) -> tuple[int, Any]:
+    """The order of equally new values of a field."""
+    if value is UNSET:
+        return 0, 0
+    if value is None or value in (INF, -INF):
+        return 1, 0
+    if isinstance(value, str) and value in ("active", "paused", "closed", "human", "model"):
+        return 2, ("active", "paused", "closed").index(value) if value not in ("human", "model") else value == "model"
+    if isinstance(value, (int, float)):
+        return 2, value
+    return 3, json.encode(sorted(value) if isinstance(value, (set, frozenset)) else value)
+
+
+def fresh(said: dict[str, float], new: dict[str, Any], now: dict[str, Any], at: float) -> dict[str, Any]:
+    """What of a statement counts; and it is noted when that was said."""
+    counts = {}
+    for name, value in new.items():
+        before = said.get(name, NEVER)
+        if at > before or (at == before and order(value) > order(now[name])):
+            counts[name] = value
+            said[name] = at
+    return counts
+
+
 @dataclass
 class Pair:
     annotator: "Annotator"
@@ -90,13 +118,16 @@ class Pair:
     accepted_at: float | None = None
     paid: int = 0  # of the annotator's credit, in units of 1/256
     score: tuple[int, float, float] | None = None  # rank of its source, when, how good
+    said_at: float = 0.0
+    answered: tuple[float, str] = (0.0, "")  # the newest answer to an offer: when, and its type
 
 
 @dataclass
 class Project:
     name: str
     at: float = 0.0
-    set: wire.ProjectSet | None = None
+    set: Any = None  # a project_set that says everything
+    said: dict[str, float] = field(default_factory=dict)
     live: int = 0
     counted: int = 0
     is_limited: bool = False
@@ -143,7 +174,6 @@ class Task:
     min_skill: float | None
     only: frozenset[str]
     exclude: frozenset[str]
-    updated: float
     priority: int
     value: float
     expected_s: float
@@ -161,6 +191,7 @@ class Task:
     label: int | None = None
     ref: str | None = None
     ref_at: float = 0.0
+    said: dict[str, float] = field(default_factory=dict)
 
     def having(self, *states: str) -> list[Pair]:
         """Pairs in these states, newest first."""
@@ -218,8 +249,9 @@ class Task:
 class Annotator:
     name: str
     slot: int
-    profile: wire.AnnotatorSet | None = None
-    profile_at: float = 0.0
+    profile: Any = None  # an annotator_set that says everything
+    said: dict[str, float] = field(default_factory=dict)
+    asked_at: float = 0.0
     presence_at: float = 0.0
     online: bool = False
     paused: bool = False
@@ -238,7 +270,7 @@ class Annotator:
 
     @property
     def is_unknown(self) -> bool:
-        return self == Annotator(self.name, self.slot)
+        return replace(self, asked_at=0.0) == Annotator(self.name, self.slot)
 
     def is_free(self, now: float) -> bool:
         if not self.online or self.paused or self.absent or now >= self.expires:

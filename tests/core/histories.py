@@ -236,15 +236,23 @@ class Writer:
         rng = self.rng
         event["project"] = rng.choice("jkl")
         event["state"] = rng.choice(["active"] * 12 + ["paused", "paused", "closed"])
-        event["budget"] = rng.choice([None, None, 10, 100])
+        event["budget"] = rng.choice([None, None, 3, 10, 100])
         event["gold_rate"] = rng.choice([0.0, 0.02, 0.2, 0.2, 0.9])
         event["max_per_annotator"] = rng.choice([None, None, 2, 6])
         event["deadline"] = rng.choice([None, None, None, self.now + 300])
         event["weight"] = rng.choice([0.5, 1.0, 2.0])
-        event["defaults"] = rng.choice([{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}])
+        presets = [{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}, None]
+        event["defaults"] = rng.choice(presets)
+        self.said_in_part(event, "state", "budget", "gold_rate", "max_per_annotator", "deadline", "weight", "defaults")
 
     def noted(self, event: dict[str, Any]) -> None:
         event["note"] = self.rng.choice(["Ask Ana.", "closed on Mondays", None, "ü" * 1500])
+
+    def said_in_part(self, event: dict[str, Any], *fields: str) -> None:
+        """Now and then some fields are left out."""
+        if self.rng.random() < 0.4:
+            for field in self.rng.sample(fields, self.rng.randrange(1, len(fields))):
+                event.pop(field, None)
 
     def profile(self, event: dict[str, Any]) -> None:
         rng = self.rng
@@ -253,6 +261,7 @@ class Writer:
         event["attributes"] = rng.choice([[], ["x"], ["x", "y"], ["x", "y"]])
         event["grants"] = rng.choice([[], ["s"]])
         event["cost"] = rng.choice([0.0, 0.0, 5.0])
+        self.said_in_part(event, "skills", "attributes", "grants", "cost")
 
     def online(self, event: dict[str, Any]) -> None:
         rng = self.rng

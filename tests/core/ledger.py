@@ -19,6 +19,7 @@ from tests.core.book import (
     Slots,
     Task,
     Waiting,
+    order,
 )
 
 REVISITS, PROBES = 1, 16
@@ -54,6 +55,7 @@ class Ledger:
         self.changed: list[Task] = []
         self.asked: list[Annotator] = []
         self.short: list[tuple[str, int, int]] = []
+        self.ignored: list[str] = []  # types of events that change nothing
         self.rejected: dict[tuple[str, int], str] = {}
         self.began = self.law.told()
 
@@ -246,6 +248,14 @@ class Ledger:
             if state == "voided":
                 self.settlement(*source, "duplicate", 0, None)
                 return
+            at = min(event.at, self.now)
+            if (at, event.label) == (pair.said_at, pair.label):
+                self.settlement(*source, "duplicate", 0, None)
+                return
+            if at < pair.said_at or (at == pair.said_at and order(event.label) < order(pair.label)):
+                self.settlement(*source, "outdated", 0, None)
+                return
+            pair.said_at = at
             self.settlement(*source, "corrected", 0, pair.accepted_at)
             if pair.counted and task.classes and pair.label != event.label:
                 n = self.evidence.gather(task, pair)
@@ -272,7 +282,9 @@ class Ledger:
         else:
             reason = self.why_late(task, annotator)
             outcome, counts = "late", int(reason is None)
-        pair.state, pair.label = "judged", event.label
+        pair.state, pair.label, pair.said_at = "judged", event.label, min(event.at, self.now)
+        if not isinstance(event, wire.JudgmentCorrected):
+            pair.said_at -= 1e-6  # a correction of the same time is newer
         self.settlement(*source, outcome, counts, pair.accepted_at, reason)
         if counts:
             self.count(task, pair, event.at)

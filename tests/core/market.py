@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import EVERYONE, INF, PERSON, Annotator, Rejection, Task
+from tests.core.book import EVERYONE, INF, PERSON, Annotator, Project, Rejection, Task, fresh
 from tests.core.offering import Offering
 
 
@@ -49,7 +50,7 @@ class Book(Offering):
             event.task, slot, project, name, model, classes, overlap, most, confidence,
             INF if deadline is None else deadline, pick("lease_s", None) or self.law.lease_s,
             frozenset(pick("requires", ())), pick("min_skill", None), frozenset(event.only),
-            frozenset(event.exclude), event.at, pick("priority", 0), pick("value", 1.0),
+            frozenset(event.exclude), pick("priority", 0), pick("value", 1.0),
             pick("expected_s", None) or self.law.expected_s, event.at, event.purpose,
             -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
@@ -58,6 +59,11 @@ class Book(Offering):
             rows = {other.row for other in self.projects.values()}
             project.row = min(set(range(len(rows) + 1)) - rows)
         task.due = min(task.deadline, project.deadline)
+        task.said = dict.fromkeys(
+            ("overlap", "max_overlap", "confidence", "priority", "value", "deadline", "expected_s", "lease_s",
+             "requires", "min_skill", "only", "exclude"),
+            event.at - 1e-6,
+        )  # fmt: skip
         if classes:
             self.evidence.call(skill.refresh, task, 0, at=event.at)
         if project.state == "closed":
@@ -65,44 +71,70 @@ class Book(Offering):
         self.arrived(event.task)
 
     def updated(self, task: Task, event: wire.TaskUpdated) -> None:
-        if event.at < task.updated:
+        at = min(event.at, self.now)
+        names = (
+            "overlap", "max_overlap", "confidence", "priority", "value", "deadline", "expected_s", "lease_s",
+            "requires", "min_skill", "only", "exclude",
+        )  # fmt: skip
+        new: dict[str, Any] = {name: getattr(event, name) for name in names if getattr(event, name) is not UNSET}
+        new = {name: frozenset(value) if isinstance(value, tuple) else value for name, value in new.items()}
+        now = {name: task.most if name == "max_overlap" else getattr(task, name) for name in names}
+        before = dict(task.said)
+        counts = fresh(task.said, new, now, at)
+        if not counts:
+            self.ignored += ["task_updated"] if new else []
             return
+        try:
+            self.change(task, counts)
+        except Rejection:
+            task.said = before
+            raise
+
+    def change(self, task: Task, new: dict[str, Any]) -> None:
         overlap, confidence = task.overlap, task.confidence
-        most = task.most
+        most, before = task.most, (task.overlap, task.most, task.confidence)
         if task.is_work:
-            overlap = overlap if event.overlap is UNSET else event.overlap
-            confidence = confidence if event.confidence is UNSET else event.confidence
+            overlap, confidence = new.get("overlap", overlap), new.get("confidence", confidence)
             asks = task.classes > 0 and confidence is not None
             is_open_ended = asks or overlap == 0
-            if event.max_overlap is not UNSET:
-                most = most_of(overlap, event.max_overlap, asks)
+            if "max_overlap" in new:
+                most = most_of(overlap, new["max_overlap"], asks)
                 if most < overlap:
                     raise Rejection("invalid")
+            elif {"overlap", "confidence"}.isdisjoint(new):
+                pass
             elif is_open_ended and (task.asks_confidence or task.overlap == 0):
                 most = max(most, overlap)
             else:
                 most = most_of(overlap, None, asks)
-        for listed in (event.only, event.exclude):
-            self.check(*(listed if listed is not UNSET else ()))
-        task.updated, task.overlap, task.most, task.confidence = event.at, overlap, most, confidence
-        if event.deadline is not UNSET:
-            task.deadline = INF if event.deadline is None else event.deadline
-        if event.lease_s is not UNSET:
-            task.lease_s = event.lease_s or self.law.lease_s
-        if event.expected_s is not UNSET:
-            task.expected_s = event.expected_s or self.law.expected_s
-        for name in ("min_skill", "priority", "value"):
-            if getattr(event, name) is not UNSET:
-                setattr(task, name, getattr(event, name))
-        for name in ("requires", "only", "exclude"):
-            if getattr(event, name) is not UNSET:
-                setattr(task, name, frozenset(getattr(event, name)))
-                for person in getattr(event, name) if name != "requires" else ():
-                    self.annotator(person)
+        for name in ("only", "exclude"):
+            self.check(*new.get(name, ()))
+        task.overlap, task.most, task.confidence = overlap, most, confidence
+        if "deadline" in new:
+            task.deadline = INF if new["deadline"] is None else new["deadline"]
+        if "lease_s" in new:
+            task.lease_s = new["lease_s"] or self.law.lease_s
+        if "expected_s" in new:
+            task.expected_s = new["expected_s"] or self.law.expected_s
+        for name in ("min_skill", "priority", "value", "requires", "only", "exclude"):
+            if name in new:
+                setattr(task, name, new[name])
+        for person in (*new.get("only", ()), *new.get("exclude", ())):
+            self.annotator(person)
+        had_enough = task.outcome in ("consensus", "complete", "exhausted", "budget")
+        wants_more = before != (overlap, most, confidence) and task.project.state != "closed"
+        if wants_more and had_enough and task.counted < task.need:
+            self.reopen(task)
         if task.state == "open":
             task.due = min(task.deadline, task.project.deadline)
             self.drop_unkept(task)
         self.review(task)
+
+    def reopen(self, task: Task) -> None:
+        if task in self.settled:
+            self.settled.remove(task)
+        task.state, task.outcome, task.label, task.settled_at = "open", "", None, INF
+        task.due = min(task.deadline, task.project.deadline)
 
     def referred(self, task: Task, event: wire.TaskUpdated) -> None:
         if event.ref is not UNSET and (event.at, event.ref or "") > (task.ref_at, task.ref or ""):
@@ -111,6 +143,9 @@ class Book(Offering):
     def truth(self, task: Task, event: wire.TruthSet) -> None:
         if event.label >= task.classes:
             raise Rejection("invalid")
+        if not fresh(task.said, {"truth": event.label}, {"truth": task.truth}, min(event.at, self.now)):
+            self.ignored.append("truth_set")
+            return
         if not task.is_work:
             self.relearn(task, event)
             return
@@ -136,36 +171,74 @@ class Book(Offering):
         self.keep_to_rules(annotator)
 
     def described(self, annotator: Annotator, event: wire.AnnotatorSet) -> None:
-        if event.at >= annotator.profile_at:
-            annotator.profile, annotator.profile_at = event, event.at
+        names = "skills", "attributes", "grants", "cost", "kind"
+        known = annotator.profile or wire.AnnotatorSet(
+            pool=self.name, at=0, annotator=annotator.name, skills=(), attributes=(), grants=(), cost=0.0, kind="human"
+        )
+        new: dict[str, Any] = {name: getattr(event, name) for name in names if getattr(event, name) is not UNSET}
+        sets: dict[str, Any] = {name: frozenset(v) if isinstance(v, tuple) else v for name, v in new.items()}
+        now: dict[str, Any] = {name: getattr(known, name) for name in names}
+        now = {name: frozenset(v) if isinstance(v, tuple) else v for name, v in now.items()}
+        counts = fresh(annotator.said, sets, now, min(event.at, self.now))
+        if counts or annotator.profile is None:
+            annotator.profile = msgspec.structs.replace(known, **{name: new[name] for name in counts})
             self.keep_to_rules(annotator)
-            self.arrived(PERSON + annotator.name)
+        else:
+            self.ignored.append("annotator_set")
+        self.arrived(PERSON + annotator.name)
 
     def project_set(self, event: wire.ProjectSet) -> None:
         project = self.project(event.project)
-        if event.at < project.at:
-            return
-        project.at, project.set = event.at, event
-        project.is_limited = project.is_limited or event.max_per_annotator is not None
+        plain = "state", "weight", "budget", "max_per_annotator", "gold_rate", "deadline", "labels", "note"
+        presets = wire.TaskDefaults.__struct_fields__
+        known: Any = project.set or wire.ProjectSet(
+            pool=self.name, at=0, project=project.name, state="active", weight=1.0, budget=None, max_per_annotator=None,
+            gold_rate=0.02, deadline=None, defaults=wire.TaskDefaults(), labels=None, note=None,
+        )  # fmt: skip
+        new: dict[str, Any] = {name: getattr(event, name) for name in plain if getattr(event, name) is not UNSET}
+        new = {name: value or None if name in ("labels", "note") else value for name, value in new.items()}
+        if event.defaults is not UNSET:
+            given = event.defaults or wire.TaskDefaults()
+            stated = {name: getattr(given, name) for name in presets}
+            if given.requires is not UNSET:
+                stated["requires"] = tuple(dict.fromkeys(given.requires))
+            new |= {f"of {name}": v for name, v in stated.items() if v is not UNSET or event.defaults is None}
+        now = {name: getattr(known, name) for name in plain}
+        now |= {f"of {name}": getattr(known.defaults, name) for name in presets}
+        counts = fresh(project.said, new, now, min(event.at, self.now))
+        if not counts:
+            self.ignored.append("project_set")
+            if new or project.said:
+                return
+        changed = {name: counts[f"of {name}"] for name in presets if f"of {name}" in counts}
+        defaults = msgspec.structs.replace(known.defaults, **changed)
+        rest = {name: counts[name] for name in plain if name in counts}
+        project.set = msgspec.structs.replace(known, defaults=defaults, **rest)
+        self.follow(project, counts)
+
+    def follow(self, project: Project, counts: dict[str, Any]) -> None:
+        """A project's tasks follow what is said of it."""
+        now = project.set
+        project.is_limited = project.is_limited or counts.get("max_per_annotator") is not None
         for task in self.slots:
-            if task.project is project and task.outcome == "budget" and event.state != "closed" and (
-                event.budget is None or project.counted + project.live < event.budget
+            if task.project is project and task.outcome == "budget" and now.state != "closed" and (
+                now.budget is None or project.counted + project.live < now.budget
             ):
-                task.state, task.outcome, task.label, task.settled_at = "open", "", None, INF
+                self.reopen(task)
             if task.state != "open" or task.project is not project:
                 continue
             task.due = min(task.deadline, project.deadline)
-            if event.state == "closed":
+            if now.state == "closed":
                 self.settle(task, "cancelled", "cancel")
                 continue
-            if event.state == "paused":
+            if now.state == "paused":
                 self.withdraw(task, "pause")
             self.drop_unkept(task)
             self.review(task)
-        if event.budget is not None:
+        if now.budget is not None:
             for task in reversed(list(self.slots)):
                 offered = len(task.having("offered")) if task.project is project else 0
-                over = project.counted + project.live - event.budget
+                over = project.counted + project.live - now.budget
                 self.withdraw(task, "override", max(min(offered, over), 0))
 
     def settings_changed(self, event: wire.SettingsChanged) -> None:
@@ -260,15 +333,27 @@ class Book(Offering):
             project.credit.pop(name, None)
 
     def requested(self, annotator: Annotator, event: wire.WorkRequested) -> None:
+        at = min(event.at, self.now)
+        if at <= annotator.asked_at:
+            self.ignored.append("work_requested")
+            return
+        annotator.asked_at = at
         annotator.asked += event.count
         annotator.projects = event.projects
         if annotator not in self.asked:
             self.asked.append(annotator)
 
     def respond(self, task: Task, annotator: Annotator, event: Any) -> None:
-        pair = task.pairs.get(annotator.name)
+        pair, kind = task.pairs.get(annotator.name), str(type(event).__struct_config__.tag)
         if pair is None or pair.state not in ("offered", "leased"):
+            self.ignored.append(kind)
             return
+        at = min(event.at, self.now)
+        is_other = event.assignment is not None and event.assignment.split("-")[1:] != pair.assignment.split("-")[1:]
+        if is_other or at < pair.answered[0] or (at, kind) == pair.answered:
+            self.ignored.append(kind)
+            return
+        pair.answered = at, kind
         if isinstance(event, wire.AssignmentDeclined):
             is_break = event.reason == "break"
             self.end(task, pair, "withdrawn" if is_break else "refused", "declined")

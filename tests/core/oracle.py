@@ -6,7 +6,7 @@ column, no kernel except the skill model's, called in the same order so that flo
 offer that breaks a rule.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,6 +31,7 @@ class Said(NamedTuple):
     policies: list[tuple[str, int, dict[str, float], dict[str, float]]]
     odd: dict[str, int]
     short: list[tuple[str, str, int, int]]  # pool, project, promised, budget
+    ignored: dict[str, int]  # events that changed nothing, by type
 
 
 class Oracle:
@@ -62,7 +63,7 @@ class Oracle:
                 self.take(topic, record)
         horizon = min(self.now, complete_until)
         outputs: dict[str, list[Any]] = defaultdict(list)
-        policies, short = [], []
+        policies, short, ignored = [], [], Counter[str]()
         index = 0
         for name, book in sorted(self.books.items()):
             closed = book.advance(horizon)
@@ -74,6 +75,7 @@ class Oracle:
                 book.close(task)
             book.bars, book.given = book.asked_for(), set()
             short += [(name, *one) for one in book.short]
+            ignored.update(book.ignored)
             self.before_offers(book)
             for pool, task_name, to in offered:
                 if pool == name:
@@ -88,7 +90,7 @@ class Oracle:
                 policies += book.policies()
             book.clear()
         encoded = {topic: list(map(wire.encode, found)) for topic, found in outputs.items()}
-        return Said(encoded, self.rejected, policies, dict(self.odd), short)
+        return Said(encoded, self.rejected, policies, dict(self.odd), short, dict(ignored))
 
     def before_offers(self, book: Book) -> None:
         """A pool as its matching finds it: for tests that want to know more than the rules say."""

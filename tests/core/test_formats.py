@@ -26,7 +26,6 @@ from stream.core.saved.formats import (
     as_of_3,
     as_of_4,
     is_known,
-    relaid,
 )
 from stream.core.saved.rows import (
     CHECK_BYTES,
@@ -45,7 +44,7 @@ from stream.core.state.waiting import Waiting
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUTS = {4: "f83a3616b74c617c", 5: "de21a47c218fdca6"}
+LAYOUTS = {4: "f83a3616b74c617c", 5: "7880d054b8e6dd17"}
 
 ANNOTATOR_4, PAIR_4, PROJECT_4, TASK_4 = (layout(record, 4) for record in (ANNOTATOR, PAIR, PROJECT, TASK))
 SEAT_4, MODEL_4 = layout(skill.SEAT, 4), layout(skill.MODEL, 4)
@@ -90,7 +89,7 @@ def known_to_4(key: bytes, value: bytes) -> bytes:
 
 def now(key: bytes, value: bytes) -> bytes:
     """As this version writes what a row of version 4 says."""
-    return bytes([VERSION]) + relaid(key[:1].decode(), value, 4, VERSION)[1:]
+    return bytes([VERSION]) + STEPS[4](key[:1].decode(), value)[1:]
 
 
 def from_2(key: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -95,6 +95,7 @@ def test_the_core_publishes_what_the_rules_say_byte_for_byte(seed: int) -> None:
         assert policies(result) == said.policies
         assert result.completed.odd == said.odd
         assert short(result) == said.short
+        assert result.completed.ignored == said.ignored
         assert reasons(result) == said.rejected
         for letter, source in zip(result.dead_letters, reasons(result), strict=True):
             value = None if reasons(result)[source] == "erased" else sent[source].value

@@ -68,7 +68,7 @@ def test_further_judgments_are_bought_only_while_they_are_worth_their_price() ->
     course.told(answer("a", "w0"))
     course.told(*people(["b"], cost=1000.0))
     assert course.offers == [] and open_tasks(course) == {"w0"}
-    course.told({"type": "annotator_set", "annotator": "b", "skills": ["*"]})
+    course.told({"type": "annotator_set", "annotator": "b", "cost": 0.0})
     assert [offer.annotator for offer in course.offers] == ["b"]
 
 

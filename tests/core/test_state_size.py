@@ -47,7 +47,7 @@ def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_sta
     pool = course.shard.pools[POOL]
     assert not pool.tasks.slots and not pool.columns.tasks.records["state"].any()
     used = int(pool.columns.counters[0])
-    course.told({"type": "project_set", "project": "j"}, *work(50, first=100), after=150.0)
+    course.told({"type": "project_set", "project": "j", "state": "active"}, *work(50, first=100), after=150.0)
     course.told(
         *(
             {"type": "judgment_submitted", "annotator": "a", "task": f"w{i}", "label": 0, "origin": "import"}

@@ -8,19 +8,17 @@ anything.
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-import numpy as np
 from msgspec import UNSET
 
 from kernels.lifecycle import annotator_changed, codes, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
-from kernels.lifecycle.pool_columns import TASKS_USED
-from kernels.rules.share import count_taken
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.intake.erasing import handle_erased
 from stream.core.intake.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.intake.turn import Turn
+from stream.core.state import projects
+from stream.core.state.facts import rank
 from stream.core.state.fits import Profile
 from stream.core.state.policies import changed
 from stream.core.state.waiting import FOR_PERSON
@@ -30,9 +28,16 @@ INF = float("inf")
 NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
 
 REASONS = {"broken": 1, "unclear": 2, "not_my_skill": 3, "conflict": 4, "break": 5, "other": 6}
-PROJECT_STATES = {"active": 1, "paused": 2, "closed": 3}
 KINDS = {"human": 0, "model": 1}
 SOURCES = {"agreement": 1, "metric": 2, "reviewer": 3}
+
+NAME_DIGITS = 15  # of round and place: what 32 bits and a float hold
+#: Fields of a project and of an annotator, in the order of their masks.
+PROJECT_FIELDS = (
+    "state", "weight", "budget", "max_per_annotator", "gold_rate", "deadline", "labels", "note",
+    *projects.PRESETS,
+)  # fmt: skip
+ANNOTATOR_FIELDS = "skills", "attributes", "grants", "cost", "kind"
 
 Handler = Callable[[Turn, Any], None]
 
@@ -87,9 +92,18 @@ def _response(kind: int) -> Handler:
         if annotator is None:
             annotator = pool.annotator(event.annotator)
         detail = REASONS[event.reason] if kind == codes.DECLINED else 0
-        turn.packed.append(pack_event(kind, detail, NONE, annotator, task, 0, 0, event.at, 0.0, 0.0))
+        rnd, index = (0, 0) if event.assignment is None else _named(event.assignment)
+        turn.packed.append(pack_event(kind, detail, NONE, annotator, task, index, 0, event.at, rnd, 0.0))
 
     return handle
+
+
+def _named(assignment: str) -> tuple[int, int]:
+    """Round and, from 1 on, place of an assignment, by its name; round 0 has none."""
+    _, rnd, index = [*assignment.split("-"), "", ""][:3]
+    if rnd.isascii() and rnd.isdecimal() and index.isascii() and index.isdecimal() and len(rnd + index) <= NAME_DIGITS:
+        return int(rnd), int(index) + 1
+    return 0, 1
 
 
 def _presence(kind: int) -> Handler:
@@ -125,6 +139,12 @@ def _online(turn: Turn, event: wire.AnnotatorOnline) -> None:
 def _requested(turn: Turn, event: wire.WorkRequested) -> None:
     pool = turn.pool
     annotator = pool.annotator(event.annotator)
+    record, at = pool.columns.annotators.records[annotator : annotator + 1], min(event.at, turn.now)
+    if at <= record["asked_at"][0]:  # the same again, or overtaken by a later one
+        turn.ignore(event)
+        return
+    record["asked_at"] = at
+    pool.columns.dirty.annotators[annotator] = 1
     turn.packed.append(
         pack_event(codes.REQUESTED, 0, NONE, annotator, NONE, event.count, 0, event.at, 0.0, 0.0)
     )
@@ -160,58 +180,73 @@ def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
 
 
 def _project(turn: Turn, event: wire.ProjectSet) -> None:
-    pool = turn.pool
+    pool, at = turn.pool, min(event.at, turn.now)
     turn.flush()
     j = pool.project(event.project)
     record = pool.columns.projects.records[j : j + 1]
-    if event.at < record["at"][0]:
-        return
-    pool.defaults[j] = _once(event.defaults)
-    if event.labels:
-        pool.labels[j] = event.labels
-    elif event.labels is not UNSET:
-        pool.labels.pop(j, None)
-    if event.note:
-        pool.notes[j] = event.note
-    elif event.note is not UNSET:
-        pool.notes.pop(j, None)
-    record["at"] = event.at
-    record["state"] = PROJECT_STATES[event.state]
-    if event.state == "closed":
-        pool.left_projects.add(j)
-    record["weight"], record["gold_rate"] = event.weight, event.gold_rate
-    record["budget"] = -1 if event.budget is None else event.budget
-    record["deadline"] = INF if event.deadline is None else event.deadline
-    record["cap"] = -1 if event.max_per_annotator is None else event.max_per_annotator
-    if event.max_per_annotator is not None and record["limited"][0] == NONE:
-        row = pool.limit(j)
-        count_taken(pool.columns, j, row, int(pool.columns.counters[TASKS_USED]))
-    if event.max_per_annotator is None:
-        record["cap"] = np.iinfo(np.int32).max
+    said = {
+        field: getattr(event, field) for field in PROJECT_FIELDS[:8] if getattr(event, field) is not UNSET
+    } | _presets(event)  # fmt: skip
+    now = projects.stated(pool, j)
+    key, known = f"j{event.project}", (float(record["at"][0]), int(record["stated"][0]))
+    plan = pool.facts.plan(
+        key, PROJECT_FIELDS, known, {field: rank(value) for field, value in said.items()}, at,
+        lambda field: rank(now[field]),
+    )
+    if not plan.fields:
+        turn.ignore(event)
+        if said or known[1]:
+            return
+    pool.facts.keep(key, plan)
+    record["at"], record["stated"] = (at if not said else plan.base), plan.mask
+    projects.state(pool, j, {field: said[field] for field in plan.fields})
     turn.apply_now(project_changed, pool.fit, j, pool.in_force.settled_retention_s)
 
 
-def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
-    """The presets as they are stored: a required attribute that is named twice is required once."""
-    if defaults.requires is UNSET:
-        return defaults
-    return msgspec.structs.replace(defaults, requires=tuple(dict.fromkeys(defaults.requires)))
+def _presets(event: wire.ProjectSet) -> dict[str, Any]:
+    """What the event says of presets, by field; a required attribute that is named twice is required once."""
+    if event.defaults is UNSET:
+        return {}
+    defaults = wire.TaskDefaults() if event.defaults is None else event.defaults
+    found = {field: getattr(defaults, field) for field in wire.TaskDefaults.__struct_fields__}
+    if defaults.requires is not UNSET:
+        found["requires"] = tuple(dict.fromkeys(defaults.requires))
+    is_cleared = event.defaults is None
+    return {projects.OF + field: value for field, value in found.items() if is_cleared or value is not UNSET}
 
 
 def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
-    pool = turn.pool
+    pool, at = turn.pool, min(event.at, turn.now)
     a = pool.annotator(event.annotator)
     turn.flush()  # what came before goes by what they were then
     record = pool.columns.annotators.records[a : a + 1]
-    if event.at < record["profile_at"][0]:
-        return
-    profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
-    record["profile_at"] = event.at
-    record["profile"] = pool.fits.profile(profile)
-    pool.undescribed.discard(a)
-    record["cost"], record["kind"] = event.cost, KINDS[event.kind]
-    pool.columns.dirty.annotators[a] = 1
-    turn.apply_now(annotator_changed, pool.fit, a, pool.in_force.settled_retention_s)
+    was = pool.fits.profiles[int(record["profile"][0])]
+    now: dict[str, Any] = {
+        "skills": was.skills, "attributes": was.attributes, "grants": was.grants, "cost": float(record["cost"][0]),
+        "kind": int(record["kind"][0]),
+    }  # fmt: skip
+    said: dict[str, Any] = {
+        field: getattr(event, field) for field in ANNOTATOR_FIELDS if getattr(event, field) is not UNSET
+    }
+    said = {field: frozenset(value) if field in ANNOTATOR_FIELDS[:3] else value for field, value in said.items()}
+    if "kind" in said:
+        said["kind"] = KINDS[said["kind"]]
+    key, known = f"a{event.annotator}", (float(record["profile_at"][0]), int(record["stated"][0]))
+    plan = pool.facts.plan(
+        key, ANNOTATOR_FIELDS, known, {field: rank(value) for field, value in said.items()}, at,
+        lambda field: rank(now[field]),
+    )
+    if plan.fields or a in pool.undescribed:
+        now |= {field: said[field] for field in plan.fields}
+        pool.facts.keep(key, plan)
+        record["profile_at"], record["stated"] = plan.base if plan.fields else at, plan.mask
+        record["profile"] = pool.fits.profile(Profile(now["skills"], now["attributes"], now["grants"]))
+        record["cost"], record["kind"] = now["cost"], now["kind"]
+        pool.undescribed.discard(a)
+        pool.columns.dirty.annotators[a] = 1
+        turn.apply_now(annotator_changed, pool.fit, a, pool.in_force.settled_retention_s)
+    else:
+        turn.ignore(event)
     waiting = pool.release(FOR_PERSON + event.annotator)
     if waiting:
         pool.dirty_waiting.add(FOR_PERSON + event.annotator)

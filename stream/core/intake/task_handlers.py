@@ -4,16 +4,19 @@ A task's fields are those that its event states, else the project's presets, els
 changes of a task are left to the kernel's run; those that need checks or lists are applied at once.
 """
 
+import math
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import TASK, codes, task_changed
+from kernels.lifecycle import TASK, codes, task_changed, task_wanted
 from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
 from stream.core.intake.turn import Turn
+from stream.core.state.facts import Plan, rank
 from stream.core.state.growth import Array
 from stream.core.state.pools import PoolState
 from stream.core.state.waiting import FOR_PERSON, Waiting, check_id
@@ -24,6 +27,15 @@ NONE, CREATED, AMENDED, OPEN = map(int, (codes.NONE, codes.CREATED, codes.AMENDE
 
 #: judgments that a task may get at most which asks for a confidence, or promises nothing, and says no more
 MOST = 10
+#: seconds: an update of the same time is newer than what a task was created with
+BEFORE_UPDATES = 1e-6
+#: Fields of a task that may be said anew, in the order of their mask, and which of them are lists.
+FIELDS = (
+    "overlap", "max_overlap", "confidence", "priority", "value", "deadline", "expected_s", "lease_s", "requires",
+    "min_skill", "only", "exclude", "truth",
+)  # fmt: skip
+LISTS = "requires", "only", "exclude"
+EVERY_FIELD = (1 << (len(FIELDS) - 1)) - 1  # but the truth
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
@@ -188,16 +200,54 @@ def _amend(turn: Turn, slot: int, event: wire.TaskUpdated) -> bool:
 
 
 def updated(turn: Turn, event: wire.TaskUpdated) -> None:
-    """Fields of a task change; the newest ``at`` wins."""
+    """Fields of a task change, of each the newest ``at`` wins; who wants more of a settled one opens it again."""
     pool = turn.pool
     slot = pool.tasks.slots.get(event.task)
     if slot is None:
         wait(turn, event.task)
         return
-    if not _amend(turn, slot, event):
-        _change(turn, slot, event)
+    said = {field: getattr(event, field) for field in FIELDS[:-1] if getattr(event, field) is not UNSET}
+    if said:
+        _state(turn, slot, event, said)
     if event.ref is not UNSET:
         _refer(turn, slot, event)
+
+
+def _state(turn: Turn, slot: int, event: wire.TaskUpdated, said: dict[str, Any]) -> None:
+    """Let those of the stated fields change of which nothing newer is known."""
+    plan = _plan(turn, slot, event, said)
+    if not plan.fields:
+        turn.ignore(event)
+        return
+    older = {field: UNSET for field in said if field not in plan.fields}
+    fresh = msgspec.structs.replace(event, at=min(event.at, turn.now), **older) if older else event
+    if not _amend(turn, slot, fresh):
+        _change(turn, slot, fresh)
+    turn.pool.facts.keep(f"t{event.task}", plan)
+
+
+def _plan(turn: Turn, slot: int, event: wire.TaskUpdated, said: dict[str, Any]) -> Plan:
+    """Which fields of an update count; all were stated when the task was created."""
+    pool = turn.pool
+    turn.classes_of(slot)  # applies its creation, if that is pending
+    created_at = float(pool.columns.tasks.records["created"][slot]) - BEFORE_UPDATES
+    ranks = {field: rank(frozenset(value) if field in LISTS else value) for field, value in said.items()}
+    return pool.facts.plan(
+        f"t{event.task}", FIELDS, (created_at, EVERY_FIELD), ranks, min(event.at, turn.now),
+        lambda field: rank(_now(pool, slot, field)), moves=False,
+    )  # fmt: skip
+
+
+def _now(pool: PoolState, slot: int, field: str) -> Any:
+    """What a task says now, as an update would say it."""
+    record, c = pool.columns.tasks.records[slot], pool.columns
+    if field == "requires":
+        return pool.fits.demands[int(record["demand"])].requires
+    if field in ("only", "exclude"):
+        start, n = int(record[field]), int(record[f"{field}_n"])
+        return frozenset(pool.annotators.ids[a] or "" for a in c.lists.members[start : start + n].tolist())
+    value = float(record[field])
+    return None if math.isnan(value) or math.isinf(value) else value
 
 
 def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
@@ -205,8 +255,7 @@ def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
     pool = turn.pool
     turn.flush()
     record = pool.columns.tasks.records[slot : slot + 1]
-    if event.at < record["updated"][0]:
-        return
+    before = [float(record[name][0]) for name in ("overlap", "max_overlap", "confidence")]
     is_work = record["purpose"][0] == codes.WORK  # else it is for everybody, whatever its confidence
     overlap = int(record["overlap"][0]) if event.overlap is UNSET or not is_work else event.overlap
     confidence = float(record["confidence"][0])
@@ -218,7 +267,7 @@ def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
     only = _slots(pool, event.only) if event.only is not UNSET else None
     exclude = _slots(pool, event.exclude) if event.exclude is not UNSET else None
     record["overlap"], record["max_overlap"], record["confidence"] = overlap, most, confidence
-    record["updated"] = event.at
+    record["updated"] = max(event.at, float(record["updated"][0]))
     policy = turn.pool.policy
     for name, stated, default in (
         ("priority", event.priority, 0),
@@ -237,6 +286,9 @@ def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.lists.store(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.lists.store(exclude), len(exclude)
+    after = [float(record[name][0]) for name in ("overlap", "max_overlap", "confidence")]
+    if not np.array_equal(before, after, equal_nan=True):
+        turn.apply_now(task_wanted, slot)
     turn.apply_now(task_changed, pool.fit, slot, pool.in_force.settled_retention_s)
 
 
@@ -277,11 +329,23 @@ def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:
 
 
 def truth(turn: Turn, event: wire.TruthSet) -> None:
-    """An adjudicated label."""
-    task = turn.pool.tasks.slots.get(event.task)
+    """An adjudicated label; the newest counts."""
+    pool = turn.pool
+    task = pool.tasks.slots.get(event.task)
     if task is None:
         wait(turn, event.task)
         return
+    turn.flush()  # another truth may be among what is packed
+    if event.label < turn.classes_of(task):  # of another one the kernel says what is wrong
+        key, told = f"t{event.task}", float(pool.columns.tasks.records["truth"][task])
+        plan = pool.facts.plan(
+            key, FIELDS, (0.0, EVERY_FIELD), {"truth": rank(event.label)}, min(event.at, turn.now),
+            lambda _: rank(told), moves=False,
+        )  # fmt: skip
+        if not plan.fields:
+            turn.ignore(event)
+            return
+        pool.facts.keep(key, plan)
     index = len(turn.applied)
     turn.applied.append(Applied(event, turn.source))
     turn.packed.append(pack_event(codes.TRUTH, 0, event.label, NONE, task, 0, index, event.at, 0.0, 0.0))

@@ -8,6 +8,7 @@ Whatever a kernel says has come of it (``emissions``) waits here for the results
 opens it says how events are dispatched. So handlers know the turn, and nothing here knows them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -74,8 +75,8 @@ class Turn:
     """
 
     __slots__ = (
-        "applied", "created", "dispatch", "emissions", "erased", "has_input", "is_resumed", "judgments", "now",
-        "packed", "policy", "pool", "rejections", "short", "source",
+        "applied", "created", "dispatch", "emissions", "erased", "has_input", "ignored", "is_resumed", "judgments",
+        "now", "packed", "policy", "pool", "rejections", "short", "source",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Turn:
         self.applied: list[Applied] = []  # events that the results will speak of
         self.emissions: list[Array] = []
         self.short: list[Short] = []
+        self.ignored: Counter[str] = Counter()  # by type: what changed nothing, being too old or said before
         self.erased = 0  # persons
         self.is_resumed = False  # an operator wants it to go on
 
@@ -123,6 +125,10 @@ class Turn:
             else:
                 self.take(wire.decode(w.value))
         self.source = at_hand
+
+    def ignore(self, event: wire.Event) -> None:
+        """An event changes nothing: something newer stands, or it was said before."""
+        self.ignored[str(type(event).__struct_config__.tag)] += 1
 
     def reject(self, reason: Reason, message: str) -> None:
         """Put the record at hand among the dead letters."""

@@ -98,7 +98,9 @@ RECORDS = {
     "m": (MODEL.size, skill.MODEL),
 }  # fmt: skip
 #: Kinds of rows that the first version had not, and since which they are there.
-KINDS_SINCE = {b"r": 4, b"l": 5, b"n": 5}
+KINDS_SINCE = {b"r": 4, b"l": 5, b"n": 5, b"f": 5}
+#: Masks of all fields that version 4 knew, of an annotator and of a project.
+STATED_TO_4 = {"a": (1 << 5) - 1, "j": (1 << 20) - 1}
 
 
 class WaitingRow2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -233,7 +235,16 @@ def relaid(kind: str, value: bytes, old: int, new: int) -> bytes:
 
 
 def _from_4(kind: str, value: bytes) -> bytes:
-    return relaid(kind, value, 4, 5)
+    """What was said of somebody or of a project was said of all fields at once."""
+    value = relaid(kind, value, 4, 5)
+    if kind not in ("a", "j"):
+        return value
+    at, record = RECORDS[kind]
+    record = layout(record, 5)
+    after = np.frombuffer(value, record, 1, at).copy()
+    if after["profile_at" if kind == "a" else "at"][0] > 0:
+        after["stated"] = STATED_TO_4[kind]
+    return b"".join((value[:at], after.tobytes(), value[at + record.itemsize :]))
 
 
 #: From each older version to the next; a step needn't care about the version byte.

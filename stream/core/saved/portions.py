@@ -21,6 +21,7 @@ import numpy as np
 from stream.core.saved.rows import (
     Row,
     annotator_rows,
+    facts_row,
     gone_row,
     model_rows,
     note_rows,
@@ -69,6 +70,8 @@ def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
         yield [gone_row(find(), name) for name in names]
     for names in _cut(list(find().refs), size):
         yield [ref_row(find(), name) for name in names]
+    for names in _cut(list(find().facts.others), size):
+        yield [facts_row(find(), name) for name in names]
 
 
 def _by_slot(

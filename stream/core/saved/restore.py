@@ -217,6 +217,14 @@ def _load_refs(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
         raise RowError(f"a reference of a task that pool {pool.name!r} doesn't have")
 
 
+def _load_facts(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        pool.facts.others[name] = msgspec.msgpack.decode(value[1:], type=dict[str, float])
+    of = {"t": pool.tasks.slots, "a": pool.annotators.slots, "j": pool.projects.slots}
+    if not all(name[:1] in of and name[1:] in of[name[:1]] for name in pool.facts.others):
+        raise RowError(f"times of something that pool {pool.name!r} doesn't have")
+
+
 def _load_note(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     (value,) = values
     pool.note_at, pool.note = msgspec.msgpack.decode(value[1:], type=tuple[float, str])
@@ -229,7 +237,7 @@ BULK = "aet"
 LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
     ("p", _load_pool), ("r", _load_policy), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators),
     ("x", _load_erased), ("m", _load_models), ("e", load_seats), ("t", load_tasks), ("w", _load_waiting),
-    ("g", _load_gone), ("l", _load_refs), ("n", _load_note),
+    ("g", _load_gone), ("l", _load_refs), ("n", _load_note), ("f", _load_facts),
 )  # fmt: skip
 
 

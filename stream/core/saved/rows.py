@@ -8,6 +8,7 @@
 | tasks      | t    | slot, counts of what follows, TASK, belief, posterior, pairs, only, exclude, requires |
 | tasks      | w    | events waiting for this task (MessagePack)                                         |
 | tasks      | l    | when the reference of a task was stated, and the reference (MessagePack)           |
+| tasks      | f    | when fields of a task, annotator or project were stated, if not with most others   |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
 | annotators | x    | slot of an erased annotator                                                        |
@@ -144,6 +145,7 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     for name in sorted(pool.dirty_gone):
         rows["tasks"].append(gone_row(pool, name))
     rows["tasks"] += [ref_row(pool, name) for name in sorted(pool.dirty_refs)]
+    rows["tasks"] += [facts_row(pool, name) for name in sorted(pool.facts.dirty)]
     for table, forgotten in pool.tombstones.items():  # before what may have got the same ids
         rows[table] += [(gone, None) for gone in forgotten]
         forgotten.clear()
@@ -166,6 +168,7 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
     pool.dirty_refs.clear()
+    pool.facts.dirty.clear()
     pool.dirty_skills.clear()
     pool.dirty = pool.dirty_policy = pool.dirty_note = pool.is_new = False
     return rows
@@ -179,6 +182,7 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from (waiting_row(pool, name) for name in sorted(pool.waiting))
         yield from (gone_row(pool, name) for name in sorted(pool.gone))
         yield from (ref_row(pool, name) for name in sorted(pool.refs))
+        yield from (facts_row(pool, name) for name in sorted(pool.facts.others))
     elif table == "annotators":
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
         yield from project_rows(pool, np.arange(pool.projects.used))
@@ -214,6 +218,13 @@ def ref_row(pool: PoolState, name: str) -> Row:
     ref = pool.refs.get(name)
     row_key = key(b"l", pool, name)
     return (row_key, None) if ref is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(ref))
+
+
+def facts_row(pool: PoolState, name: str) -> Row:
+    """The row of when fields of an entity were stated that weren't with most others; a tombstone if there are none."""
+    times = pool.facts.others.get(name)
+    row_key = key(b"f", pool, name)
+    return (row_key, None) if times is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(times))
 
 
 def note_rows(pool: PoolState) -> list[Row]:

@@ -23,6 +23,7 @@ from kernels.lifecycle.pool_columns import (
 )
 from kernels.lifecycle.room import most_of_event
 from kernels.rules.predicate import UNRESTRICTED, Fit
+from stream.core.state.facts import Facts
 from stream.core.state.fits import Fits
 from stream.core.state.growth import Array
 from stream.core.state.lists import Lists
@@ -73,6 +74,7 @@ class PoolState:
         self.defaults: list[TaskDefaults] = []
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
         self.notes: dict[int, str] = {}  # project -> what people should know of it, where there is anything
+        self.facts = Facts()
         self.note = ""  # likewise of the pool
         self.note_at: float | None = None  # when that was stated
         self.refs: dict[str, tuple[float, str | None]] = {}  # task -> when its reference was stated, where any was
@@ -216,6 +218,7 @@ class PoolState:
         self.left_projects.add(project)
         self.left_models.add(model)
         records["state"][slot] = 0
+        self.facts.forget(f"t{name}")
         self.tasks.remove(name)
         if self.refs.pop(name, None) is not None:
             self.dirty_refs.add(name)
@@ -240,7 +243,9 @@ class PoolState:
 
     def is_unknown(self, annotator: int) -> bool:
         """Whether nothing is known of an annotator but evidence of their skill."""
-        return bool(self.columns.annotators.records[annotator].tobytes() == UNKNOWN.tobytes())
+        record = self.columns.annotators.records[annotator].copy()
+        record["asked_at"] = 0.0  # nothing is left of a request
+        return bool(record.tobytes() == UNKNOWN.tobytes())
 
     def blank_annotator(self, slot: int) -> None:
         """What is known of an annotator is forgotten, evidence of their skill aside."""

@@ -56,6 +56,7 @@ OUTCOMES = {
     "surplus": "were not needed any more",
     "duplicate": "had been given before",
     "corrected": "are corrections",
+    "outdated": "are older than what was said since",
     "retracted": "were taken back",
 }
 

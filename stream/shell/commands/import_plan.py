@@ -143,17 +143,17 @@ def named_project(request: Request, known: Known, pool: str, name: str, at: floa
         It has others.
     """
     names = Classes(request.labels).names
-    project = known.project(pool, name, at)
-    if project is None:
+    if name not in known.projects(pool):
         skill = msgspec.UNSET if request.skill is None else request.skill
         overlap = msgspec.UNSET if request.overlap is None else request.overlap
         defaults = TaskDefaults(skill=skill, classes=len(names), overlap=overlap)
         return ProjectSet(pool=pool, at=at, project=name, defaults=defaults, labels=names)
-    if project.labels == names:
+    labels = known.labels(pool, name)
+    if labels == names:
         return None
-    if project.labels:
+    if labels:
         raise NotRight(
-            f"the project {name} has the classes {joined(project.labels)} in this order, --labels says "
+            f"the project {name} has the classes {joined(labels)} in this order, --labels says "
             f"{joined(names)}: leave --labels out, or give the project another name"
         )
-    return msgspec.structs.replace(project, labels=names)
+    return ProjectSet(pool=pool, at=at, project=name, labels=names)

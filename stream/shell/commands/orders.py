@@ -7,7 +7,6 @@ import asyncio
 from typing import Any
 
 import click
-import msgspec
 
 from stream.events import (
     NOTE_BYTES,
@@ -17,6 +16,7 @@ from stream.events import (
     PoolPaused,
     PoolResumed,
     PoolSet,
+    ProjectSet,
     SettingsChanged,
     TaskCancelled,
     TruthSet,
@@ -115,15 +115,14 @@ def project() -> None:
 def _changed(pool: str, name: str, done: str, no_wait: bool, **changed: Any) -> None:
     with plain_errors():
 
-        def ask(known: Any) -> Any:
-            found = known.project(pool, name, now())
-            if found is None:
-                others = ", ".join(known.projects(pool)) or "none"
-                raise NotRight(f"there is no project {name} in the pool {pool}: there are {others}")
-            return found
+        def look(known: Any) -> None:
+            others = known.projects(pool)
+            if name not in others:
+                there = ", ".join(others) or "none"
+                raise NotRight(f"there is no project {name} in the pool {pool}: there are {there}")
 
-        # all that the project is, said again: a field that is absent would be the contract's default
-        event = msgspec.structs.replace(asyncio.run(with_state(pool, ask)), **changed)
+        asyncio.run(with_state(pool, look))
+        event = ProjectSet(pool=pool, at=now(), project=name, **changed)
         send_and_say([event], f"project {name} {done}", not no_wait)
 
 

@@ -38,7 +38,7 @@ STATEMENTS = (
 )
 COLUMNS = "pool, project, task, annotator, label, counted, outcome, at, duration_s"
 #: outcomes that change the first judgment of a person and a task, or repeat it
-LATER = ("corrected", "duplicate", "retracted")
+LATER = ("corrected", "duplicate", "retracted", "outdated")
 CHANGES = ("corrected", "retracted")
 BITS = 1 << 23
 BATCH = 1000

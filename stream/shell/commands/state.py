@@ -18,7 +18,7 @@ from stream.core.saved.rows import POSITION
 from stream.core.shard import Shard
 from stream.core.state.growth import Array
 from stream.core.state.pools import PoolState
-from stream.events import ProjectSet, TaskDefaults
+from stream.events import TaskDefaults
 from stream.settings import Settings
 from stream.shell.commands.failures import PersonNeeded
 from stream.shell.commands.telling import Tell
@@ -77,29 +77,6 @@ class Known:
         """Whether somebody of this id has a profile, or has been heard of."""
         state = self.pool(pool)
         return state is not None and annotator in state.annotators.slots
-
-    def project(self, pool: str, name: str, at: float) -> ProjectSet | None:
-        """A project as the event that would make it what it is; None when there is none of this name."""
-        state = self.pool(pool)
-        slot = None if state is None else state.projects.slots.get(name)
-        if state is None or slot is None:
-            return None
-        record = state.columns.projects.records[slot]
-        limit = None if int(record["limited"]) < 0 else int(record["cap"])
-        return ProjectSet(
-            pool=pool,
-            at=at,
-            project=name,
-            state=STATES[int(record["state"])],  # type: ignore[arg-type]
-            weight=float(record["weight"]),
-            budget=None if record["budget"] < 0 else int(record["budget"]),
-            max_per_annotator=None if limit is None or limit == np.iinfo(np.int32).max else limit,
-            gold_rate=float(record["gold_rate"]),
-            deadline=None if np.isinf(record["deadline"]) else float(record["deadline"]),
-            defaults=state.defaults[slot],
-            labels=state.labels.get(slot),
-            note=state.notes.get(slot),
-        )
 
     def defaults(self, pool: str, project: str) -> TaskDefaults:
         """What a project presets for its tasks; nothing when it is unknown."""

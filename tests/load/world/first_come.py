@@ -25,6 +25,7 @@ from stream.events import (
     ProjectSet,
     Source,
     TaskCreated,
+    TaskDefaults,
     TaskOutcome,
     TaskSettled,
 )
@@ -62,9 +63,10 @@ class FirstCome:
     def _apply(self, event: Event, now: float) -> None:
         match event:
             case ProjectSet():
+                assert isinstance(event.defaults, TaskDefaults)
                 assert isinstance(event.defaults.lease_s, float)
                 self._lease_s = event.defaults.lease_s
-                if event.deadline is not None:
+                if isinstance(event.deadline, float):
                     for task in self._tasks.values():
                         self._settle(task, "deadline")
             case TaskCreated():

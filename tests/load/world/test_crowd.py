@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from load.world.crowd import SPAMMER, DataError, Rule, accuracy, closing, credit, events, read, votes
-from stream.events import AnnotatorSet, ProjectSet, TaskCreated, decode, encode
+from stream.events import AnnotatorSet, ProjectSet, TaskCreated, TaskDefaults, decode, encode
 
 
 def write(folder: Path, labels: str, truth: str = "task,truth\na,0\n") -> Path:
@@ -62,7 +62,7 @@ def test_every_task_is_open_to_those_with_an_answer_and_to_the_spammer_only() ->
     }
     profiles = {event.annotator for event in made if isinstance(event, AnnotatorSet)}
     assert profiles == {*crowd.annotators, SPAMMER}
-    assert isinstance(made[0], ProjectSet)
+    assert isinstance(made[0], ProjectSet) and isinstance(made[0].defaults, TaskDefaults)
     assert (made[0].defaults.confidence, made[0].defaults.lease_s) == (0.9, 3.0)
 
 

@@ -17,12 +17,14 @@ from stream.events import (
     JudgmentSettled,
     JudgmentSubmitted,
     ProjectSet,
+    TaskDefaults,
     TaskSettled,
     decode,
     decode_result,
 )
 from stream.local.broker import free_port
 from stream.settings import PREFIX, Settings
+from stream.shell.commands.cli import main
 from stream.shell.commands.doctor import examine
 from stream.shell.commands.import_command import import_
 from stream.shell.commands.resume import place_of
@@ -143,15 +145,17 @@ def kept(path: Path) -> int:
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_the_fate_of_every_row_is_said(settings: Settings, worker: Worker, tmp_path: Path) -> None:
-    # overlap 3 by default, so these at most two judgments make the worker refuse a row that looks right by itself
+    # the project's preset makes the worker refuse a row that looks right by itself
     rows = ["t1,,", "t2,2,0.9", "t3,,"]
+    preset = {"type": "project_set", "pool": "p", "project": "j", "defaults": {"overlap": 3}}
+    assert CliRunner().invoke(main, ["send", json.dumps(preset)]).exit_code == 0
     tasks = write(tmp_path / "tasks.csv", "task,max_overlap,confidence", rows)
     said = ("--pool", "p", "--project", "j", "--skill", "s", "--labels", "cat,dog")
     done = run(tasks, *said)
     assert done.exit_code == 1, done.output
     assert "tasks.csv: 3 tasks of the project j sent; 2 took effect\n" in done.stdout
     assert "  1 row became a dead letter: invalid\n" in done.stderr
-    assert f"{tasks}:3: Expected `int` >= 3 (the overlap), got 2" in done.stderr
+    assert f"{tasks}:3: Expected a whole number of at least 3 (the overlap), got 2" in done.stderr
     assert "docs/operations.md, invalid; again: allocator dlt list --reason invalid" in done.stderr
 
     (letters,) = [finding for finding in examine() if finding.check == "dead letters"]
@@ -184,6 +188,7 @@ def test_the_fate_of_every_row_is_said(settings: Settings, worker: Worker, tmp_p
 
     inputs = [decode(record.value) for topic in INPUTS for record in read(settings.kafka_bootstrap, topic)]
     (project,) = [event for event in inputs if isinstance(event, ProjectSet)]
+    assert isinstance(project.defaults, TaskDefaults)
     assert (project.labels, project.defaults.classes, project.defaults.skill) == (("cat", "dog"), 2, "s")
     online = {event.annotator: event.ttl_s for event in inputs if isinstance(event, AnnotatorOnline)}
     assert online == {"ana": 1800.0, "cy": 7200.0}
@@ -227,7 +232,7 @@ def test_a_dry_run_and_a_file_with_a_bad_line_send_nothing(settings: Settings, t
     for way in ("--dry-run", "--no-wait"):
         done = run(bad, "--pool", "p", way)
         assert done.exit_code == 1
-        assert f"{bad}:3: overlap: expected a whole number from 1 to 1000, such as 3; got 'none'" in done.stderr
+        assert f"{bad}:3: overlap: expected a whole number from 0 to 1000, such as 3; got 'none'" in done.stderr
         assert f"{bad}:4: project: expected an id" in done.stderr
         assert "2 lines are unusable, 1 is usable: nothing was sent" in done.stderr
     assert not any(read(settings.kafka_bootstrap, topic) for topic in INPUTS)
