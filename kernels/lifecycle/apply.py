@@ -27,12 +27,14 @@ from kernels.lifecycle.codes import (
     END_DECLINED,
     EXTENDED,
     LEASED,
+    LEFT,
     NONE,
     OFFERED,
     OFFLINE,
     ONLINE,
     OPEN,
     PAUSED,
+    PRESENT,
     REFUSED,
     REQUESTED,
     RESUMED,
@@ -50,9 +52,9 @@ from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.judgments import is_label_of, relabel, retract, submit
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
-from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
+from kernels.lifecycle.pairs import accept, answered, emit, emit_assignment, end_live, find
 from kernels.lifecycle.pool_columns import EARLIEST, NOW, TASKS_USED
-from kernels.lifecycle.presence import come_online, go_offline, heard, pause, resume
+from kernels.lifecycle.presence import come_online, go_offline, heard, leave, pause, resume, set_presence
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
@@ -112,6 +114,7 @@ def respond(pool, event, policy):
         return
     pair = pool.pairs.records[p]
     task = pool.tasks.records[t]
+    answered(pool, p)
     if event.kind == ACCEPTED:
         if pair.state == OFFERED:
             accept(pool, p, pool.clock[NOW] + task.lease_s)
@@ -205,6 +208,8 @@ def apply(pool, events, created, now, policy, at):
             create(pool, event, created, retention_s)
         elif kind == ONLINE:
             come_online(pool, event, retention_s)
+        elif kind == PRESENT:
+            set_presence(pool, event, retention_s)
         elif kind == CORRECTED:
             relabel(pool, event, retention_s)
         elif kind == RETRACTED:
@@ -215,6 +220,8 @@ def apply(pool, events, created, now, policy, at):
             resume(pool, event)
         elif kind == OFFLINE:
             go_offline(pool, event, now, policy.grace_s, retention_s)
+        elif kind == LEFT:
+            leave(pool, np.int64(event.annotator), now, policy.grace_s, retention_s)
         elif kind == REQUESTED:
             request(pool, event)
         elif kind == CANCELLED:

@@ -246,6 +246,10 @@ class Audit:
         if this.completed.dead_letters != this.letters:
             said = this.completed.dead_letters
             self._report(0, f"{said} dead letters according to the round, {this.letters} found", this.record)
+        for pool in this.completed.pools:
+            found = self._case.pool(pool.pool).at_risk
+            if pool.at_risk != found:
+                self._report(0, f"{pool.at_risk} leases at risk in {pool.pool!r}, {found} found", this.record)
         offers = {pool.pool: pool.offers for pool in this.completed.pools}
         for name in {event.pool for _, event in this.offers} | set(offers):
             found = sum(event.pool == name for _, event in this.offers)

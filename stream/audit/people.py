@@ -3,6 +3,7 @@
 A handler returns the reason of a dead letter, or None when the event is usable.
 """
 
+from stream.audit.attendance import heard
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import learn_import
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
@@ -11,8 +12,6 @@ from stream.audit.round import Case
 from stream.audit.settlements import judge
 from stream.events import (
     ID_BYTES,
-    AnnotatorOffline,
-    AnnotatorOnline,
     AnnotatorPaused,
     AnnotatorResumed,
     AnnotatorSet,
@@ -43,27 +42,9 @@ def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: Anno
     annotator.grants = frozenset(event.grants)
 
 
-def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOnline) -> None:
-    """A session or a heartbeat; a lower capacity withdraws the newest unaccepted offers."""
-    if event.at < annotator.presence_at:
-        return
-    if not annotator.is_online and not annotator.has_lapsed:  # a new session behind an ended one is an act
-        annotator.heard()
-    annotator.presence_at, annotator.is_online, annotator.has_lapsed = event.at, True, False
-    annotator.capacity, annotator.mode = event.capacity, event.mode
-    annotator.present_until = min(event.at + event.ttl_s, NO_TIME if event.until is None else event.until)
-    annotator.gone_since = None
-    if annotator.watched > annotator.present_until:  # else an entry is there already, and looks again when it is due
-        annotator.watched = annotator.present_until
-        later(case, annotator.present_until, "presence", annotator)
-    for pair in reversed(annotator.offered()):
-        if len(annotator.live) > annotator.capacity:
-            end(case, pair, "withdrawn:override", because=record)
-
-
 def paused(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorPaused) -> None:
     """A break: unaccepted offers are withdrawn, leases stay."""
-    annotator.heard()
+    heard(case, annotator, record)
     begin_break(case, annotator, record, event.at, NO_TIME if event.until is None else event.until)
 
 
@@ -82,22 +63,9 @@ def begin_break(case: Case, annotator: Annotator, record: Record, at: float, unt
 
 def resumed(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorResumed) -> None:
     """The break is over, unless one began then or later."""
-    annotator.heard()
+    heard(case, annotator, record)
     if event.at > annotator.break_at:
         annotator.break_at, annotator.break_until, annotator.is_paused = event.at, NO_TIME, False
-
-
-def offline(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOffline) -> None:
-    """The end of a session: unaccepted offers are withdrawn, accepted work has its time of grace."""
-    if event.at < annotator.presence_at:
-        return
-    annotator.presence_at = event.at
-    was_there = annotator.is_online or annotator.has_lapsed
-    annotator.is_online = annotator.has_lapsed = False
-    withdraw(case, annotator.offered(), "absence", because=record)
-    if was_there and annotator.live:
-        annotator.gone_since = case.round.at
-        later(case, case.round.at + annotator.pool.limits.grace_s, "grace", annotator)
 
 
 def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
@@ -107,7 +75,9 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
         return
     for pair in list(annotator.live.values()):
         end(case, pair, "withdrawn:erased", because=record)
-    annotator.is_online, annotator.has_lapsed, annotator.gone_since = False, False, None
+    annotator.sessions.clear()
+    annotator.gone_since = None
+    pool.lapsed.pop(name, None)
     case.round.asked.pop((pool.name, name), None)
     for task in pool.tasks.values():
         task.pairs.pop(name, None)
@@ -122,27 +92,30 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
 
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
     """Somebody asks for work."""
-    annotator.heard()
+    heard(case, annotator, record)
     asked = event.count, frozenset(event.projects), record
     case.round.asked.setdefault((pool.name, annotator.name), []).append(asked)
 
 
-def _live(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
+def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record) -> Pair | None:
     """Return the pair if it was live when the event took effect."""
-    annotator.heard()
+    heard(case, annotator, record)
     pair = task.pairs.get(annotator.name)
     if pair is None or not pair.is_live:
         return None
     if pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)) and is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
-    return pair if pair.is_live else None
+    if pair.is_live:
+        pair.expiries = 0
+        return pair
+    return None
 
 
 def accepted(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentAccepted
 ) -> None:
     """An open offer becomes a lease; anything else is ignored."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, record)
     if pair is not None and pair.state == "offered":
         lease(case, pair, record)
 
@@ -151,7 +124,7 @@ def extended(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentExtended
 ) -> None:
     """A lease gets one more lease time, a limited number of times."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, record)
     if pair is not None and pair.state == "leased" and pair.extensions < pool.limits.max_extensions:
         lease(case, pair, record)
 
@@ -160,7 +133,7 @@ def declined(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentDeclined
 ) -> None:
     """A live pair ends; enough complaints block the task."""
-    pair = _live(case, pool, task, annotator)
+    pair = _live(case, pool, task, annotator, record)
     if pair is None:
         return
     end(case, pair, "declined", because=record)
@@ -191,7 +164,7 @@ def judged(
             return "invalid"
         if event.label is not None and task.classes is not None and event.label >= task.classes:
             return "invalid"
-    annotator.heard()
+    heard(case, annotator, record)
     judge(case, pool, task, annotator, record, event)
     return None
 

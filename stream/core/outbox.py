@@ -26,10 +26,12 @@ CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "over
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
 OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
 
-EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED, EMIT_DRIFTED = map(
+# plain ints compare faster
+EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED = map(
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
-          codes.EMIT_DROPPED, codes.EMIT_BLOCKED, codes.EMIT_DRIFTED),
-)  # plain ints compare faster  # fmt: skip
+          codes.EMIT_DROPPED, codes.EMIT_BLOCKED),
+)  # fmt: skip
+EMIT_DRIFTED, EMIT_AWAY, EMIT_BACK = int(codes.EMIT_DRIFTED), int(codes.EMIT_AWAY), int(codes.EMIT_BACK)
 SETTLED = int(codes.SETTLED)
 
 Encoded = list[tuple[bytes, bytes]]
@@ -85,6 +87,16 @@ class Outbox:
                     pool=name, partition=partition, round=rnd, assignment=f"{partition}-{made}-{index}",
                     task=task_ids[t], annotator=annotator_ids[a], at=now, submit_by=at,
                 )  # fmt: skip
+                assignments.append((key, encode(output)))
+            elif code == EMIT_AWAY:
+                output = wire.AnnotatorAway(
+                    pool=name, partition=partition, round=rnd, annotator=annotator_ids[a], at=now, missed=event
+                )
+                assignments.append((key, encode(output)))
+            elif code == EMIT_BACK:
+                output = wire.AnnotatorBack(
+                    pool=name, partition=partition, round=rnd, annotator=annotator_ids[a], at=now
+                )
                 assignments.append((key, encode(output)))
             elif code == EMIT_CONSENSUS:
                 changed.append(t)

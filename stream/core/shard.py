@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import stream
 from kernels.hashing import mix
-from kernels.lifecycle.pool_columns import NOW
+from kernels.lifecycle.pool_columns import NOW, PAIRS_USED
 from stream import events as wire
 from stream import topics
 from stream.core.batch import Place, Range, Rejected
@@ -54,6 +54,7 @@ class RoundResult(NamedTuple):
     erased: int = 0  # persons: copies of rows from before this round should go
     open_tasks: int = 0  # of all pools of the partition, those that this round didn't concern included
     free_annotators: int = 0
+    at_risk: int = 0  # leases of people of whom no heartbeat comes any more
 
 
 def no_timer() -> float:
@@ -62,20 +63,22 @@ def no_timer() -> float:
 
 
 class Openings:
-    """Open tasks and free annotators of a partition: sums over its pools that cost what a round has touched."""
+    """What is open, free and at risk in a partition: sums over its pools that cost what a round has touched."""
 
     def __init__(self) -> None:
         self.tasks = 0
         self.annotators = 0
-        self._pools: dict[str, tuple[int, int]] = {}
+        self.at_risk = 0
+        self._pools: dict[str, tuple[int, int, int]] = {}
 
-    def put(self, pool: str, tasks: int, annotators: int) -> None:
+    def put(self, pool: str, tasks: int, annotators: int, at_risk: int) -> None:
         """So many are there in a pool now."""
-        before = self._pools.pop(pool, (0, 0))
-        if tasks or annotators:
-            self._pools[pool] = tasks, annotators
+        before = self._pools.pop(pool, (0, 0, 0))
+        if tasks or annotators or at_risk:
+            self._pools[pool] = tasks, annotators, at_risk
         self.tasks += tasks - before[0]
         self.annotators += annotators - before[1]
+        self.at_risk += at_risk - before[2]
 
 
 class InputHole(Exception):
@@ -117,6 +120,7 @@ class Shard:
         self.market = market
         self.pools: dict[str, PoolState] = {}
         self.wakeups: dict[str, float] = {}  # when the clock next concerns each pool
+        self.returns: dict[str, float] = {}  # when in a pool the next bar of a pair ends, where there is one
         self.openings = Openings()
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
         self.lost: dict[str, tuple[int, int]] = {}  # input given up since the last round
@@ -157,9 +161,11 @@ class Shard:
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
             self.wakeups = {name: pool.earliest for name, pool in self.pools.items()}
-            for name, pool in self.pools.items():
+            for pool in self.pools.values():
                 pool.columns.clock[NOW] = self.now
-                self.openings.put(name, pool.open_tasks, pool.free_annotators)
+                ends = pool.columns.pairs.records["barred_until"][: int(pool.columns.counters[PAIRS_USED])]
+                pool.bars.begin(ends[ends > self.now])
+                self._note(pool)
         self.epoch += 1
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -181,7 +187,7 @@ class Shard:
     @property
     def wakeup(self) -> float | None:
         """When the clock next concerns this partition."""
-        earliest = min(self.wakeups.values(), default=float("inf"))
+        earliest = min((*self.wakeups.values(), *self.returns.values()), default=float("inf"))
         return None if earliest == float("inf") else earliest
 
     # ------------------------------------------------------------------ a round
@@ -236,7 +242,7 @@ class Shard:
                 if given.start < self.position[topic]:
                     records = [record for record in records if record.offset >= self.position[topic]]
                 intake.take(topic, records)
-        turns = intake.finish(min(now, complete_until), self.wakeups)
+        turns = intake.finish(min(now, complete_until), self.wakeups, self.returns)
         applied = self.timer()
         outbox = Outbox(self.partition, self.round_number, now)
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
@@ -251,7 +257,7 @@ class Shard:
                 continue
             policies += turn.policies
             self.wakeups[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
-            self.openings.put(pool.name, pool.open_tasks, pool.free_annotators)
+            self._note(pool)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
@@ -281,6 +287,7 @@ class Shard:
             erased=sum(turn.erased for turn in turns),
             open_tasks=self.openings.tasks,
             free_annotators=self.openings.annotators,
+            at_risk=self.openings.at_risk,
         )
 
     def _market(
@@ -307,7 +314,7 @@ class Shard:
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
                         offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
                         covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
-                        taught_value=proof.taught_value, policy=pool.policy.version,
+                        taught_value=proof.taught_value, policy=pool.policy.version, at_risk=pool.at_risk,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool)
@@ -334,11 +341,21 @@ class Shard:
         self.stalls.failed(pool.name, self.now, failure)
         return None
 
+    def _note(self, pool: PoolState) -> None:
+        """How a pool stands now, and when its next bar ends."""
+        self.openings.put(pool.name, pool.open_tasks, pool.free_annotators, pool.at_risk)
+        at = pool.bars.earliest
+        if at < float("inf"):
+            self.returns[pool.name] = at
+        else:
+            self.returns.pop(pool.name, None)
+
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
         """A pool of which nothing is known is none: dead letters leave no pools behind."""
         del self.pools[pool.name]
-        self.openings.put(pool.name, 0, 0)
+        self.openings.put(pool.name, 0, 0, 0)
         self.wakeups.pop(pool.name, None)
+        self.returns.pop(pool.name, None)
         self.stalls.solved(pool.name)
         if not pool.is_new:
             for table, gone in tombstones(pool).items():

@@ -132,12 +132,13 @@ class Oracle:
             return book.erased(event.annotator)
         if hasattr(event, "annotator"):
             book.check_judgment(task, event)
+            book.check(getattr(event, "session", None) or "")
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
         )  # fmt: skip
         if annotator is not None and not isinstance(event, quiet):
-            annotator.missed, annotator.absent = 0, False
+            book.heard(annotator)
         match event, task, annotator:
             case (wire.TaskCreated(), _, _):
                 book.created(event)

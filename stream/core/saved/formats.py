@@ -98,7 +98,7 @@ RECORDS = {
     "m": (MODEL.size, skill.MODEL),
 }  # fmt: skip
 #: Kinds of rows that the first version had not, and since which they are there.
-KINDS_SINCE = {b"r": 4}
+KINDS_SINCE = {b"r": 4, b"o": 5}
 
 
 class WaitingRow2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,7 @@
 | tasks      | w    | events waiting for this task (MessagePack)                                         |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
+| annotators | o    | sessions of an annotator who has named one (JSON)                                  |
 | annotators | x    | slot of an erased annotator                                                        |
 | annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` (JSON)                   |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
@@ -25,7 +26,7 @@ versions.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zlib import crc32
 
@@ -144,9 +145,12 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         forgotten.clear()
     for slot, name in pool.erased.items():  # before rows of annotators: the same id may be somebody new already
         rows["annotators"].append((key(b"a", pool, name), None))
+        if slot in pool.sessions.gone:
+            rows["annotators"].append((key(b"o", pool, name), None))
         pool.annotators.forget(slot)
     pool.erased.clear()
     rows["annotators"] += annotator_rows(pool, tables["annotators"].take_marked())
+    rows["annotators"] += session_rows(pool, sorted(pool.sessions.dirty))
     rows["annotators"] += project_rows(pool, tables["projects"].take_marked())
     if pool.dirty or len(tasks):
         rows["annotators"].append(pool_row(pool))
@@ -159,6 +163,8 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
     pool.dirty_skills.clear()
+    pool.sessions.dirty.clear()
+    pool.sessions.gone.clear()
     pool.dirty = pool.dirty_policy = pool.is_new = False
     return rows
 
@@ -172,6 +178,7 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from (gone_row(pool, name) for name in sorted(pool.gone))
     elif table == "annotators":
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
+        yield from session_rows(pool, sorted(pool.sessions.of))
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
         yield from policy_rows(pool)
@@ -265,6 +272,13 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
             )
         )
     return rows
+
+
+def session_rows(pool: PoolState, slots: Iterable[int]) -> list[Row]:
+    """Rows of the sessions of annotators who have named one."""
+    mine = pool.sessions.of
+    named = ((pool.annotators.ids[slot] or "", mine[slot]) for slot in slots)
+    return [sealed(key(b"o", pool, name), bytes([VERSION]) + _encode(sessions)) for name, sessions in named]
 
 
 def _amounts(pool: PoolState, field: str, column: Array, pair: struct.Struct, slots: Array) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from kernels import bench, buffers
 from kernels.lifecycle import ANNOTATOR, PROJECT, Pool, blank, codes
 from kernels.lifecycle.pool_columns import (
     ANNOTATORS_USED,
+    AT_RISK,
     EARLIEST,
     EMISSIONS_WANTED,
     EMITTED,
@@ -22,12 +23,14 @@ from kernels.lifecycle.pool_columns import (
     REFUSED,
 )
 from kernels.lifecycle.room import most_of_event
+from stream.core.state.bars import Bars
 from stream.core.state.fits import Fits
 from stream.core.state.growth import Array
 from stream.core.state.lists import Lists
 from stream.core.state.models import Models
 from stream.core.state.names import Names
 from stream.core.state.policies import born, in_force
+from stream.core.state.sessions import Sessions
 from stream.core.state.tables import Columns
 from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
 from stream.policy import Policy
@@ -101,6 +104,8 @@ class PoolState:
         self.lists = Lists(self.tables)
         self.defaults: list[TaskDefaults] = []
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
+        self.sessions = Sessions()
+        self.bars = Bars()
         self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
         self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
@@ -240,7 +245,8 @@ class PoolState:
 
     def is_unknown(self, annotator: int) -> bool:
         """Whether nothing is known of an annotator but evidence of their skill."""
-        return bool(self.columns.annotators.records[annotator].tobytes() == UNKNOWN.tobytes())
+        is_blank = self.columns.annotators.records[annotator].tobytes() == UNKNOWN.tobytes()
+        return bool(is_blank and annotator not in self.sessions)
 
     def blank_annotator(self, slot: int) -> None:
         """What is known of an annotator is forgotten, evidence of their skill aside."""
@@ -367,6 +373,11 @@ class PoolState:
         return int(np.count_nonzero(present & ((people["mode"] != codes.PULL) | (people["asked"] > 0))))
 
     @property
+    def at_risk(self) -> int:
+        """Leases of people whose sessions have lapsed."""
+        return int(self.columns.counters[AT_RISK])
+
+    @property
     def live(self) -> int:
         """Offers and leases that are open now."""
         return int(self.columns.projects.records["live"][: self.projects.used].sum())
@@ -374,7 +385,7 @@ class PoolState:
     @property
     def earliest(self) -> float:
         """When the clock next concerns this pool."""
-        earliest = float(self.columns.clock[EARLIEST])
+        earliest = min(float(self.columns.clock[EARLIEST]), self.sessions.earliest)
         for waiting in self.waiting.values():
             earliest = min(earliest, waiting[0].until)
         return min(earliest, next(iter(self.gone.values()), earliest))

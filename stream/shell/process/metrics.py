@@ -87,6 +87,9 @@ class Metrics:
         self.free_annotators = gauge(
             "free_annotators", "Annotators who may be offered work, over all pools", "partition"
         )
+        self.at_risk = gauge(
+            "at_risk_leases", "Leases of people of whom no heartbeat comes any more, over all pools", "partition"
+        )
         self.owned = gauge("owned_partitions", "Partitions owned by this worker")
         self.ready = gauge("ready_partitions", "Owned partitions that are recovered and running")
         self.lag = gauge(
@@ -142,6 +145,7 @@ class Metrics:
         self.stalled.labels(partition).set(len(result.completed.stalled))
         self.open_tasks.labels(partition).set(result.open_tasks)
         self.free_annotators.labels(partition).set(result.free_annotators)
+        self.at_risk.labels(partition).set(result.at_risk)
         pools = result.completed.pools
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))
@@ -158,6 +162,7 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        for family in (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators):
+        partitioned = (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators, self.at_risk)
+        for family in partitioned:
             if (str(partition),) in family._metrics:
                 family.remove(partition)
