@@ -162,6 +162,18 @@ def amend(pool, event, changed, retention_s):
 
 
 @inner
+def end_or_sum_sessions(pool, event, policy):
+    """The default session ends, or what several sessions come to is another."""
+    now, retention_s = pool.clock[NOW], policy.settled_retention_s
+    if event.kind == OFFLINE:
+        go_offline(pool, event, now, policy.grace_s, retention_s)
+    elif event.kind == PRESENT:
+        set_presence(pool, event, retention_s)
+    else:
+        leave(pool, np.int64(event.annotator), now, policy.grace_s, retention_s)
+
+
+@inner
 def request(pool, event):
     """Pull: ask for work; answered at the end of the round."""
     annotator = pool.annotators.records[event.annotator]
@@ -208,8 +220,6 @@ def apply(pool, events, created, now, policy, at):
             create(pool, event, created, retention_s)
         elif kind == ONLINE:
             come_online(pool, event, retention_s)
-        elif kind == PRESENT:
-            set_presence(pool, event, retention_s)
         elif kind == CORRECTED:
             relabel(pool, event, retention_s)
         elif kind == RETRACTED:
@@ -218,10 +228,8 @@ def apply(pool, events, created, now, policy, at):
             pause(pool, np.int64(event.annotator), event.at, event.x, retention_s)
         elif kind == RESUMED:
             resume(pool, event)
-        elif kind == OFFLINE:
-            go_offline(pool, event, now, policy.grace_s, retention_s)
-        elif kind == LEFT:
-            leave(pool, np.int64(event.annotator), now, policy.grace_s, retention_s)
+        elif kind in (OFFLINE, PRESENT, LEFT):
+            end_or_sum_sessions(pool, event, policy)
         elif kind == REQUESTED:
             request(pool, event)
         elif kind == CANCELLED:

@@ -62,7 +62,7 @@ PAIR = np.dtype(
         ("state", "u1"), ("counted", "u1"), ("extensions", "u1"), ("source", "u1"), ("label", "<i2"), ("paid", "<i2"),
         ("index", "<i4"), ("stamp", "<i4"), ("score", "<i4"), ("round", "<i8"),
         ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"), *since(5, ("said_at", "<f8")),
-        *since(5, ("barred_until", "<f8"), ("expiries", "<i4")),
+        *since(5, ("barred_until", "<f8"), ("expiries", "<i8")),
     ]
 )  # fmt: skip
 

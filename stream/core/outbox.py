@@ -88,15 +88,8 @@ class Outbox:
                     task=task_ids[t], annotator=annotator_ids[a], at=now, submit_by=at,
                 )  # fmt: skip
                 assignments.append((key, encode(output)))
-            elif code == EMIT_AWAY:
-                output = wire.AnnotatorAway(
-                    pool=name, partition=partition, round=rnd, annotator=annotator_ids[a], at=now, missed=event
-                )
-                assignments.append((key, encode(output)))
-            elif code == EMIT_BACK:
-                output = wire.AnnotatorBack(
-                    pool=name, partition=partition, round=rnd, annotator=annotator_ids[a], at=now
-                )
+            elif code in (EMIT_AWAY, EMIT_BACK):
+                output = self._attention(name, annotator_ids[a], event if code == EMIT_AWAY else None)
                 assignments.append((key, encode(output)))
             elif code == EMIT_CONSENSUS:
                 changed.append(t)
@@ -158,6 +151,13 @@ class Outbox:
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
         columns.tasks.records["changed"][slots] = 0
+
+    def _attention(self, pool: str, annotator: str, missed: int | None) -> wire.Output:
+        """Somebody is away, having missed so much, or back."""
+        common: dict[str, Any] = {
+            "pool": pool, "partition": self.partition, "round": self.round, "annotator": annotator, "at": self.now,
+        }  # fmt: skip
+        return wire.AnnotatorBack(**common) if missed is None else wire.AnnotatorAway(**common, missed=missed)
 
     def _drifted(self, pool: PoolState, t: int, a: int, score: float) -> wire.SkillDrifted:
         self.drifts += 1

@@ -129,10 +129,10 @@ def correct() -> list[Step]:
                 event("annotator_online", 999, annotator="c", mode="pull"),
                 event("task_cancelled", 999, task="t4"),
                 event("judgment_submitted", 999, task="t9", annotator="a", label=0),
-                event("work_requested", 999, annotator="c"),
+                event("annotator_online", 999, annotator="d"),
             ],
             outputs=[*offer("0-1-0", "t1", "a", 1000), *offer("0-1-1", "t1", "b", 1000),
-                     *offer("0-1-2", "t2", "a", 1000), *offer("0-1-3", "t3", "c", 1000)],
+                     *offer("0-1-2", "t2", "a", 1000), *offer("0-1-3", "t3", "d", 1000)],
             dead=[(tasks, 4, "malformed")],
         ),
         Step(
@@ -165,10 +165,10 @@ def correct() -> list[Step]:
                 settlement("t1", "a", people, 13, "counted", 1),
                 settlement("t1", "a", people, 14, "duplicate", 0),
                 settlement("t1", "d", people, 15, "surplus", 0),
-                end("0-1-3", "t3", "c", 1070, "expired"),
+                end("0-1-3", "t3", "d", 1070, "expired"),
                 settled("t1", "complete", [0.9, 0.1], 2),
                 posterior("t1", [0.9, 0.1], 2),
-                *offer("0-3-0", "t3", "b", 1070),
+                *offer("0-3-0", "t3", "c", 1070),
                 event("work_unavailable", 1070, annotator="c", reason="no_matching_task", retry_after_s=60.0),
             ],
             dead=[(people, 8, "unknown_task")],
@@ -176,14 +176,14 @@ def correct() -> list[Step]:
         Step(
             1100.0,
             annotators=[
-                judgment("t3", "b", 1099, 1),
-                event("annotator_online", 1099, annotator="d", ttl_s=50),
+                judgment("t3", "c", 1099, 1),
+                event("annotator_online", 1099, annotator="b", ttl_s=50),
             ],
             outputs=[
-                end("0-3-0", "t3", "b", 1100, "submitted"),
-                settlement("t3", "b", people, 17, "counted", 1),
+                end("0-3-0", "t3", "c", 1100, "submitted"),
+                settlement("t3", "c", people, 17, "counted", 1),
                 posterior("t3", [0.3, 0.7], 1),
-                *offer("0-4-0", "t3", "d", 1100),
+                *offer("0-4-0", "t3", "b", 1100),
             ],
         ),
         Step(
@@ -191,17 +191,17 @@ def correct() -> list[Step]:
             annotators=[judgment("t1", "c", 1150, 1, "judgment_corrected")],
             outputs=[
                 settlement("t1", "c", people, 19, "surplus", 0),
-                end("0-4-0", "t3", "d", 1155, "withdrawn", "absence"),
+                end("0-4-0", "t3", "b", 1155, "withdrawn", "absence"),
             ],
         ),
         Step(
             1160.0,
             annotators=[
-                judgment("t3", "d", 1158, 1),
+                judgment("t3", "b", 1158, 1),
                 event("judgment_retracted", 1159, task="t1", annotator="a"),
             ],
             outputs=[
-                settlement("t3", "d", people, 20, "late", 1),
+                settlement("t3", "b", people, 20, "late", 1),
                 settlement("t1", "a", people, 21, "retracted", -1),
                 settled("t3", "consensus", [0.05, 0.95], 2),
                 posterior("t3", [0.05, 0.95], 2),

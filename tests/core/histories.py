@@ -302,7 +302,7 @@ NO_SETTINGS = [{"acept_s": 20.0}, {"gap": 1.0}, {"max_extensions": 1.5}, {"lease
 KINDS: Kinds = {
     "task_created": (20, Writer.created),
     "task_updated": (5, Writer.updated),
-    "task_cancelled": (1, Writer.task),
+    "task_cancelled": (2, Writer.task),
     "truth_set": (1.5, Writer.truth),
     "project_set": (2, Writer.project),
     "pool_paused": (0.3, _nothing),
@@ -315,7 +315,7 @@ KINDS: Kinds = {
     "work_requested": (4, Writer.requested),
     "assignment_accepted": (14, Writer.pair),
     "assignment_extended": (3, Writer.pair),
-    "assignment_declined": (5, Writer.declined),
+    "assignment_declined": (6, Writer.declined),
     "judgment_submitted": (30, Writer.label),
     "judgment_corrected": (3, Writer.label),
     "judgment_retracted": (2, Writer.pair),
