@@ -25,7 +25,7 @@ from kernels.lifecycle.pool_columns import ANNOTATORS_USED, NOW, TASKS_USED, Pol
 from kernels.lifecycle.presence import is_free
 from kernels.rules.predicate import Fit, permitted
 from kernels.terms import Case, coverage, deadline_urgency, reckon
-from kernels.valuation import gains, importance, trust
+from kernels.valuation import gains, importance, may_fill, trust
 
 EVERYBODY = int(np.iinfo(np.int64).max)  # a sample that leaves nobody out
 
@@ -39,11 +39,15 @@ class Look(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What `recall_kernel` writes."""
+    """What `recall_kernel` writes, and what it adds to the values of each row.
+
+    A row with a ``lift`` is required work (`kernels.seating`): whoever may do it is a candidate, whatever it is worth.
+    """
 
     indptr: np.ndarray  # i8[n + 1]
     arcs: Arcs
     dense: np.ndarray  # f8[n, m] or [0, 0]
+    lift: np.ndarray  # f8[n]: 0, or more than any value
 
 
 @entry
@@ -150,14 +154,14 @@ class Recalled(NamedTuple):
 
     indptr: np.ndarray  # i8[n + 1]
     indices: np.ndarray  # i4
-    values: np.ndarray  # f8
-    dense: np.ndarray  # f8[n, m]: value of every feasible pair, 0: none; or [0, 0]
-    pairs: int  # that were looked at and are worth their cost
+    values: np.ndarray  # f8, lifted
+    dense: np.ndarray  # f8[n, m]: lifted value of every feasible pair, 0: none; or [0, 0]
+    pairs: int  # that were looked at and are required or worth their cost
 
 
 @entry
 def recall_kernel(pool, tasks, free, fit, policy, look, bench, rows):
-    """Fill the market, see `recall`; repeatable. Returns how many pairs are worth their cost.
+    """Fill the market, see `recall`; repeatable. Returns how many pairs are required or worth their cost.
 
     NONE: the scratch is too small, or a list names somebody twice.
     """
@@ -213,14 +217,15 @@ def recall_kernel(pool, tasks, free, fit, policy, look, bench, rows):
                 a = free[j]
             if not permitted(pool, fit, t, a):
                 continue
+            lift = rows.lift[i]
             weight = important * trust(pool, t, a, standing[j], now)
-            if weight <= 0.0:
+            if not may_fill(pool, t, a, standing[j]) if lift > 0.0 else weight <= 0.0:
                 continue
             if gain[j, 2] != alike:
                 gain[j, 0], gain[j, 1] = gains(pool, t, theta[j])
                 gain[j, 2] = alike
             case = Case(weight, ability[j], gain[j, 0], gain[j, 1])
-            worth = reckon(pool, t, a, case, policy, out)
+            worth = reckon(pool, t, a, case, policy, out) + lift
             if worth <= 0.0:
                 continue
             if dense.shape[0]:
@@ -242,14 +247,17 @@ def recall_kernel(pool, tasks, free, fit, policy, look, bench, rows):
 
 
 def recall(
-    pool: Any, tasks: np.ndarray, free: np.ndarray, fit: Fit, policy: Policy, look: Look, bench: Bench
-) -> Recalled:
+    pool: Any, tasks: np.ndarray, free: np.ndarray, fit: Fit, policy: Policy, look: Look, bench: Bench,
+    lift: np.ndarray,
+) -> Recalled:  # fmt: skip
     """The market of open ``tasks`` (equal models and posteriors together) and ``free`` annotators.
 
     Parameters
     ----------
     tasks, free : int32[:]
         Slots, each once.
+    lift : float64[:]
+        Of each task, see `Rows`.
     fit : Fit
     policy : Policy
         Of the pool.
@@ -260,7 +268,7 @@ def recall(
     room = first_room(n * look.limit)
     arcs = Arcs(np.empty(room, np.int32), np.empty(room), np.zeros(COUNTS, np.int64))
     dense = np.zeros((n, m) if look.sample == EVERYBODY else (0, 0))
-    rows = Rows(np.empty(n + 1, np.int64), arcs, dense)
+    rows = Rows(np.empty(n + 1, np.int64), arcs, dense, lift)
     while True:
         pairs = checked(recall_kernel(pool, tasks, free, fit, policy, look, bench, rows))
         if not is_short(rows.arcs):

@@ -54,11 +54,22 @@ def standing_of(skills, m, s, ability, least):
 
 
 @inner
+def may_return(t, a):
+    """Is task ``t`` one of those by which annotator ``a`` can return who is contained?"""
+    return mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
+
+
+@inner
+def may_fill(pool, t, a, standing):
+    """May the annotator fill a promise of the task? Who is contained may on a task in 32 that others answer too."""
+    return standing != CONTAINED or (pool.tasks.records[t].overlap > 1 and may_return(t, a))
+
+
+@inner
 def trust(pool, t, a, standing, now):
     """Factor of the value of annotator ``a`` on task ``t``; 0: not to be asked."""
     if standing == CONTAINED:
-        may_return = mix(np.int64(t), np.int64(a)) % RETURN == np.uint64(0)
-        return 1.0 if may_return or deadline_of(pool, t) - now < RUSH_S else 0.0
+        return 1.0 if may_return(t, a) or deadline_of(pool, t) - now < RUSH_S else 0.0
     task = pool.tasks.records[t]
     waits = task.counted == 0 and task.max_overlap > 1 and not budget.is_limited(pool, t)
     return UNCHECKED_TRUST if standing == UNPROVEN and waits else 1.0

@@ -62,6 +62,12 @@ PANELS = [
         {"{{reason}}": "sum by (reason) (rate(allocator_dead_letters_total[1m]))"},
     ),
     Panel(
+        "Odd fields",
+        "Which fields hold what they may not, so that they count as left out? allocator doctor shows an example.",
+        "ops",
+        {"{{field}}": "sum by (field) (rate(allocator_odd_fields_total[1m]))"},
+    ),
+    Panel(
         "Event to commit",
         "How long from an event's arrival to the decision it led to?",
         "s",

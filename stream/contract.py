@@ -36,6 +36,23 @@ input topic accepts every input event; order is kept within one topic and partit
 """
 
 
+ODD = """\
+## What is odd, and counts all the same
+
+Nobody's work is lost to a field that nobody needs. A value that its field may not hold counts as left out in the fields
+named here, and `odd` of `round_completed` counts it by type and field. In every other field it makes the record a dead
+letter `malformed`, whose message says what was expected, what came and where. A field that is missing has its default,
+which of a change means unchanged.
+"""
+
+SPELLING = """\
+In every field: 1.0 is 1, an id that is a whole number is its digits (17 and 17.0 are `"17"`), a byte order mark in
+front is skipped, of a key that stands twice the last counts. NaN, Infinity, numbers out of every range, half of a
+surrogate pair and bytes that are no UTF-8 are what no field may hold; where no field is concerned they are ignored like
+unknown fields. A number in quotes is text: of a `label` it may be the name of another class. `at` in milliseconds (or
+smaller units) is a dead letter `clock` that says so.
+"""
+
 READING = """\
 ## Reading each output once
 
@@ -74,7 +91,7 @@ def describe(kind: inspect.Type) -> str:
             most = _bounds(low, high) if below is None else f" < {below:g}"
             return "number" + (f" > {above:g}," if above is not None else "") + most
         case inspect.StrType(max_length=most):
-            return "text" if most is None else "id"
+            return "text" if most is None else "id" if most == events.ID_BYTES else f"text of at most {most} bytes"
         case inspect.VarTupleType(item_type=item, max_length=most):
             return f"list of {describe(item)}" + ("" if most is None else f", at most {most}")
         case inspect.ListType(item_type=item):
@@ -150,6 +167,10 @@ def render(samples: Mapping[str, bytes]) -> str:
     lines += ["", READING.rstrip()]
     for event, fields in events.IDENTITY.items():
         lines.append(f"| `{tag(event)}` | " + ", ".join(f"`{field}`" for field in fields) + " |")
+    lines += ["", ODD]
+    forgiving = ", ".join(f"`{tag(event)}`" for event in events.FORGIVING)
+    lines += [f"Every field with a default of: {forgiving}.", ""]
+    lines += [f"In every input event: {', '.join(f'`{name}`' for name in events.SIDE_FIELDS)}.", "", SPELLING.rstrip()]
     lines += ["", "## Input events", "", "Every input event has these fields, and those of its type.", ""]
     lines += _fields(events.Event)
     for event in get_args(events.Input):

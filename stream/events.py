@@ -6,20 +6,23 @@ frozen and keyword-only, unknown fields are ignored, a missing field means its d
 seconds. An id holds 1 to 128 bytes of UTF-8; the length in bytes is checked where an id is first seen. A list of ids
 is a set: repeats leave it where it enters the state.
 
-This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What
-is not an event raises msgspec's errors, UnicodeDecodeError (no UTF-8) or RecursionError (nested too
-deeply).
+This module declares; it decides nothing. ``decode`` is the only way in, ``encode`` the only way out. What the exact
+decoder refuses is read once more with patience (``stream/second_reading.py``): a field that nobody needs costs nobody's
+work. What is no event even then raises msgspec's ValidationError, whose message is a sentence for the sender.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from stream.policy import Policy
+from stream.second_reading import SecondReading
 
 ID_BYTES = 128
+REF_BYTES = 512
+NOTE_BYTES = 2000
 LIST_ITEMS = 1000
 MOST_CLASSES = 20
 #: events that wait for one and the same task, as counted here; the first of them may be larger
@@ -31,12 +34,18 @@ Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
 Session = Annotated[str, Meta(max_length=ID_BYTES)]
 ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
-Time = Annotated[float, Meta(ge=0, le=1e11)]
+Time = Annotated[float, Meta(ge=0, le=1e11, title="a time in Unix seconds")]
+#: so large that a time in milliseconds, micro- or nanoseconds is one of a wrong clock and not a wrong number
+Clock = Annotated[float, Meta(ge=0, le=1e20, title="a time in Unix seconds")]
+#: in characters here; `exact` counts bytes
+Ref = Annotated[str, Meta(max_length=REF_BYTES)]
+Note = Annotated[str, Meta(max_length=NOTE_BYTES)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Positive = Annotated[int, Meta(ge=1, le=1_000)]
+Overlap = Annotated[int, Meta(ge=0, le=1_000)]
 Classes = Annotated[int, Meta(ge=2, le=20)]
 Label = Annotated[int, Meta(ge=0, le=19)]
 Priority = Annotated[int, Meta(ge=-10, le=10)]
@@ -44,6 +53,7 @@ Purpose = Literal["work", "gold", "training"]
 ProjectState = Literal["active", "paused", "closed"]
 AnnotatorKind = Literal["human", "model"]
 Mode = Literal["push", "pull"]
+Origin = Literal["live", "import"]
 DeclineReason = Literal["broken", "unclear", "not_my_skill", "conflict", "break", "other"]
 ScoreSource = Literal["reviewer", "metric", "agreement"]
 #: how an assignment ended, and why if it was withdrawn
@@ -53,7 +63,13 @@ Covers = Literal["all", "recalled"]
 UnavailableReason = Literal["not_online", "paused", "at_capacity", "no_matching_task"]
 #: what became of a judgment, and how a task settled
 JudgmentOutcome = Literal["counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted"]
-TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked"]
+#: why a judgment doesn't count: the task has ended (or its deadline has passed), it needs no more, there is no money;
+#: the person is not for it by a list, has had their share, lacks skill or attributes, has not proven `min_skill`; pool,
+#: project or person are paused; the person isn't there, or has no capacity left
+NotCounted = Literal[
+    "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity"
+]
+TaskOutcome = Literal["consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget"]
 
 
 def _tag(name: str) -> str:
@@ -64,7 +80,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type
     """An input event: something a tool or a person reports about one pool."""
 
     pool: Id
-    at: Time
+    at: Clock
     event_id: Id | None = None
 
 
@@ -73,7 +89,7 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
     skill: Id | UnsetType = UNSET
     classes: Classes | None | UnsetType = UNSET
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -88,8 +104,8 @@ class TaskDefaults(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     """A project exists with this state; the newest ``at`` wins.
 
-    ``labels`` names the classes in the order of their numbers, for people; rules and outputs know numbers only. Absent
-    leaves the names as they are, null takes them away.
+    ``labels`` names the classes in the order of their numbers, ``note`` says what people should know of the project;
+    rules and outputs know neither. Absent leaves them as they are, null takes them away.
     """
 
     project: Id
@@ -101,10 +117,14 @@ class ProjectSet(Event, frozen=True, gc=False, kw_only=True):
     deadline: Time | None = None
     defaults: TaskDefaults = TaskDefaults()
     labels: ClassNames | None | UnsetType = UNSET
+    note: Note | None | UnsetType = UNSET
 
 
 class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
-    """A task needs judgments; ``label`` is the known answer of gold and training. The first of an id counts."""
+    """A task needs judgments; ``label`` is the known answer of gold and training. The first of an id counts.
+
+    ``ref`` is handed on with every offer, for tools: where the task is to be opened. Nobody here reads it.
+    """
 
     task: Id
     project: Id
@@ -112,7 +132,7 @@ class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
     classes: Classes | None | UnsetType = UNSET
     purpose: Purpose = "work"
     label: Label | None = None
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -124,13 +144,14 @@ class TaskCreated(Event, frozen=True, gc=False, kw_only=True):
     min_skill: Probability | None | UnsetType = UNSET
     only: Ids = ()
     exclude: Ids = ()
+    ref: Ref | None = None
 
 
 class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
     """Changed fields of a task: absent means unchanged, null means null; the newest ``at`` wins."""
 
     task: Id
-    overlap: Positive | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     max_overlap: Positive | None | UnsetType = UNSET
     confidence: Probability | None | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
@@ -142,6 +163,7 @@ class TaskUpdated(Event, frozen=True, gc=False, kw_only=True):
     min_skill: Probability | None | UnsetType = UNSET
     only: Ids | UnsetType = UNSET
     exclude: Ids | UnsetType = UNSET
+    ref: Ref | None | UnsetType = UNSET
 
 
 class TaskCancelled(Event, frozen=True, gc=False, kw_only=True):
@@ -261,12 +283,17 @@ class AssignmentDeclined(Event, frozen=True, gc=False, kw_only=True):
 
 
 class JudgmentSubmitted(Event, frozen=True, gc=False, kw_only=True):
-    """One annotator's label on one task; accepts implicitly."""
+    """One annotator's label on one task; accepts implicitly.
+
+    Where nobody asked for it, it counts only if an offer would have been allowed. With ``origin`` of ``import`` (past
+    work, from another system) profile, pause and presence are not asked for; lists, limits and budgets are.
+    """
 
     annotator: Id
     task: Id
     label: Label | None
     duration_s: Amount | None = None
+    origin: Origin = "live"
 
 
 class JudgmentCorrected(Event, frozen=True, gc=False, kw_only=True):
@@ -351,12 +378,21 @@ class PoolResumed(Event, frozen=True, gc=False, kw_only=True):
     """Offers again."""
 
 
+class PoolSet(Event, frozen=True, gc=False, kw_only=True):
+    """What people should know of the pool; the newest ``at`` wins, of equal ones the note that sorts last.
+
+    Absent leaves the note as it is, null takes it away.
+    """
+
+    note: Note | None | UnsetType = UNSET
+
+
 Input = (
     ProjectSet | TaskCreated | TaskUpdated | TaskCancelled | TaskReopened | TruthSet | AnnotatorSet
     | AnnotatorOnline | AnnotatorPaused | AnnotatorResumed | AnnotatorOffline | WorkRequested | AssignmentAccepted
     | AssignmentExtended | AssignmentDeclined | JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
     | JudgmentScored | SkillSeeded | AssignmentPinned | PairForbidden | PairReleased | SettingsChanged
-    | AnnotatorErased | PoolPaused | PoolResumed
+    | AnnotatorErased | PoolPaused | PoolResumed | PoolSet
 )  # fmt: skip
 
 
@@ -369,7 +405,7 @@ class Output(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="typ
 
 
 class AssignmentOffered(Output, frozen=True, gc=False, kw_only=True):
-    """This annotator may take this task until ``accept_by``."""
+    """This annotator may take this task until ``accept_by``; ``ref`` is the task's, as it was stated."""
 
     assignment: str
     task: str
@@ -379,6 +415,7 @@ class AssignmentOffered(Output, frozen=True, gc=False, kw_only=True):
     at: float
     accept_by: float
     lease_s: float
+    ref: str | None = None
 
 
 class AssignmentLeased(Output, frozen=True, gc=False, kw_only=True):
@@ -432,7 +469,8 @@ class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
 class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
     """Why an offer was made: for operators, never for annotators. ``terms`` sum to ``value``.
 
-    ``policy`` is the version of the pool's policy.
+    ``required``: it fills the task's overlap, which is a promise, whatever the value. ``policy`` is the version of the
+    pool's policy.
     """
 
     assignment: str
@@ -446,6 +484,7 @@ class DecisionMade(Output, frozen=True, gc=False, kw_only=True):
     runner_up_value: float | None
     skill_low: float
     policy: int = 0
+    required: bool = False
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -456,8 +495,24 @@ class Source(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     offset: int
 
 
+class BudgetShort(Output, frozen=True, gc=False, kw_only=True):
+    """A project has promised more judgments than its budget allows: some of its tasks will end as ``budget``.
+
+    ``promised`` counts the judgments that have counted and what open tasks lack of their overlap. Told when it becomes
+    so, and again whenever the budget changes and is still short.
+    """
+
+    project: str
+    at: float
+    promised: int
+    budget: int
+
+
 class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
-    """What became of one judgment record. ``count`` is its change of the pair's net count."""
+    """What became of one judgment record. ``count`` is its change of the pair's net count.
+
+    ``reason`` says why one doesn't count that nobody asked for (``surplus``), or no longer (``late``).
+    """
 
     task: str
     project: str
@@ -467,6 +522,7 @@ class JudgmentSettled(Output, frozen=True, gc=False, kw_only=True):
     count: Literal[-1, 0, 1]
     duration_s: float | None
     accepted_at: float | None
+    reason: NotCounted | None = None
 
 
 class ConsensusUpdated(Output, frozen=True, gc=False, kw_only=True):
@@ -551,12 +607,16 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``at_risk`` counts the leases of people of whom no heartbeat comes any more: they end by their ``submit_by``, unless
     somebody returns.
 
-    ``value`` is what offers of work are worth together; ``bound`` is what no offers of the pairs that were looked at
-    could exceed, each valued as when the matching began; ``gap`` is (bound - value) / bound. ``covers`` says which
-    pairs: ``all`` of an open task and a free annotator, or, in a large market, those ``recalled``; ``pairs`` how many
-    were worth their cost. Offers of work that the final pass made of other pairs are worth ``unproven_value``: no bound
-    speaks of them. Gold and training are worth ``taught_value`` and are no part of the market. The three values add up
-    to those of the round's decisions.
+    ``required`` of the offers fill what tasks lack of their overlap; ``required_bound`` is how many could, in the
+    stated order. ``waits_for_ability`` judgments are required of which everybody free who may give them is contained.
+
+    ``value`` is what offers of work are worth together; ``bound`` is what none could exceed that fill as many promises,
+    of the pairs that were looked at, each valued as when the matching began; ``gap`` is their distance relative to the
+    larger of both. Required work may be worth less than it costs: then value and bound may be negative. ``covers`` says
+    which pairs: ``all`` of an annotator who is free and of work that is required or may be worth it, or, in a large
+    market, those ``recalled``; ``pairs`` how many of them were required or worth their cost. Offers of work that the
+    final pass made of other pairs are worth ``unproven_value``: no bound speaks of them. Gold and training are worth
+    ``taught_value`` and are no part of the market. The three values add up to those of the round's decisions.
     """
 
     pool: str
@@ -571,6 +631,9 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     unproven_value: float
     taught_value: float
     policy: int = 0
+    required: int = 0
+    required_bound: int = 0
+    waits_for_ability: int = 0
     at_risk: int = 0
 
 
@@ -595,6 +658,8 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     was born with, which holds before its first event; then of each pool whose policy events have changed what it is at
     the end of the round. So from the log alone it is known at every event. It is null in records of older versions.
     An event was too early when its ``at`` was more than ``clock_ahead_s`` ahead of ``at``.
+
+    ``odd`` counts by ``type.field`` what the round's events stated and was taken as left out.
     """
 
     partition: int
@@ -614,11 +679,12 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
     lost: dict[str, tuple[int, int]] = {}
     policies: list[PoolPolicy] | None = None
     clock_ahead_s: float = 300.0
+    odd: dict[str, int] = {}
 
 
 Result = (
     AssignmentOffered | AssignmentLeased | AssignmentEnded | AnnotatorAway | AnnotatorBack | WorkUnavailable
-    | DecisionMade | JudgmentSettled
+    | DecisionMade | BudgetShort | JudgmentSettled
     | ConsensusUpdated | ConsensusRevised | TaskSettled | TaskBlocked | SkillDrifted | RoundCompleted
 )  # fmt: skip
 
@@ -631,6 +697,7 @@ IDENTITY: dict[type, tuple[str, ...]] = {
     AnnotatorBack: ("pool", "annotator", "round"),
     WorkUnavailable: ("pool", "annotator", "round"),
     DecisionMade: ("assignment",),
+    BudgetShort: ("pool", "project", "round"),
     JudgmentSettled: ("source",),
     ConsensusUpdated: ("pool", "task", "round"),
     ConsensusRevised: ("pool", "task", "round"),
@@ -645,27 +712,97 @@ NOT_SUPPORTED_YET = (
     TaskReopened, AssignmentPinned, PairForbidden, PairReleased,
 )  # fmt: skip
 
+#: Of people's work and presence: a field with a default that holds something else counts as left out.
+FORGIVING = (
+    AnnotatorOnline, AnnotatorPaused, AnnotatorResumed, AnnotatorOffline, WorkRequested, AssignmentAccepted,
+    AssignmentExtended, AssignmentDeclined, JudgmentSubmitted, JudgmentCorrected, JudgmentRetracted, JudgmentScored,
+)  # fmt: skip
+#: Likewise in every event: what no rule looks at.
+SIDE_FIELDS = ("event_id", "ref", "note")
+
 _decode = msgspec.json.Decoder(Input).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 encode = msgspec.json.Encoder().encode
 
 
-def decode(value: bytes) -> Input:
-    """Return the event that an input record's value holds.
+def is_forgiving(event: type, field: Any) -> bool:
+    """Whether a field (of `msgspec.inspect`) counts as left out when it holds nothing of its type."""
+    return field.encode_name in SIDE_FIELDS or (event in FORGIVING and not field.required)
+
+
+_second = SecondReading(
+    get_args(Input), is_forgiving, [str(one.__struct_config__.tag) for one in get_args(Result)]
+)
+
+
+def exact(value: bytes) -> Input:
+    """Return the event that an input record's value holds, if it is written as the contract has it.
 
     Raises
     ------
     MsgspecError, UnicodeDecodeError, RecursionError, TypeError
-        It holds none.
+        It isn't: `read` is more patient.
     """
     event: Input = _decode(value)
     if not value.isascii():
         value.decode()  # msgspec does not look into fields that it ignores
+    if len(value) > REF_BYTES:  # else no text in it can be too long
+        for name, most in (("ref", REF_BYTES), ("note", NOTE_BYTES)):
+            text = getattr(event, name, None)
+            if isinstance(text, str) and len(text.encode()) > most:
+                raise msgspec.ValidationError(f"too long: {name}")
     return event
 
 
+def reread(value: bytes | None) -> tuple[Input, tuple[str, ...]]:
+    """Return the event of a value that is not `exact`, and what counts as left out in it, as ``type.field``.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        It holds none; the message is for its sender.
+    """
+    event, odd = _second.read(value)
+    return event, odd
+
+
+def read(value: bytes | None) -> tuple[Input, tuple[str, ...]]:
+    """Return the event that an input record's value holds, and what counts as left out in it; raises as `reread`."""
+    try:
+        return exact(value), ()  # type: ignore[arg-type]
+    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, AttributeError):
+        return reread(value)
+
+
+def decode(value: bytes | None) -> Input:
+    """Return the event that an input record's value holds; raises as `reread`."""
+    return read(value)[0]
+
+
+def event_of(given: Any) -> tuple[Input, tuple[str, ...]]:
+    """Likewise of a JSON value that has been parsed (`stream.second_reading.parse`)."""
+    event, odd = _second.of(given)
+    return event, odd
+
+
+def forgiving_fields() -> list[str]:
+    """All fields of input events that may hold anything, as ``type.field``."""
+    return _second.names()
+
+
+def wanted(tag: str, field: str) -> str:
+    """What a field of an input event may hold, in words for its sender."""
+    return _second.wanted(tag, field)
+
+
 def decode_result(value: bytes) -> Result:
-    """Return the event that an output record's value holds; raises as `decode` does."""
+    """Return the event that an output record's value holds.
+
+    Raises
+    ------
+    MsgspecError, UnicodeDecodeError, RecursionError
+        It holds none.
+    """
     event: Result = _decode_result(value)
     if not value.isascii():
         value.decode()

@@ -35,7 +35,7 @@ ENUMERATIONS: dict[str, tuple[Any, ...]] = {
         "purpose": wire.Purpose, "state of a project": wire.ProjectState, "kind of annotator": wire.AnnotatorKind,
         "mode": wire.Mode, "reason to decline": wire.DeclineReason, "source of a score": wire.ScoreSource,
         "end": wire.End, "cause": wire.Cause, "why work is unavailable": wire.UnavailableReason,
-        "what a bound covers": wire.Covers,
+        "what a bound covers": wire.Covers, "origin": wire.Origin, "why a judgment does not count": wire.NotCounted,
         "outcome of a judgment": wire.JudgmentOutcome, "outcome of a task": wire.TaskOutcome,
         "reason of a dead letter": Reason, "why a snapshot is not used": snapshot.Flaw,
     }.items()
@@ -51,6 +51,7 @@ TABLES: list[tuple[str, str, Any]] = [
     ("cause", "results.CAUSES", results.CAUSES[1:]),
     ("outcome of a judgment", "results.JUDGMENTS", results.JUDGMENTS[1:]),
     ("outcome of a task", "results.OUTCOMES", results.OUTCOMES[1:]),
+    ("why a judgment does not count", "results.NOT_COUNTED", results.NOT_COUNTED[1:]),
     ("end", "why.ENDS", why.ENDS),
     ("end", "leases.AFTER", leases.AFTER),
     ("cause", "why.CAUSES", why.CAUSES),
@@ -64,6 +65,9 @@ TABLES: list[tuple[str, str, Any]] = [
 PARTS = {
     ("answerers.py", "reason to decline"),  # what simulated people say when they decline
     ("habits.py", "reason to decline"),
+    ("events.py", "state of a project"),  # words for why a judgment doesn't count
+    ("outbox.py", "state of a project"),
+    ("books.py", "outcome of a task"),  # after which a late judgment doesn't count
     ("annotators.py", "end"),  # those that an annotator did not cause
     ("fuzz_cases.py", "purpose"),  # values that turn up in fields of any kind
     ("ledger.py", "reason of a dead letter"),  # in TABLES, together with those that are excused
@@ -81,7 +85,13 @@ OTHERWISE = {"cancelled": "CANCEL", "corrected": "REPLACED", "retracted": "TAKEN
 
 @pytest.mark.parametrize(
     ("table", "prefix"),
-    [(results.ENDS, "END_"), (results.CAUSES, "CAUSE_"), (results.JUDGMENTS, ""), (results.OUTCOMES, "")],
+    [
+        (results.ENDS, "END_"),
+        (results.CAUSES, "CAUSE_"),
+        (results.JUDGMENTS, ""),
+        (results.OUTCOMES, ""),
+        (results.NOT_COUNTED, "WHY_"),
+    ],
 )
 def test_what_the_kernels_emit_is_published_under_its_name(table: tuple[Any, ...], prefix: str) -> None:
     names = [OTHERWISE.get(value, value.upper()) for value in table[1:]]

@@ -8,7 +8,7 @@ become offers, `apply` which event leads to which transition.
 from kernels.lifecycle import codes
 from kernels.lifecycle.apply import advance, apply
 from kernels.lifecycle.deadlines import relink, reschedule
-from kernels.lifecycle.offers import offer, pool_paused, project_changed, task_changed
+from kernels.lifecycle.offers import annotator_changed, offer, pool_paused, project_changed, project_spent, task_changed
 from kernels.lifecycle.pool_columns import ANNOTATOR, EMISSION, EVENT, PAIR, PROJECT, TASK, Policy, Pool, blank
 
 __all__ = [
@@ -21,12 +21,14 @@ __all__ = [
     "Policy",
     "Pool",
     "advance",
+    "annotator_changed",
     "apply",
     "blank",
     "codes",
     "offer",
     "pool_paused",
     "project_changed",
+    "project_spent",
     "relink",
     "reschedule",
     "task_changed",

@@ -74,6 +74,7 @@ def create(pool, event, created, retention_s):
     pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
     pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
     pool.dirty.tasks[t] = 1
+    pool.tasks.owes[t] = NONE
     for k in range(pool.tasks.belief.shape[1]):
         pool.tasks.belief[t, k] = 0.0
     for k in range(pool.tasks.reported.shape[1]):
@@ -140,7 +141,7 @@ def respond(pool, event, policy):
 
 
 @inner
-def amend(pool, event, changed, retention_s):
+def amend(pool, fit, event, changed, retention_s):
     """Simple fields of a task changed; ``label`` of the event has a bit for each that did."""
     t = np.int64(event.task)
     task = pool.tasks.records[t]
@@ -158,7 +159,7 @@ def amend(pool, event, changed, retention_s):
         task.expected_s = new.expected_s
     if event.label & 16:
         task.lease_s = new.lease_s
-    task_changed(pool, t, retention_s)
+    task_changed(pool, fit, t, retention_s)
 
 
 @inner
@@ -180,8 +181,20 @@ def request(pool, event):
     annotator.asked = min(annotator.asked + event.count, 1_000_000)
 
 
+@inner
+def is_misfit(pool, event):
+    """A label that is none of its task's: it is told, and not even a sign of life. What is refused changes nothing."""
+    if event.kind not in (SUBMITTED, CORRECTED):
+        return False
+    if is_label_of(pool.tasks.records[event.task], np.int64(event.label)):
+        return False
+    t, a = np.int64(event.task), np.int64(event.annotator)
+    emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
+    return True
+
+
 @entry
-def apply(pool, events, created, now, policy, at):
+def apply(pool, fit, events, created, now, policy, at):
     """Apply events in order, from number ``at`` on; returns the number of the first that was not applied.
 
     It ends before its time where there may be no room for all that the next event brings (`room`): the caller takes
@@ -190,6 +203,8 @@ def apply(pool, events, created, now, policy, at):
     Parameters
     ----------
     pool : Pool
+    fit : Fit
+        Who is fit for what; nobody restricts what they asked for.
     events : EVENT[n]
     created : TASK[k]
         Records of created and amended tasks; an event's ``count`` is its place here.
@@ -205,15 +220,12 @@ def apply(pool, events, created, now, policy, at):
             return i
         event = events[i]
         kind = event.kind
-        if kind in (SUBMITTED, CORRECTED) and not is_label_of(pool.tasks.records[event.task], np.int64(event.label)):
-            # not even a sign of life: what is refused changes nothing
-            t, a = np.int64(event.task), np.int64(event.annotator)
-            emit(pool, EMIT_INVALID, ZERO, ZERO, np.int64(event.index), t, a, np.nan)
+        if is_misfit(pool, event):
             continue
         if kind in (REQUESTED, ACCEPTED, EXTENDED, DECLINED, SUBMITTED, CORRECTED, RETRACTED, PAUSED, RESUMED):
             heard(pool, np.int64(event.annotator))
         if kind == SUBMITTED:
-            submit(pool, event, retention_s)
+            submit(pool, fit, event, retention_s)
         elif kind in (ACCEPTED, EXTENDED, DECLINED):
             respond(pool, event, policy)
         elif kind == CREATED:
@@ -221,9 +233,9 @@ def apply(pool, events, created, now, policy, at):
         elif kind == ONLINE:
             come_online(pool, event, retention_s)
         elif kind == CORRECTED:
-            relabel(pool, event, retention_s)
+            relabel(pool, fit, event, retention_s)
         elif kind == RETRACTED:
-            retract(pool, event, retention_s)
+            retract(pool, fit, event, retention_s)
         elif kind == PAUSED:
             pause(pool, np.int64(event.annotator), event.at, event.x, retention_s)
         elif kind == RESUMED:
@@ -235,7 +247,7 @@ def apply(pool, events, created, now, policy, at):
         elif kind == CANCELLED:
             cancel(pool, np.int64(event.task), CANCEL, retention_s)
         elif kind == AMENDED:
-            amend(pool, event, created, retention_s)
+            amend(pool, fit, event, created, retention_s)
         elif kind == SCORED:
             score_judgment(pool, event)
         elif kind == TRUTH:

@@ -24,6 +24,7 @@ OPEN, SETTLED = _typed(1, 2)
 
 # how a task settled
 CONSENSUS, COMPLETE, EXHAUSTED, CANCEL, DEADLINE, BLOCKED = _typed(1, 2, 3, 4, 5, 6)
+BUDGET = np.int64(7)  # its project's is spent
 
 # pair states; the first two are live
 OFFERED, LEASED = _typed(1, 2)
@@ -50,6 +51,10 @@ CAUSE_ERASED = np.int64(6)
 
 # what became of a judgment
 COUNTED, LATE, SURPLUS, DUPLICATE, UNSOLICITED, REPLACED, TAKEN_BACK = _typed(1, 2, 3, 4, 5, 6, 7)
+
+# why a judgment doesn't count that nobody asked for, or asks for no longer
+WHY_CLOSED, WHY_NEED, WHY_BUDGET, WHY_LIST, WHY_LIMIT = _typed(1, 2, 3, 4, 5)
+WHY_PROFILE, WHY_MIN_SKILL, WHY_PAUSED, WHY_PRESENCE, WHY_CAPACITY = _typed(6, 7, 8, 9, 10)
 
 # reasons for declining
 BROKEN, UNCLEAR, NOT_MY_SKILL, CONFLICT, BREAK, OTHER = _typed(1, 2, 3, 4, 5, 6)

@@ -4,22 +4,19 @@
 |-----------------------------------------|--------------------------------------------------------------|
 | offered, leased                         | COUNTED (+1), the assignment ends as submitted               |
 | judged, voided                          | DUPLICATE (0)                                                |
-| refused, abandoned, lapsed, withdrawn   | LATE: +1 while counted + leased < max_overlap, else 0        |
-| new, open task, counted + live < need   | UNSOLICITED (+1)                                             |
-| new, otherwise                          | SURPLUS (0)                                                  |
+| refused, abandoned, lapsed, withdrawn   | LATE: +1 where it may (`unasked`), else 0                  |
+| new, where an offer would be allowed    | UNSOLICITED (+1)                                             |
+| new, otherwise                          | SURPLUS (0), with the reason                                 |
 
-A late judgment that counts pushes out one unaccepted offer if the task would else be over its need. A judgment
-offered but answered after the task settled still counts: its place was part of the need when it was offered.
+Late and unsolicited judgments that count push out one unaccepted offer if the task would else be over its need. One
+that is offered but answered after the task settled still counts: its place was part of the need when it was offered.
 """
 
 import numpy as np
 
 from kernels.jit import inner
 from kernels.lifecycle.codes import (
-    BLOCKED,
-    CANCEL,
     COUNTED,
-    DEADLINE,
     DUPLICATE,
     EMIT_JUDGMENT,
     END_SUBMITTED,
@@ -29,20 +26,22 @@ from kernels.lifecycle.codes import (
     NONE,
     OFFERED,
     ONE,
-    OPEN,
     REPLACED,
     SURPLUS,
     TAKEN_BACK,
     UNSOLICITED,
     VOIDED,
+    WORK,
     ZERO,
 )
 from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.lessons import earn
 from kernels.lifecycle.pairs import emit, end_live, find, open_pair
 from kernels.lifecycle.pool_columns import NOW, REFUSED
+from kernels.lifecycle.presence import keep_to_rules
 from kernels.lifecycle.scores import take_back
-from kernels.lifecycle.tasks import gather, learn_judgment, need, review, tell
+from kernels.lifecycle.tasks import gather, learn_judgment, review, tell
+from kernels.lifecycle.unasked import why_not_late, why_not_uninvited
 from kernels.rules.charges import judge
 from kernels.skill import revise, seat
 
@@ -71,25 +70,35 @@ def count(pool, t, p, at, retention_s):
 
 
 @inner
-def judged_as(pool, t, p, state):
-    """Outcome and count of a judgment of pair ``p`` whose former state was ``state`` (0: new)."""
-    task = pool.tasks.records[t]
+def judged_as(pool, fit, t, p, state, is_import):
+    """Outcome, count and reason of a judgment of pair ``p`` whose former state was ``state`` (0: new)."""
+    a = np.int64(pool.pairs.records[p].annotator)
     if state in (OFFERED, LEASED):
-        return COUNTED, ONE
+        return COUNTED, ONE, ZERO
     if state in (JUDGED, VOIDED):
-        return DUPLICATE, ZERO
+        return DUPLICATE, ZERO, ZERO
     if state == 0:
-        if task.state == OPEN and task.counted + task.offered + task.leased < need(pool, t):
-            return UNSOLICITED, ONE
-        return SURPLUS, ZERO
-    wanted = task.state == OPEN or task.outcome not in (CANCEL, DEADLINE, BLOCKED)
-    if wanted and task.counted + task.leased < task.max_overlap:
-        return LATE, ONE
-    return LATE, ZERO
+        reason = why_not_uninvited(pool, fit, t, a, is_import)
+        return (UNSOLICITED, ONE, ZERO) if reason == ZERO else (SURPLUS, ZERO, reason)
+    reason = why_not_late(pool, fit, t, a)
+    return (LATE, ONE, ZERO) if reason == ZERO else (LATE, ZERO, reason)
 
 
 @inner
-def submit(pool, event, retention_s):
+def withdraw_doubted(pool, fit, t, a, retention_s):
+    """What was learned on task ``t`` from annotator ``a`` may have made somebody unfit for what they are offered."""
+    keep_to_rules(pool, fit, a, True, retention_s)
+    if pool.tasks.records[t].purpose != WORK:  # it teaches about nobody else
+        return
+    p = np.int64(pool.tasks.records[t].head)
+    while p != NONE:
+        if pool.pairs.records[p].counted:
+            keep_to_rules(pool, fit, np.int64(pool.pairs.records[p].annotator), True, retention_s)
+        p = np.int64(pool.pairs.records[p].next)
+
+
+@inner
+def submit(pool, fit, event, retention_s):
     """Apply a submitted judgment (or a corrected one whose submission is not here), whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
     p = find(pool, t, a)
@@ -100,7 +109,7 @@ def submit(pool, event, retention_s):
             return
     else:
         state = np.int64(pool.pairs.records[p].state)
-    outcome, counts = judged_as(pool, t, p, state)
+    outcome, counts, reason = judged_as(pool, fit, t, p, state, event.detail != 0)
     pair = pool.pairs.records[p]
     if outcome != DUPLICATE:
         if outcome == COUNTED:
@@ -112,20 +121,23 @@ def submit(pool, event, retention_s):
         pair.said_at = event.at
         pool.dirty.tasks[t] = 1
     accepted_at = pair.accepted_at if outcome != DUPLICATE else np.nan
-    emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
+    k = emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, accepted_at)
+    if k != NONE:
+        pool.emissions.records[k].cause = reason
     if counts:
         count(pool, t, p, event.at, retention_s)
         review(pool, t, retention_s)
+        withdraw_doubted(pool, fit, t, a, retention_s)
 
 
 @inner
-def relabel(pool, event, retention_s):
+def relabel(pool, fit, event, retention_s):
     """Apply a corrected judgment, whose label fits."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
     task = pool.tasks.records[t]
     p = find(pool, t, a)
     if p == NONE or pool.pairs.records[p].state not in (JUDGED, VOIDED):
-        submit(pool, event, retention_s)
+        submit(pool, fit, event, retention_s)
         return
     pair = pool.pairs.records[p]
     outcome = DUPLICATE if pair.state == VOIDED else REPLACED
@@ -143,10 +155,11 @@ def relabel(pool, event, retention_s):
     pair.label = event.label
     pair.said_at = event.at
     review(pool, t, retention_s)
+    withdraw_doubted(pool, fit, t, a, retention_s)
 
 
 @inner
-def retract(pool, event, retention_s):
+def retract(pool, fit, event, retention_s):
     """Apply a retracted judgment."""
     t, a, index = np.int64(event.task), np.int64(event.annotator), np.int64(event.index)
     task = pool.tasks.records[t]
@@ -175,3 +188,4 @@ def retract(pool, event, retention_s):
     emit(pool, EMIT_JUDGMENT, outcome, counts, index, t, a, np.nan)
     if counts:
         review(pool, t, retention_s)
+        withdraw_doubted(pool, fit, t, a, retention_s)

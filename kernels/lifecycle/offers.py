@@ -10,21 +10,28 @@ import numpy as np
 
 from kernels.jit import entry, inner
 from kernels.lifecycle.codes import (
+    BUDGET,
     CANCEL,
+    CAUSE_MET_NEED,
+    CAUSE_OVERRIDE,
     CAUSE_PAUSE,
     CLOSED,
+    END_WITHDRAWN,
     HELD,
     NONE,
     OFFERED,
     OPEN,
+    SETTLED,
+    WITHDRAWN,
+    WORK,
 )
-from kernels.lifecycle.pairs import find, make_live, open_pair, to_front, withdraw_newest
+from kernels.lifecycle.pairs import end_live, find, make_live, open_pair, to_front, withdraw_newest
 from kernels.lifecycle.pool_columns import EARLIEST, TASKS_USED
-from kernels.lifecycle.presence import is_free
+from kernels.lifecycle.presence import is_free, keep_to_rules
 from kernels.lifecycle.room import has_pair, lacks
-from kernels.lifecycle.tasks import cancel, review
+from kernels.lifecycle.tasks import cancel, reopen, review, settle
 from kernels.rules import budget
-from kernels.rules.predicate import permitted
+from kernels.rules.predicate import permitted, still_allowed
 from kernels.rules.pull import use_up
 
 
@@ -109,8 +116,8 @@ def offer(pool, pairs, fit, now, stage, at):
 
 
 @entry
-def project_changed(pool, j, retention_s):
-    """A project's state, deadline or limits changed: its tasks follow.
+def project_changed(pool, fit, j, retention_s):
+    """A project's state, deadline or limits changed: its tasks follow, and offers that would no longer be made end.
 
     Like all below, it returns how many emissions it lacks room for: 0 when it is done; else the caller makes room and
     calls again, and what is done already stays as it is. Of one task are told at most the ends of its offers, and that
@@ -120,7 +127,11 @@ def project_changed(pool, j, retention_s):
     pool.dirty.projects[j] = 1
     for t in range(pool.counters[TASKS_USED]):
         task = pool.tasks.records[t]
-        if task.state != OPEN or task.project != j:
+        if task.project != j or task.state == 0:
+            continue
+        if task.state == SETTLED and task.outcome == BUDGET and project.state != CLOSED and budget.is_left(pool, t):
+            reopen(pool, t)
+        if task.state != OPEN:
             continue
         needed = lacks(pool, task.offered + 1)
         if needed:
@@ -133,13 +144,63 @@ def project_changed(pool, j, retention_s):
         if project.state == HELD:
             while withdraw_newest(pool, t, CAUSE_PAUSE):
                 pass
+        withdraw_unkept(pool, fit, t)
+        review(pool, t, retention_s)
+    if project.budget < 0:
+        return 0
+    for k in range(pool.counters[TASKS_USED]):  # the newest tasks first
+        t = pool.counters[TASKS_USED] - 1 - k
+        if project.counted + project.live <= project.budget:
+            break
+        if pool.tasks.records[t].state != OPEN or pool.tasks.records[t].project != j:
+            continue
+        needed = lacks(pool, pool.tasks.records[t].offered + 1)
+        if needed:
+            return needed
+        while project.counted + project.live > project.budget and withdraw_newest(pool, t, CAUSE_OVERRIDE):
+            pass
         review(pool, t, retention_s)
     return 0
 
 
+@inner
+def withdraw_unkept(pool, fit, t):
+    """Withdraw offers of a task that would no longer be made, newest first; the caller reviews the task."""
+    p = np.int64(pool.tasks.records[t].head)
+    while p != NONE:
+        if pool.pairs.records[p].state == OFFERED:
+            a = np.int64(pool.pairs.records[p].annotator)
+            if not still_allowed(pool, fit, t, a):
+                end_live(pool, p, WITHDRAWN, END_WITHDRAWN, CAUSE_OVERRIDE)
+        p = np.int64(pool.pairs.records[p].next)
+
+
 @entry
-def task_changed(pool, t, retention_s):
-    """Fields of a task changed: need, vacancies and deadline follow; returns as ``project_changed``."""
+def annotator_changed(pool, fit, a, retention_s):
+    """What an annotator may do has changed: offers that would no longer be made end; returns as ``project_changed``."""
+    needed = lacks(pool, 2 * pool.annotators.records[a].live)
+    if needed:
+        return needed
+    keep_to_rules(pool, fit, a, False, retention_s)
+    return 0
+
+
+@entry
+def project_spent(pool, j, retention_s):
+    """A project's budget is spent, nothing of it is under way: its open work ends; returns as ``project_changed``."""
+    for t in range(pool.counters[TASKS_USED]):
+        task = pool.tasks.records[t]
+        if task.state == OPEN and task.project == j and task.purpose == WORK:
+            needed = lacks(pool, 1)
+            if needed:
+                return needed
+            settle(pool, t, BUDGET, CAUSE_MET_NEED, retention_s)
+    return 0
+
+
+@entry
+def task_changed(pool, fit, t, retention_s):
+    """Fields of a task changed: need, vacancies, deadline and offers follow; returns as ``project_changed``."""
     task = pool.tasks.records[t]
     needed = lacks(pool, task.offered + 1)
     if needed:
@@ -148,6 +209,7 @@ def task_changed(pool, t, retention_s):
     if task.state == OPEN:
         pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
         pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
+        withdraw_unkept(pool, fit, t)
     review(pool, t, retention_s)
     return 0
 

@@ -52,7 +52,7 @@ PROJECT = np.dtype(
     [
         ("state", "<i4"), *share.PROJECT, ("live", "<i4"), ("taught", "<i8"),
         ("counted", "<i8"), *budget.PROJECT, ("weight", "<f8"), ("gold_rate", "<f8"), ("deadline", "<f8"),
-        ("at", "<f8"),
+        ("at", "<f8"), *since(5, ("short", "<i8")),
     ]
 )  # fmt: skip
 
@@ -83,9 +83,11 @@ EMISSION = np.dtype(
 )  # fmt: skip
 
 # places in Pool.counters; at EMITTED and behind it are the two counts of the list of emissions (`kernels.buffers`);
-# REFUSED counts pairs, seats and judgments that found no room; AT_RISK leases of people whose sessions have lapsed
-PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED, AT_RISK = range(9)
-COUNTERS = 9
+# REFUSED counts pairs, seats and judgments that found no room; IS_PAUSED says whether the pool is; AT_RISK counts the
+# leases of people whose sessions have lapsed
+PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED = range(8)
+IS_PAUSED, AT_RISK = 8, 9
+COUNTERS = 10
 # places in Pool.clock: when the clock next concerns the pool; the round's now; when the last bar of a pair ends
 EARLIEST, NOW, LAST_BAR = 0, 1, 2
 CLOCKS = 3
@@ -104,7 +106,8 @@ def learned_width(classes: int) -> int:
 class Tasks(NamedTuple):
     """A row a task.
 
-    ``vacancies[t]`` is how many more offers task ``t`` may get now; ``wakeup[t]`` when the clock next concerns it;
+    ``vacancies[t]`` is how many more offers task ``t`` may get now; ``owes[t]`` how many judgments an open task of work
+    still lacks of those promised (-1: it is none); ``wakeup[t]`` when the clock next concerns it;
     ``belief`` and ``reported`` are the learned (opaque) and the calibrated posterior.
     """
 
@@ -113,6 +116,7 @@ class Tasks(NamedTuple):
         Column(TASK, is_stored=True, passing={"head": -1, "changed": 0, "demand": 0, "only": 0, "exclude": 0}),
     ]
     vacancies: Annotated[Array, Column(np.int32)]
+    owes: Annotated[Array, Column(np.int32, unused=-1)]
     wakeup: Annotated[Array, Column(np.float64, unused=np.inf)]
     belief: Annotated[Array, Column(np.float32, per="classes", width=learned_width, is_stored=True)]
     reported: Annotated[Array, Column(np.float32, per="classes", is_stored=True)]
@@ -125,9 +129,14 @@ class Annotators(NamedTuple):
 
 
 class Projects(NamedTuple):
-    """A row a project."""
+    """A row a project.
+
+    ``opened[j]`` counts its open tasks of work, ``owed[j]`` the judgments that these still lack of those promised.
+    """
 
     records: Annotated[Array, Column(PROJECT, is_stored=True)]
+    opened: Annotated[Array, Column(np.int32)]
+    owed: Annotated[Array, Column(np.int64)]
 
 
 class Pairs(NamedTuple):

@@ -34,6 +34,8 @@ from kernels.lifecycle.codes import (
 from kernels.lifecycle.pairs import emit, end_live
 from kernels.lifecycle.pool_columns import AT_RISK, EARLIEST, NOW
 from kernels.lifecycle.tasks import review
+from kernels.rules import min_skill
+from kernels.rules.predicate import still_allowed
 
 
 @inner
@@ -46,6 +48,21 @@ def withdraw_offers(pool, a, cause, keep, retention_s):
             t = np.int64(pool.pairs.records[p].task)
             end_live(pool, p, WITHDRAWN, END_WITHDRAWN, cause)
             review(pool, t, retention_s)
+        p = following
+
+
+@inner
+def keep_to_rules(pool, fit, a, only_doubted, retention_s):
+    """Withdraw offers of annotator ``a`` that would no longer be made; ``only_doubted``: their skill alone is."""
+    p = np.int64(pool.annotators.records[a].live_head)
+    while p != NONE:
+        following = np.int64(pool.pairs.records[p].live_next)
+        if pool.pairs.records[p].state == OFFERED:
+            t = np.int64(pool.pairs.records[p].task)
+            stays = min_skill.permits(pool, fit, t, a) if only_doubted else still_allowed(pool, fit, t, a)
+            if not stays:
+                end_live(pool, p, WITHDRAWN, END_WITHDRAWN, CAUSE_OVERRIDE)
+                review(pool, t, retention_s)
         p = following
 
 

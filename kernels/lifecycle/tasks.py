@@ -1,13 +1,13 @@
 """Tasks: need, room, settling, consensus.
 
-    need = overlap                                    no confidence asked, or no classes
-    need = overlap                                    counted < overlap
+    need = overlap                                    counted < overlap: promised
          = counted                                    confidence reached or counted = max_overlap
-         = counted + 1                                otherwise
+         = counted + 1                                otherwise: a further one, if it is worth its price
 
 A task settles as soon as counted >= need. ``vacancies`` = need - counted - live of an open task in an active project;
-where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes. A task whose answer is
-known (gold, training) has an overlap of everybody and no confidence, and tells nobody a posterior.
+where it is negative, unaccepted offers are withdrawn, newest first, and accepted work finishes. A task that asks for no
+confidence, or has no classes, has a max_overlap above its overlap only where nothing is promised (overlap 0). A task
+whose answer is known (gold, training) has an overlap of everybody and no confidence, and tells nobody a posterior.
 """
 
 import numpy as np
@@ -34,6 +34,7 @@ from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.lessons import WINDOW
 from kernels.lifecycle.pairs import emit, withdraw_newest
 from kernels.lifecycle.pool_columns import EARLIEST, NOW, REFUSED, REVISIT, TASKS_USED
+from kernels.rules import budget
 from kernels.skill import alarms, drift, revise
 
 REVISITS = 1  # open tasks looked at again for each judgment: on recorded sets one gives .820, four .821
@@ -56,14 +57,51 @@ def asks_confidence(task):
 
 
 @inner
+def is_sure(pool, t):
+    """Do answers, or a known truth, reach the confidence that the task asks for?"""
+    task = pool.tasks.records[t]
+    return asks_confidence(task) and (task.counted > 0 or task.truth >= 0) and reached(pool, t)
+
+
+@inner
 def need(pool, t):
     """How many judgments the open task ``t`` needs in all, given those it has."""
     task = pool.tasks.records[t]
-    if not asks_confidence(task) or task.counted < task.overlap:
+    if task.counted < task.overlap:
         return task.overlap
-    if task.counted >= task.max_overlap or reached(pool, t):
+    if task.counted >= task.max_overlap or is_sure(pool, t):
         return task.counted
     return task.counted + 1
+
+
+@inner
+def note(pool, t):
+    """Keep what the project's open work lacks of the judgments promised."""
+    task = pool.tasks.records[t]
+    owes = NONE
+    if task.state == OPEN and task.purpose == WORK:
+        owes = np.int64(max(task.overlap - task.counted, 0))
+    before = np.int64(pool.tasks.owes[t])
+    if owes == before:
+        return
+    pool.tasks.owes[t] = owes
+    if budget.is_limited(pool, t):  # it may become short, or have nothing left to do
+        pool.dirty.projects[task.project] = 1
+    pool.projects.opened[task.project] += (owes >= 0) - (before >= 0)
+    pool.projects.owed[task.project] += max(owes, 0) - max(before, 0)
+
+
+@inner
+def reopen(pool, t):
+    """A settled task goes on; the caller reviews it."""
+    task = pool.tasks.records[t]
+    task.state = OPEN
+    task.outcome = 0
+    task.settled = np.inf
+    task.label = NONE
+    pool.tasks.wakeup[t] = min(task.deadline, pool.projects.records[task.project].deadline)
+    pool.clock[EARLIEST] = min(pool.clock[EARLIEST], pool.tasks.wakeup[t])
+    pool.dirty.tasks[t] = 1
 
 
 @inner
@@ -80,6 +118,7 @@ def settle(pool, t, outcome, cause, retention_s):
     while withdraw_newest(pool, t, cause):
         pass
     pool.tasks.vacancies[t] = 0
+    note(pool, t)
     emit(pool, EMIT_SETTLED, outcome, ZERO, NONE, t, NONE, np.nan)
 
 
@@ -93,13 +132,16 @@ def review(pool, t, retention_s):
     wanted = need(pool, t)
     if task.counted >= wanted:
         outcome = COMPLETE
-        if asks_confidence(task):
-            outcome = CONSENSUS if reached(pool, t) else EXHAUSTED
+        if is_sure(pool, t):
+            outcome = CONSENSUS
+        elif asks_confidence(task) or task.max_overlap > task.overlap:
+            outcome = EXHAUSTED
         settle(pool, t, outcome, CAUSE_MET_NEED, retention_s)
         return
     while task.counted + task.offered + task.leased > wanted and withdraw_newest(pool, t, CAUSE_MET_NEED):
         pass
     vacant = wanted - task.counted - task.offered - task.leased
+    note(pool, t)
     pool.tasks.vacancies[t] = max(vacant, 0) if pool.projects.records[task.project].state == ACTIVE else 0
 
 

@@ -2,7 +2,7 @@
 
 from kernels.jit import inner
 
-PROJECT = [("budget", "<i8")]
+PROJECT = [("budget", "<i8")]  # and `short`: the budget, plus 1, of which was told that it is less than promised
 
 WORDS = "the project's budget is spent, or promised to work under way"
 

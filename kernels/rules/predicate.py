@@ -16,6 +16,10 @@ OF_PAIRS = (attributes, listed, pull, share, once, barred, min_skill)
 OF_ALL = (budget,)
 
 
+#: Where nobody restricts what they asked for.
+UNRESTRICTED = np.zeros((0, 0), np.uint8)
+
+
 class Fit(NamedTuple):
     """Who is fit for what, as far as it isn't in columns."""
 
@@ -32,6 +36,17 @@ def allowed(pool, fit, t, a):
         and listed.permits(pool, fit, t, a)
         and pull.permits(pool, fit, t, a)
         and share.permits(pool, fit, t, a)
+    )
+
+
+@inner
+def still_allowed(pool, fit, t, a):
+    """Would the offer that the two have still be made, as far as rules go that people change?"""
+    return (
+        attributes.permits(pool, fit, t, a)
+        and listed.permits(pool, fit, t, a)
+        and share.is_kept(pool, t, a)
+        and min_skill.permits(pool, fit, t, a)
     )
 
 

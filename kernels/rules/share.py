@@ -30,6 +30,13 @@ def permits(pool, fit, t, a):
 
 
 @inner
+def is_kept(pool, t, a):
+    """Is what the annotator has of the task's project, this task among it, within their share?"""
+    project = pool.projects.records[pool.tasks.records[t].project]
+    return project.limited == NONE or pool.limited.taken[project.limited, a] <= project.cap
+
+
+@inner
 def charge(pool, t, a, amount):
     """Change what the annotator has taken of the task's project."""
     row = pool.projects.records[pool.tasks.records[t].project].limited

@@ -40,7 +40,7 @@ from kernels.skill.inlining import kernel
 from kernels.skill.skill_columns import ENGINES, MAX_CLASSES, engine_width
 
 FLOOR_SD = 0.03
-UNTRIED = 4
+UNTRIED = 8
 """Judgments before which nobody is contained."""
 THETA_WIDTH = MAX_CLASSES * MAX_CLASSES + MAX_CLASSES
 """Floats `prepare` may write: theta[K, K] and the K row entropies."""

@@ -35,7 +35,7 @@ CHANGES = {
     "teaching": ("kernels/teaching.py", "HOPELESS = 0.02\n", "HOPELESS = 0.03\n"),
     "lifecycle": ("kernels/lifecycle/tasks.py", "PROBES = 16 ", "PROBES = 17 "),
     "skill update": ("kernels/skill/update.py", "IDLE = 1e-3\n", "IDLE = 2e-3\n"),
-    "skill value": ("kernels/skill/value.py", "UNTRIED = 4\n", "UNTRIED = 5\n"),
+    "skill value": ("kernels/skill/value.py", "UNTRIED = 8\n", "UNTRIED = 9\n"),
     "auction": ("kernels/auction/scaling.py", "AIM = 0.8\n", "AIM = 0.81\n"),
 }
 

@@ -29,7 +29,7 @@ EVENT, JUDGMENT, ABORTED, REFUSED = "event", "judgment", "aborted", "refused"
 REASONS = ("malformed", "wrong_key", "wrong_partition", "clock", "invalid", "not_supported_yet", "internal")
 KINDS = (EVENT, JUDGMENT, ABORTED, REFUSED, *REASONS)
 #: dead letters that may befall a well-formed judgment or event: its task is unknown, or long settled
-EXCUSED = ("unknown_task", "too_many_waiting", "too_old")
+EXCUSED = ("unknown_task", "unknown_annotator", "too_many_waiting", "too_old")
 HEADER = "n"
 SHOWN = 20
 

@@ -5,6 +5,8 @@ types. Slow, and meant to be.
 
     "integer in [0, 19] or null"   →  alternatives, each a predicate on a parsed value
     "list of id, at most 1000"     →  likewise for every item
+
+Inputs are read as generously as the page says: which fields may hold anything is told there in two sentences.
 """
 
 import json
@@ -39,7 +41,12 @@ def _refuse(constant: str) -> None:
     raise NotJson(constant)
 
 
+def _long(digits: str) -> float:
+    return int(digits) if len(digits) < 1000 else float(digits)
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_PATIENT = json.JSONDecoder(parse_int=_long)
 
 
 def parse(value: bytes) -> Any:
@@ -61,6 +68,14 @@ def parse(value: bytes) -> Any:
     return found
 
 
+def parse_patiently(value: bytes) -> Any:
+    """Likewise, with a byte order mark in front, NaN, lone surrogates and bytes that are no UTF-8 (as surrogates)."""
+    try:
+        return _PATIENT.decode(value.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from None
+
+
 def repeats_keys(value: bytes) -> bool:
     """Whether an object of a JSON text has a key twice: then the contract leaves open what it means."""
     found = False
@@ -69,7 +84,8 @@ def repeats_keys(value: bytes) -> bool:
         nonlocal found
         found = found or len(dict(pairs)) < len(pairs)
 
-    json.loads(value.decode(), object_pairs_hook=look)
+    text = value.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+    json.loads(text, object_pairs_hook=look)
     return found
 
 
@@ -84,10 +100,16 @@ class Contract:
 
     def __init__(self, section: str, page: Path = PAGE) -> None:
         self._structs: dict[str, dict[str, Field]] = {}
+        text = page.read_text(encoding="utf-8")
+        self._is_patient = section == "Input events"
+        self._forgiving, self._side = (
+            set(re.findall(r"`(\w+)`", re.findall(rf"^{words}: (.+)\.$", text, re.MULTILINE)[0]))
+            for words in ("Every field with a default of", "In every input event")
+        )
         common: dict[str, Field] = {}
         events: list[str] = []
         part = name = ""
-        for line in page.read_text(encoding="utf-8").splitlines():
+        for line in text.splitlines():
             if line.startswith("## "):
                 part, name = line[3:], ""
             elif line.startswith("### "):
@@ -109,13 +131,19 @@ class Contract:
     def permits(self, value: bytes) -> bool:
         """Whether the page says that these bytes are an event of the section."""
         try:
-            found = parse(value)
+            found = parse_patiently(value) if self._is_patient else parse(value)
         except NotJson:
             return False
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             return False
         fields = self.events.get(found["type"])
-        return fields is not None and _admits(fields, found)
+        if fields is None:
+            return False
+        if self._is_patient:
+            is_forgiving = found["type"] in self._forgiving
+            odd = {n for n, f in fields.items() if n in self._side or (is_forgiving and not f.is_required)}
+            found = {name: value for name, value in found.items() if name not in odd}
+        return _admits(fields, found)
 
     def _claim(self, words: str) -> Claim:
         if words.startswith("`"):
@@ -146,18 +174,40 @@ class Contract:
                 and len(value) == len(items)
                 and all(claim(one) for claim, one in zip(items, value, strict=True))
             )
+        if found := re.match(r"^text of at most (\d+) bytes$", words):
+            most = int(found[1])
+            return lambda value: isinstance(value, str) and _is_utf8(value) and len(value.encode()) <= most
         if found := STRUCT.match(words):
             name = found[1]
             return lambda value: isinstance(value, dict) and _admits(self._structs[name], value)
         if found := INTERVAL.match(words):
+            if self._is_patient and found[1] == "integer":
+                whole = _number("integer", found["above"], found["low"], found["high"] or found["most"], found["below"])
+                return lambda value: whole(int(value) if isinstance(value, float) and value.is_integer() else value)
             return _number(found[1], found["above"], found["low"], found["high"] or found["most"], found["below"])
         simple: dict[str, Claim] = {
-            "id": lambda value: isinstance(value, str) and 1 <= len(value) <= ID_CHARACTERS,
+            "id": self._is_id,
             "text": lambda value: isinstance(value, str),
             "null": lambda value: value is None,
             "true or false": lambda value: isinstance(value, bool),
         }
         return simple[words]
+
+
+    def _is_id(self, value: Any) -> bool:
+        if self._is_patient and not isinstance(value, bool):
+            if isinstance(value, float) and abs(value) < 2**53 and value == math.floor(value):
+                value = int(value)
+            value = f"{value:d}" if isinstance(value, int) else value
+        return isinstance(value, str) and 1 <= len(value) <= ID_CHARACTERS and _is_utf8(value)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _admits(fields: dict[str, Field], found: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ OUTCOMES: dict[str, str] = {  # of every `TaskOutcome`
     "complete": "completed by overlap",
     "blocked": "were blocked as broken or unclear",
     "cancelled": "were cancelled",
+    "budget": "ended with what was known when the budget was spent",
 }
 
 

@@ -7,8 +7,8 @@ A pair is what one annotator and one task have had to do with each other:
               |          +-> closed (declined, abandoned): never offered again
               +-> returned (expired, withdrawn): may be offered again
 
-Need of an open task: ``overlap`` without a confidence; else ``overlap`` while counted < overlap, then
-counted + 1 until the published posterior reaches the confidence or counted = max_overlap.
+Need of an open task: ``overlap`` while counted < overlap, then counted + 1 until the published posterior reaches the
+confidence or counted = max_overlap, which equals the overlap where no confidence is asked and something is promised.
 """
 
 from dataclasses import dataclass, field, fields
@@ -19,7 +19,7 @@ from stream.events import TaskDefaults, TaskSettled
 
 NEVER = float("-inf")
 EVERYONE = 1000
-LATE_REFUSED = ("cancelled", "deadline", "blocked")
+LATE_REFUSED = ("cancelled", "deadline", "blocked", "budget")
 
 
 class Bounds(NamedTuple):
@@ -129,6 +129,13 @@ class Project:
     worked: dict[str, int] = field(default_factory=dict)
     taught: dict[str, int] = field(default_factory=dict)
     kept: int = 0
+    live: int = 0  # of `used`, work under way
+
+    @property
+    def promised(self) -> int:
+        """Judgments that have counted, and what open work lacks of its overlap."""
+        lacking = (max(task.overlap - task.counted, 0) for task in self.open.values() if task.is_work)
+        return self.used - self.live + sum(lacking)
 
     def forget(self) -> None:
         """What each annotator has judged, earned and been given in it no longer counts."""
@@ -183,6 +190,8 @@ class Task:
     label: int | None = None
     is_adjudicated: bool = False
     watched: float | None = None  # the deadline that the clock is to look at
+    ref: str | None = None
+    ref_at: float = NEVER
 
     @property
     def is_work(self) -> bool:
@@ -211,13 +220,14 @@ class Task:
         return (
             self.confidence is not None
             and self.posterior is not None
+            and (self.counted > 0 or self.is_adjudicated)
             and max(self.posterior) >= self.confidence
         )
 
     @property
     def need(self) -> int:
         """Judgments needed, given the last published posterior."""
-        if not self.is_confident or self.counted < self.overlap:
+        if self.counted < self.overlap:
             return self.overlap
         if self.is_sure or self.counted >= self.max_overlap:
             return self.counted

@@ -11,11 +11,12 @@ import msgspec
 
 from stream.audit import attendance, limits, people
 from stream.audit import task_events as tasks
-from stream.audit.books import Pool
+from stream.audit.books import NEVER, Annotator, Pool
 from stream.audit.leases import later
 from stream.audit.records import Record, partition_of
 from stream.audit.round import Case, DeadLetter, Waiting, waiting_bytes
 from stream.events import (
+    ID_BYTES,
     NOT_SUPPORTED_YET,
     WAITING_BYTES,
     AnnotatorErased,
@@ -34,6 +35,7 @@ from stream.events import (
     JudgmentSubmitted,
     PoolPaused,
     PoolResumed,
+    PoolSet,
     ProjectSet,
     SettingsChanged,
     SkillSeeded,
@@ -42,10 +44,11 @@ from stream.events import (
     TaskUpdated,
     TruthSet,
     WorkRequested,
-    decode,
+    read,
 )
 
 WAITS = "waits"
+FOR_PERSON = "\0" * (ID_BYTES + 1)  # before the id of whom an event waits for
 FORGIVEN = ("internal",)
 
 
@@ -75,6 +78,8 @@ def _room(case: Case, record: Record, pool: str, task: str) -> str:
 
 def _wait(case: Case, record: Record, event: Input) -> None:
     task = getattr(event, "task", "")
+    if task in case.pool(event.pool).tasks:
+        task = FOR_PERSON + getattr(event, "annotator", "")
     until = case.round.at + case.pool(event.pool).limits.reference_wait_s
     for others in case.waiting.get((event.pool, task), [])[-1:]:
         until = max(until, others.until)  # events of one task leave in the order in which they came
@@ -106,8 +111,8 @@ def _usable(case: Case, record: Record) -> Input | str:
     except UnicodeDecodeError:
         return "wrong_key"
     try:
-        event: Input = decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        event, odd = read(record.value)
+    except msgspec.ValidationError:
         return "malformed"
     if event.pool != key:
         return "wrong_key"
@@ -115,6 +120,7 @@ def _usable(case: Case, record: Record) -> Input | str:
         return "clock"
     if tasks.is_too_long(event.pool) or "\0" in event.pool:
         return "malformed"
+    case.round.odd.update(odd)
     is_older = case.round.completed.policies is None and isinstance(event, SettingsChanged)
     if is_older or isinstance(event, NOT_SUPPORTED_YET):
         return "not_supported_yet"
@@ -138,6 +144,9 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
     if person is not None and tasks.is_too_long(person):
         return "malformed"
     annotator = None if person is None else pool.annotator(person)
+    if task is not None and annotator is not None and _is_nobody(annotator, event):
+        is_wrong = people.is_misfit(task, event)
+        return "invalid" if is_wrong else _room(case, record, event.pool, FOR_PERSON + annotator.name)
     if about_task is not None:
         reason = about_task(case, pool, task, annotator, record, event)
     else:
@@ -145,12 +154,32 @@ def _apply(case: Case, record: Record, event: Input) -> str | None:
     if annotator is not None and reason is None:
         pool.annotators[annotator.name] = annotator
     if isinstance(event, TaskCreated) and event.task in pool.tasks:
-        case.waiting_bytes.pop((event.pool, event.task), None)
-        for waits in case.waiting.pop((event.pool, event.task), []):
-            dead = case.round.dead.pop((waits.record.topic, waits.record.offset), None)
-            if dead is None or dead.reason not in FORGIVEN:
-                _bury(case, waits.record, _apply(case, waits.record, waits.event), dead)
+        _release(case, event.pool, event.task)
+    if isinstance(event, AnnotatorSet) and annotator is not None and annotator.profile_at == event.at:
+        _release(case, event.pool, FOR_PERSON + annotator.name)
     return reason
+
+
+def _is_nobody(annotator: Annotator, event: Input) -> bool:
+    """Whether a judgment is by somebody whom nobody has described; past work may be."""
+    is_judgment = isinstance(event, JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted)
+    return is_judgment and annotator.profile_at == NEVER and getattr(event, "origin", "live") != "import"
+
+
+def _release(case: Case, pool: str, what: str) -> None:
+    """What events have waited for is there."""
+    case.waiting_bytes.pop((pool, what), None)
+    for waits in case.waiting.pop((pool, what), []):
+        dead = case.round.dead.pop((waits.record.topic, waits.record.offset), None)
+        if dead is not None and dead.reason in FORGIVEN:
+            continue
+        reason = _apply(case, waits.record, waits.event)
+        if reason == WAITS:
+            _wait(case, waits.record, waits.event)
+            if dead is not None:
+                case.round.dead[waits.record.topic, waits.record.offset] = dead
+        else:
+            _bury(case, waits.record, reason, dead)
 
 
 def _erase(case: Case, pool: Pool, record: Record, event: AnnotatorErased) -> None:
@@ -175,6 +204,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     ProjectSet: tasks.project_set,
     PoolPaused: tasks.pool_set,
     PoolResumed: tasks.pool_set,
+    PoolSet: tasks.pool_noted,
     AnnotatorSet: people.profile,
     AnnotatorOnline: attendance.online,
     AnnotatorPaused: people.paused,
@@ -185,7 +215,7 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     SettingsChanged: limits.settings_changed,
 }
 OF_TASK: dict[type, Callable[..., str | None]] = {
-    TaskUpdated: tasks.updated,
+    TaskUpdated: tasks.amended,
     TaskCancelled: tasks.cancelled,
     TruthSet: tasks.truth,
     AssignmentAccepted: people.accepted,

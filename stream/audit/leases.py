@@ -65,6 +65,8 @@ def drop(case: Case, pair: Pair, outcome: str) -> None:
     (task.offered if pair.state == "offered" else task.leased).pop(pair.annotator.name)
     del pair.annotator.live[task.name]
     task.project.use(pair.annotator.name, -1)
+    task.project.live -= 1
+    case.paying[pair.annotator.pool.name, task.project.name] = pair.annotator.pool, task.project
     pair.state = AFTER[outcome]
     if pair.is_taught and outcome != "submitted":
         task.project.taught[pair.annotator.name] -= 1
@@ -163,8 +165,8 @@ def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | Non
     if task.settled is not None:
         return
     said = case.round.settled.get((pool.name, task.name))
-    if task.counted >= (task.max_overlap if task.is_confident else task.overlap):
-        outcome = "complete"
+    if task.counted >= task.max_overlap:
+        outcome = "exhausted" if task.max_overlap > task.overlap else "complete"
         if task.is_confident:
             outcome = (
                 said[1].outcome if said and said[1].outcome in ("consensus", "exhausted") else "exhausted"
@@ -172,8 +174,8 @@ def trim(case: Case, pool: Pool, task: Task, *causes: str, because: Record | Non
         settle(case, pool, task, outcome, *causes, because=because)
         return
     floor = task.overlap
-    if task.is_confident and task.counted >= task.overlap:
-        floor = task.counted + (said is None or said[1].outcome != "consensus")
+    if task.counted >= task.overlap:
+        floor = task.counted + (not task.is_confident or said is None or said[1].outcome != "consensus")
     excess = task.counted + task.live - floor
     chosen = [pair for pair in task.offered.values() if is_withdrawn(case, pair, causes)]
     chosen.sort(key=lambda pair: case.round.ends[pair.assignment][0].offset)

@@ -14,11 +14,13 @@ from stream.audit.books import Pool
 from stream.audit.consensus import publish
 from stream.audit.inputs import follow
 from stream.audit.limits import begin, close
+from stream.audit.money import spend
 from stream.audit.overdue import forget, lapse
 from stream.audit.promises import offer
 from stream.audit.proofs import check_worth
 from stream.audit.records import Record, Violation
 from stream.audit.round import Case, Round, dead_letter
+from stream.audit.uninvited import drop_all_doubted
 from stream.events import Output, RoundCompleted, decode_result
 from stream.topics import ASSIGNMENTS, CONSENSUS, DECISIONS, INPUTS, JUDGMENTS, ROUNDS, dead_letters, is_mark
 
@@ -175,8 +177,10 @@ class Audit:
         for topic in INPUTS:
             for record in self._inputs(topic, this):
                 follow(case, record)
+        drop_all_doubted(case)
         close(case)
         lapse(case)
+        spend(case)
         publish(case)
         forget(case)
         offer(case)
@@ -250,6 +254,9 @@ class Audit:
             found = self._case.pool(pool.pool).at_risk
             if pool.at_risk != found:
                 self._report(0, f"{pool.at_risk} leases at risk in {pool.pool!r}, {found} found", this.record)
+        if this.completed.odd != this.odd:
+            said_odd, found_odd = this.completed.odd, dict(this.odd)
+            self._report(0, f"odd fields {said_odd} according to the round, {found_odd} found", this.record)
         offers = {pool.pool: pool.offers for pool in this.completed.pools}
         for name in {event.pool for _, event in this.offers} | set(offers):
             found = sum(event.pool == name for _, event in this.offers)

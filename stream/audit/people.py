@@ -10,6 +10,7 @@ from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle,
 from stream.audit.records import Record
 from stream.audit.round import Case
 from stream.audit.settlements import judge
+from stream.audit.uninvited import drop_doubted, drop_unkept
 from stream.events import (
     ID_BYTES,
     AnnotatorPaused,
@@ -32,14 +33,15 @@ NOBODY = ""  # no id is empty
 ANSWERED = ("counted", "uncounted", "retracted")
 
 
-def profile(_: Case, __: Pool, annotator: Annotator, record: Record, event: AnnotatorSet) -> None:
-    """What somebody may do; the newest ``at`` wins."""
+def profile(case: Case, _: Pool, annotator: Annotator, record: Record, event: AnnotatorSet) -> None:
+    """What somebody may do; the newest ``at`` wins. Offers that would no longer be made are withdrawn."""
     if event.at < annotator.profile_at:
         return
     annotator.profile_at = event.at
     annotator.skills = frozenset(event.skills)
     annotator.attributes = frozenset(event.attributes)
     annotator.grants = frozenset(event.grants)
+    drop_unkept(case, annotator.offered(), record)
 
 
 def paused(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorPaused) -> None:
@@ -103,6 +105,7 @@ def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, record: Reco
     pair = task.pairs.get(annotator.name)
     if pair is None or not pair.is_live:
         return None
+    drop_doubted(case, pair)
     if pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)) and is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
     if pair.is_live:
@@ -159,14 +162,20 @@ def judged(
     event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
 ) -> str | None:
     """A judgment record, see `judgments`; its label must be one of the task's, or it is no sign of life either."""
-    if not isinstance(event, JudgmentRetracted):
-        if (event.label is None) != (task.classes is None):
-            return "invalid"
-        if event.label is not None and task.classes is not None and event.label >= task.classes:
-            return "invalid"
+    if is_misfit(task, event):
+        return "invalid"
     heard(case, annotator, record)
     judge(case, pool, task, annotator, record, event)
     return None
+
+
+def is_misfit(task: Task, event: object) -> bool:
+    """Whether a judgment has a label that is none of its task's, or none where it must have one."""
+    if not isinstance(event, JudgmentSubmitted | JudgmentCorrected):
+        return False
+    if event.label is None or task.classes is None:
+        return (event.label is None) != (task.classes is None)
+    return event.label >= task.classes
 
 
 def scored(
@@ -178,8 +187,9 @@ def scored(
 
 
 def seeded(case: Case, pool: Pool, annotator: Annotator, record: Record, event: SkillSeeded) -> str | None:
-    """Evidence from another system; posteriors show it, offers don't."""
+    """Evidence from another system; posteriors show it, and offers that ask for proven skill."""
     if len(event.skill.encode()) > ID_BYTES:
         return "malformed"
+    drop_unkept(case, annotator.offered(), record)
     learn_import(annotator, event.skill)
     return None

@@ -78,7 +78,12 @@ def _decision(
     if case.round.completed.policies is not None and decision.policy != pool.limits.version:
         wanted = pool.limits.version
         case.report(4, f"an offer by policy {decision.policy}, the pool is at {wanted}", record, said)
-    if decision.value <= 0:
+    is_required = task.is_work and task.counted + task.live < task.overlap
+    if decision.required != is_required:
+        words = "is" if is_required else "is not"
+        case.report(4, f"{event.assignment} {words} required, its decision says otherwise", record, said)
+    case.round.required[pool.name] += decision.required
+    if decision.value <= 0 and not decision.required:
         case.report(4, f"an offer of value {decision.value}", record, said)
     waived = not task.is_work or task.skill in annotator.grants
     bar = 0.0 if task.min_skill is None or waived else task.min_skill
@@ -170,6 +175,8 @@ def _pull(
 def _terms(case: Case, pool: Pool, task: Task, record: Record, event: AssignmentOffered) -> None:
     if (event.project, event.skill) != (task.project.name, task.skill):
         case.report(4, f"an offer of {task.name!r} with another project or skill", record)
+    if event.ref != task.ref:
+        case.report(4, f"an offer of {task.name!r} with the reference {event.ref!r}, stated was {task.ref!r}", record)
     lease_s = task.lease_s
     if event.lease_s != lease_s:
         case.report(5, f"lease_s is {event.lease_s}, expected {lease_s}", record)
@@ -200,6 +207,7 @@ def _book(
     task.offered[annotator.name] = pair
     annotator.live[task.name] = pair
     task.project.use(annotator.name, 1)
+    task.project.live += 1
     later(case, pair.accept_by, "work", pair)
 
 

@@ -3,6 +3,7 @@
 Every index is emptied while the round is followed; what is left at the end was published without a reason.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from stream.events import (
     AssignmentEnded,
     AssignmentLeased,
     AssignmentOffered,
+    BudgetShort,
     ConsensusRevised,
     ConsensusUpdated,
     DecisionMade,
@@ -103,11 +105,15 @@ class Round:
     back: dict[tuple[str, str], Record] = field(default_factory=dict)
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
+    odd: Counter[str] = field(default_factory=Counter)  # what its events stated and was taken as left out
     moved: dict[tuple[str, str], bool] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     counted: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[tuple[str, str], list[tuple[int, frozenset[str], Record]]] = field(default_factory=dict)
     worth: dict[str, float] = field(default_factory=dict)  # by pool: the values of its decisions
+    required: Counter[str] = field(default_factory=Counter)  # by pool: offers that fill promises
+    short: dict[tuple[str, str], tuple[Record, BudgetShort]] = field(default_factory=dict)
+    funded: set[tuple[str, str]] = field(default_factory=set)  # projects whose budgets were set
 
     @property
     def at(self) -> float:
@@ -172,6 +178,8 @@ class Round:
                     )
                 self.decisions[event.assignment] = record, event
                 self.worth[event.pool] = self.worth.get(event.pool, 0.0) + event.value
+            case BudgetShort():
+                self.short[event.pool, event.project] = record, event
             case JudgmentSettled():
                 source = event.source.topic, event.source.offset
                 if source in self.settlements or event.source.partition != record.partition:
@@ -215,6 +223,8 @@ class Round:
                 record,
                 f"{settled.task!r} settles as {settled.outcome}, but has settled or does not exist",
             )
+        for record, short in self.short.values():
+            yield 1, record, f"project {short.project!r} is said to be short of money, and nothing of it has changed"
         for record in self.blocked.values():
             yield 1, record, "a blocked task without enough complaints"
         for (_, name), record in self.away.items():
@@ -242,6 +252,7 @@ class Case:
     touched: dict[tuple[str, str], tuple[Pool, Task]] = field(default_factory=dict)
     closing: list[object] = field(default_factory=list)
     concerned: list[Project] = field(default_factory=list)  # projects that were set or lost a task in this round
+    paying: dict[tuple[str, str], tuple[Pool, Project]] = field(default_factory=dict)  # may have less money or work now
     terms: frozenset[str] = frozenset()
     assumed: int = 0  # rounds whose records are older than policies
 
@@ -269,6 +280,7 @@ class Case:
     def touch(self, pool: Pool, task: Task) -> None:
         """Remember that a task changed in this round."""
         self.touched[pool.name, task.name] = pool, task
+        self.paying[pool.name, task.project.name] = pool, task.project
 
 
 def is_present(annotator: Annotator, at: float) -> bool:

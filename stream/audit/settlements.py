@@ -2,20 +2,21 @@
 
     offered, leased     counted (+1), the assignment ends as submitted
     judged, retracted   duplicate (0)
-    returned, closed    late (+1 while counted + leased < max_overlap unless the task ended otherwise; else 0)
-    new                 unsolicited (+1) while counted + live < need; else surplus (0)
+    returned, closed    late (+1 where nothing forbids it; else 0, with the reason)
+    new                 unsolicited (+1) where an offer would have been allowed; else surplus (0), with the reason
 
 Corrections replace a label (corrected, 0), retractions take a counted judgment out (retracted, -1).
 """
 
-from stream.audit.books import LATE_REFUSED, Annotator, Pair, Pool, Task
+from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import meet, take_back
 from stream.audit.leases import drop, end, is_met, is_withdrawn, remember_met, settle, trim
 from stream.audit.records import Record
 from stream.audit.round import Case
+from stream.audit.uninvited import UNSURE, drop_doubted, late, may_be_doubted, uninvited
 from stream.events import JudgmentCorrected, JudgmentRetracted, JudgmentSettled, JudgmentSubmitted
 
-Outcome = tuple[str, int]
+Outcome = tuple[str, int, str | None]
 
 
 def judge(
@@ -28,11 +29,13 @@ def judge(
 ) -> None:
     """Follow one judgment record and compare its settlement with the rules."""
     found = case.round.settlements.pop((record.topic, record.offset), None)
-    said = None if found is None else (found[1].outcome, found[1].count)
+    said = None if found is None else (found[1].outcome, found[1].count, found[1].reason)
     pair = task.pairs.get(annotator.name)
     if pair is None:
         pair = Pair(task, annotator)
     answers = not isinstance(event, JudgmentRetracted)
+    if answers:
+        drop_doubted(case, pair)
     if answers and pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)):
         _catch_up(case, pool, task, pair)
     expected = _expected(case, pool, task, pair, event, said)
@@ -42,14 +45,17 @@ def judge(
         _compare(case, pair, record, found, expected)
     if answers and pair.state == "new":
         task.pairs[annotator.name] = pair
-    outcome = said or expected[0]
+    outcome = (said or expected[0])[:2]
     _compared(task, pair, event, outcome)
     _book(case, pool, task, pair, record, outcome)
     meet(task)
 
 
 def _compared(
-    task: Task, pair: Pair, event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted, outcome: Outcome
+    task: Task,
+    pair: Pair,
+    event: JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted,
+    outcome: tuple[str, int],
 ) -> None:
     """What the pair answers now; whoever was compared with what it answered before has been."""
     name, _ = outcome
@@ -65,27 +71,31 @@ def _expected(
     state = pair.state
     if isinstance(event, JudgmentRetracted):
         if state == "retracted":
-            return [("duplicate", 0)]
-        return [("retracted", -1 if state == "counted" else 0)]
+            return [("duplicate", 0, None)]
+        return [("retracted", -1 if state == "counted" else 0, None)]
     if isinstance(event, JudgmentCorrected) and state in ("counted", "uncounted"):
-        return [("corrected", 0)]
+        return [("corrected", 0, None)]
     if state in ("offered", "leased"):
-        return [("counted", 1)]
+        return [("counted", 1, None)]
     if state in ("counted", "uncounted", "retracted"):
-        return [("duplicate", 0)]
-    if state in ("returned", "closed", "submitted"):
-        room = task.counted + len(task.leased) < task.max_overlap and task.settled not in LATE_REFUSED
-        return [("late", 1 if room else 0)]
-    if task.settled is not None:
-        return [("surplus", 0)]
-    # an open task with enough judgments is below its confidence, whatever its posterior is within the round
-    need = task.overlap if task.counted < task.overlap or not task.is_confident else task.counted + 1
-    if task.counted + task.live >= need:
-        return [("surplus", 0)]
-    if said == ("surplus", 0) and is_met(case, pool, task):
+        return [("duplicate", 0, None)]
+    is_late = state in ("returned", "closed", "submitted")
+    if said is not None and said[2] == "closed" and is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
-        return [("surplus", 0)]
-    return [("unsolicited", 1)]
+    is_import = getattr(event, "origin", "live") == "import"
+    if is_late:
+        reasons = late(case, task, pair.annotator)
+    else:
+        reasons = uninvited(case, pool, task, pair.annotator, is_import)
+    reason = next(reasons, None)
+    counts, not_counted = ("late", 1, None) if is_late else ("unsolicited", 1, None), "late" if is_late else "surplus"
+    expected: list[Outcome] = [counts if reason is None else (not_counted, 0, reason)]
+    if reason in UNSURE and case.round.ends:  # what made room for it may be told of later in this round
+        expected += [counts, *((not_counted, 0, other) for other in reasons)]
+    after = (None, "paused", "presence", "capacity")
+    if reason in after and not is_import and may_be_doubted(task, pair.annotator):
+        expected.append((not_counted, 0, "min_skill"))
+    return expected
 
 
 def _catch_up(case: Case, pool: Pool, task: Task, pair: Pair) -> None:
@@ -102,12 +112,12 @@ def _compare(
     case: Case, pair: Pair, record: Record, found: tuple[Record, JudgmentSettled], expected: list[Outcome]
 ) -> None:
     said, event = found
-    if (event.outcome, event.count) not in expected:
-        wanted = " or ".join(f"{name} ({count:+d})" for name, count in expected)
+    if (event.outcome, event.count, event.reason) not in expected:
+        wanted = " or ".join(f"{name} ({count:+d}{_words(why)})" for name, count, why in expected)
         case.report(
             2 if event.count == 1 and pair.state in ("counted", "uncounted", "retracted") else 5,
-            f"{pair.annotator.name!r} on {pair.task.name!r} settles as {event.outcome} ({event.count:+d}), "
-            f"expected {wanted}",
+            f"{pair.annotator.name!r} on {pair.task.name!r} settles as {event.outcome} "
+            f"({event.count:+d}{_words(event.reason)}), expected {wanted}",
             record,
             said,
         )
@@ -119,7 +129,11 @@ def _compare(
         case.report(5, "a judgment settles for another task, annotator or project", record, said)
 
 
-def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcome: Outcome) -> None:
+def _words(reason: str | None) -> str:
+    return "" if reason is None else f", {reason}"
+
+
+def _book(case: Case, pool: Pool, task: Task, pair: Pair, record: Record, outcome: tuple[str, int]) -> None:
     name, count = outcome
     if count or (name == "corrected" and pair.state == "counted"):
         first = task.counted < task.overlap or pair.state == "offered" or name == "unsolicited"

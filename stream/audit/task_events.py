@@ -10,10 +10,12 @@ from stream.audit.checked import meet
 from stream.audit.leases import later, remember_met, settle, trim, withdraw
 from stream.audit.records import Record
 from stream.audit.round import Case
+from stream.audit.uninvited import drop_beyond_limits, drop_unkept
 from stream.events import (
     ID_BYTES,
     PoolPaused,
     PoolResumed,
+    PoolSet,
     ProjectSet,
     TaskCancelled,
     TaskCreated,
@@ -22,6 +24,7 @@ from stream.events import (
 )
 
 OVERLAP = 3
+MOST = 10  # judgments of a task that asks for a confidence or promises nothing, and says no more
 
 
 def is_too_long(*names: str | bytes) -> bool:
@@ -48,9 +51,10 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         value = value if stated(value) else getattr(defaults, name)
         return value if stated(value) else otherwise
 
-    skill, classes, overlap = field("skill", None), field("classes", None), field("overlap", OVERLAP)
-    confidence, most = field("confidence", None), field("max_overlap", None)
-    most = overlap if most is None or confidence is None else most
+    skill, classes, confidence = field("skill", None), field("classes", None), field("confidence", None)
+    asks = classes is not None and confidence is not None
+    overlap = field("overlap", 1 if asks or project.budget is not None else OVERLAP)
+    most = most_of(overlap, field("max_overlap", None), asks)
     is_work = event.purpose == "work"
     knows = not is_work and classes is not None
     if (event.label is None) == knows or (classes is not None and (event.label or 0) >= classes):
@@ -81,6 +85,8 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
         updated_at=event.at,
         ceiling=most,
         purpose=event.purpose,
+        ref=event.ref or None,
+        ref_at=event.at,
     )
     project.has_gold = project.has_gold or not is_work
     project.kept += 1
@@ -90,6 +96,13 @@ def created(case: Case, pool: Pool, _: Annotator | None, record: Record, event: 
     if project.state == "closed":
         settle(case, pool, task, "cancelled", "cancel", because=record)
     return None
+
+
+def most_of(overlap: int, said: int | None, asks: bool) -> int:
+    """The most judgments that a task may get, by what is said of it."""
+    if overlap and not asks:
+        return overlap
+    return max(overlap, MOST) if said is None else said
 
 
 def _examine(task: Task) -> None:
@@ -109,19 +122,19 @@ def updated(
     """Fields of a task change; the newest ``at`` wins."""
     if event.at < task.updated_at:
         return None
-    overlap = task.overlap
+    overlap, most = task.overlap, task.max_overlap
     confidence: Any = task.confidence
-    most: Any = task.max_overlap
     if task.is_work:
         overlap = event.overlap if isinstance(event.overlap, int) else overlap
         confidence = event.confidence if stated(event.confidence) else confidence
-        most = event.max_overlap if stated(event.max_overlap) else most
-    if most is None or confidence is None:
-        most = overlap
-    elif most < overlap:
+        asks = task.classes is not None and confidence is not None
+        had_more, has_more = task.is_confident or not task.overlap, asks or not overlap
         if stated(event.max_overlap):
-            return "invalid"
-        most = overlap
+            most = most_of(overlap, event.max_overlap if isinstance(event.max_overlap, int) else None, asks)
+            if most < overlap:
+                return "invalid"
+        else:
+            most = max(most, overlap) if had_more and has_more else most_of(overlap, None, asks)
     for people in (event.only, event.exclude):
         if isinstance(people, tuple) and is_too_long(*people):
             return "malformed"
@@ -141,8 +154,22 @@ def updated(
     task.ceiling = max(task.ceiling, task.max_overlap)
     _examine(task)
     _watch(case, pool, task)
+    if task.settled is None:
+        drop_unkept(case, list(task.offered.values()), record)
     trim(case, pool, task, "met_need", "override", because=record)
     return None
+
+
+def amended(
+    case: Case, pool: Pool, task: Task, annotator: Annotator | None, record: Record, event: TaskUpdated
+) -> str | None:
+    """Fields of a task change, and its reference, whose time is its own; of equal ones the last in order counts."""
+    reason = updated(case, pool, task, annotator, record, event)
+    if reason is None and stated(event.ref):
+        given = str(event.ref or "")
+        if (task.ref_at, task.ref or "") < (event.at, given):
+            task.ref_at, task.ref = event.at, given or None
+    return reason
 
 
 def cancelled(
@@ -174,19 +201,34 @@ def project_set(case: Case, pool: Pool, _: Annotator | None, record: Record, eve
     project = pool.projects[event.project] = pool.project(event.project)
     if event.at < project.at:
         return None
+    if project.budget != event.budget:
+        case.round.funded.add((pool.name, project.name))
     project.at, project.state, project.budget = event.at, event.state, event.budget
     project.max_per_annotator, project.deadline = event.max_per_annotator, event.deadline
     project.is_limited = project.is_limited or event.max_per_annotator is not None
     project.gold_rate, project.highest_rate = event.gold_rate, max(event.gold_rate, project.highest_rate)
     project.defaults = event.defaults
     case.concerned.append(project)
+    case.paying[pool.name, project.name] = pool, project
+    if event.state != "closed" and (event.budget is None or project.used < event.budget):
+        for task in pool.tasks.values():
+            if task.project is project and task.settled == "budget":
+                task.settled, task.closes_at, task.announcement, task.label = None, float("inf"), None, None
+                project.open[task.name] = task
+                case.touch(pool, task)
     for task in list(project.open.values()):
         _watch(case, pool, task)
         if event.state == "closed":
             settle(case, pool, task, "cancelled", "cancel", because=record)
         elif event.state == "paused":
             withdraw(case, list(task.offered.values()), "pause", because=record)
+        trim(case, pool, task, "met_need", because=record)
+    drop_beyond_limits(case, project, record)
     return None
+
+
+def pool_noted(case: Case, pool: Pool, _: Annotator | None, record: Record, event: PoolSet) -> None:
+    """What people should know of a pool; nothing that is published depends on it."""
 
 
 def pool_set(

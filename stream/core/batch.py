@@ -40,7 +40,7 @@ class Range(NamedTuple):
 #: Why an input record can't be used; each has a paragraph in docs/operations.md.
 Reason = Literal[
     "malformed", "wrong_key", "wrong_partition", "clock", "not_supported_yet", "invalid", "unknown_task",
-    "too_many_waiting", "too_old", "erased", "internal",
+    "unknown_annotator", "too_many_waiting", "too_old", "erased", "internal",
 ]  # fmt: skip
 
 #: Topic and offset: which record of the partition.
@@ -81,7 +81,7 @@ class Invalid(ValueError):
 def misfit(task: str, label: int | None, classes: int) -> str:
     """What is said of a label that is none of its task's."""
     expected = f"a label in [0, {classes})" if classes else "no label: the task has no classes"
-    return f"Expected {expected}, got {label} - at `$.label` of task {task!r}"
+    return f"Expected {expected}, got {'null' if label is None else label} - at `$.label` of task {task!r}"
 
 
 def misplaced(task: str, classes: int) -> str:

@@ -25,7 +25,7 @@ from stream.core.market.stalls import HalfSolved, described
 from stream.core.outbox import Outbox
 from stream.core.saved.rows import Row, dirty_rows
 from stream.core.shard import RoundResult, Shard
-from stream.core.state.pools import IdRefused
+from stream.core.state.waiting import IdRefused
 
 #: a culprit costs putting the pools back: with so many of them a round ends and is committed
 CULPRITS = 8

@@ -24,7 +24,10 @@ from stream.core.ties import leader
 ENDS: tuple[Any, ...] = (None, "submitted", "declined", "expired", "abandoned", "withdrawn")
 CAUSES: tuple[Any, ...] = (None, "cancel", "pause", "absence", "met_need", "override", "erased")
 JUDGMENTS: tuple[Any, ...] = (None, "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted")
-OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked")
+OUTCOMES: tuple[Any, ...] = (None, "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget")
+NOT_COUNTED: tuple[Any, ...] = (
+    None, "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity",
+)  # fmt: skip
 
 # plain ints compare faster
 EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED = map(
@@ -73,7 +76,7 @@ class Outbox:
                     annotator=annotator_ids[a],
                     source=wire.Source(topic=source.topic, partition=partition, offset=source.offset),
                     outcome=JUDGMENTS[detail], count=count, duration_s=duration_s,
-                    accepted_at=None if math.isnan(at) else at,
+                    accepted_at=None if math.isnan(at) else at, reason=NOT_COUNTED[cause],
                 )  # fmt: skip
                 judgments.append((key, encode(output)))
             elif code == EMIT_ENDED:
@@ -179,6 +182,15 @@ class Outbox:
             message = misfit(event.task, event.label, classes)  # type: ignore[attr-defined]
         turn.rejections.add(source.topic, source.offset, pool.key, source.value, "invalid", message)
 
+    def budgets(self, turn: Turn) -> None:
+        """Tell which projects have promised more than their budgets."""
+        for short in turn.short:
+            output = wire.BudgetShort(
+                pool=turn.pool.name, partition=self.partition, round=self.round, project=short.project, at=self.now,
+                promised=short.promised, budget=short.budget,
+            )  # fmt: skip
+            self.topics[topics.DECISIONS].append((turn.pool.key, wire.encode(output)))
+
     # ------------------------------------------------------------------ what the market did
     def offers_of(self, pool: PoolState, matched: Matched) -> None:
         """Encode a pool's offers and why each was made."""
@@ -191,11 +203,12 @@ class Outbox:
         assignments, decisions = self.topics[topics.ASSIGNMENTS], self.topics[topics.DECISIONS]
         records = pool.columns.tasks.records[matched.tasks]
         owners = _project_names(pool)
+        refs, no_ref = pool.refs, (0.0, None)
         index = self.offers
-        for t, a, terms, price, other, other_value, low, skill, lease_s in zip(
+        for t, a, terms, price, other, other_value, low, is_required, skill, lease_s in zip(
             matched.tasks.tolist(), matched.annotators.tolist(), matched.terms.tolist(), matched.price.tolist(),
             matched.runner_up.tolist(), matched.runner_up_value.tolist(), matched.skill_low.tolist(),
-            records["skill"].tolist(), records["lease_s"].tolist(), strict=True,
+            matched.required.tolist(), records["skill"].tolist(), records["lease_s"].tolist(), strict=True,
         ):  # fmt: skip
             assignment = f"{partition}-{rnd}-{index}"
             index += 1
@@ -203,6 +216,7 @@ class Outbox:
             offered = wire.AssignmentOffered(
                 pool=name, partition=partition, round=rnd, assignment=assignment, task=task, project=owners[t],
                 skill=skill_ids[skill], annotator=annotator, at=now, accept_by=accept_by, lease_s=lease_s,
+                ref=refs.get(task, no_ref)[1],
             )  # fmt: skip
             assignments.append((key, encode(offered)))
             decision = wire.DecisionMade(
@@ -210,7 +224,7 @@ class Outbox:
                 at=now, value=sum(terms), price=price, terms=dict(zip(NAMES, terms, strict=True)),
                 runner_up=annotator_ids[other] if other >= 0 else None,
                 runner_up_value=other_value if other >= 0 else None, skill_low=low,
-                policy=pool.policy.version,
+                policy=pool.policy.version, required=is_required,
             )  # fmt: skip
             decisions.append((key, encode(decision)))
         self.offers = index

@@ -274,7 +274,7 @@ class Shard:
                 "rows": (finished - matched) * 1e3,
             },
             software=stream.__version__, stalled=self.stalls.published(), lost=lost,
-            policies=policies, clock_ahead_s=self.market.clock_ahead_s,
+            policies=policies, clock_ahead_s=self.market.clock_ahead_s, odd=dict(sorted(intake.odd.items())),
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
         return RoundResult(
@@ -301,6 +301,7 @@ class Shard:
                 for slot in outbox.lifecycle(turn, emissions):
                     until = self.now + pool.policy.settled_retention_s
                     rows["tasks"].append(drop_task(pool, slot, until))
+            outbox.budgets(turn)
             pool.columns.clock[NOW] = self.now  # no kernel has told it if nothing of the run needed one
             is_changed = turn.has_input or emissions is not None
             matched = None
@@ -314,7 +315,8 @@ class Shard:
                         pool=pool.name, open_tasks=matched.open_tasks, free_annotators=matched.free_annotators,
                         offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
                         covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
-                        taught_value=proof.taught_value, policy=pool.policy.version, at_risk=pool.at_risk,
+                        taught_value=proof.taught_value, policy=pool.policy.version, required=proof.required,
+                        required_bound=proof.required_bound, waits_for_ability=proof.waiting, at_risk=pool.at_risk,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool)
@@ -344,11 +346,9 @@ class Shard:
     def _note(self, pool: PoolState) -> None:
         """How a pool stands now, and when its next bar ends."""
         self.openings.put(pool.name, pool.open_tasks, pool.free_annotators, pool.at_risk)
-        at = pool.bars.earliest
-        if at < float("inf"):
+        self.returns.pop(pool.name, None)
+        if (at := pool.bars.earliest) < float("inf"):
             self.returns[pool.name] = at
-        else:
-            self.returns.pop(pool.name, None)
 
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
         """A pool of which nothing is known is none: dead letters leave no pools behind."""

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from stream.events import ID_BYTES
+from stream.events import ID_BYTES, REF_BYTES
 from stream.files.sheet import Row
 from stream.files.values import DURATION, TIME, moment, name, number, span, whole
 
@@ -19,13 +19,14 @@ NOTHING = "-"
 LISTS = {"requires", "only", "exclude", "skills", "attributes", "grants"}
 #: ids that name one thing in several files, however long they are; of the others a long one is a mistake
 SHORTENED = {"task", "annotator", "only", "exclude"}
-NULLABLE = {"max_overlap", "confidence", "deadline", "expected_s", "lease_s", "min_skill"}
+NULLABLE = {"ref", "max_overlap", "confidence", "deadline", "expected_s", "lease_s", "min_skill"}
 
 _ID = f"expected an id of 1 to {ID_BYTES} bytes (UTF-8), such as"
 _IDS = f"expected ids of at most {ID_BYTES} bytes each, separated by `;`, such as"
 
 #: What a cell of this column must hold, in words, with an example.
 EXPECTED: dict[str, str] = {
+    "origin": "expected live or import, such as import",
     "task": f"{_ID} img-17",
     "project": f"{_ID} animals",
     "pool": f"{_ID} team-berlin, without NUL",
@@ -39,7 +40,7 @@ EXPECTED: dict[str, str] = {
     "attributes": f"{_IDS} german;medical",
     "grants": f"{_IDS} animals",
     "classes": "expected a whole number from 2 to 20, such as 2",
-    "overlap": "expected a whole number from 1 to 1000, such as 3",
+    "overlap": "expected a whole number from 0 to 1000, such as 3",
     "max_overlap": "expected a whole number from 1 to 1000 and at least the overlap, such as 5",
     "confidence": "expected a number from 0 to 1, such as 0.9",
     "min_skill": "expected a number from 0 to 1, such as 0.8",
@@ -56,6 +57,7 @@ EXPECTED: dict[str, str] = {
     "kind": "expected human or model",
     "label": "expected a class, by its name or its number from 0 to 19, such as 1",
     "truth": "expected a class, by its name or its number from 0 to 19, such as 1",
+    "ref": f"expected text of at most {REF_BYTES} bytes (UTF-8), such as https://tool.example/open/17",
 }
 
 Parse = Callable[[str, bool], Any]
@@ -74,6 +76,7 @@ PARSE: dict[str, Parse] = {
     **dict.fromkeys(("confidence", "min_skill", "value", "cost", "expected_s", "lease_s", "duration_s"), number),
     **dict.fromkeys(("at", "deadline"), moment),
     **dict.fromkeys(("purpose", "kind"), _choice),
+    "ref": lambda text, comma: text if len(text.encode()) <= REF_BYTES else None,
     "present": lambda text, comma: span(text),
 }
 

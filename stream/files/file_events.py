@@ -32,7 +32,7 @@ from stream.files.fields import EXPECTED, NOTHING, Cells, Fault
 from stream.files.knowledge import Knowledge, compare
 from stream.files.repeats import Repeats
 from stream.files.sheet import Reading, Row, Sheet
-from stream.files.values import whole
+from stream.files.values import number, whole
 from stream.topics import ANNOTATORS, TASKS
 
 #: Judgments go behind the tasks they speak of: order is kept within a topic.
@@ -52,6 +52,8 @@ WHAT: dict[Kind, str] = {
     "judgments": "a person's judgment of a task",
     "truth": "the truth of a task",
 }
+#: what the contract allows of a duration
+LONGEST_S = 1e9
 FLAGS = {"pool": "team", "project": "animals", "skill": "animals"}
 
 
@@ -118,6 +120,7 @@ class EventFile:
         self.cells = Cells(self.sheet.comma)
         fields = set(self.event.__struct_fields__)
         self._skip = {"truth", "label", "present"} | {name for name in self.sheet.columns if name not in fields}
+        self.odd = 0  # durations that are none, of the last look through the file
         self.unchanged = sorted(self._skip & set(self.sheet.columns) - {"truth", "present"}) if given.update else []
 
     def missing(self) -> list[str]:
@@ -152,7 +155,7 @@ class EventFile:
             this one are added.
         """
         found = Checked(projects={}, labels=Counter(), notes=[], complaints=Complaints())
-        fresh = {} if fresh is None else fresh
+        fresh, self.odd = {} if fresh is None else fresh, 0
         repeats = Repeats(WHAT[self.kind])
         for record, event, label in self._events(found.complaints, repeats, classes):
             if label is not None:
@@ -188,6 +191,10 @@ class EventFile:
             yield (
                 f"{self.path}: {plural(len(self.cells.shortened), 'id')} longer than 128 bytes: sent as their "
                 f"beginning and a hash, the first as {sent} (it is {given[:40]}…)"
+            )
+        if self.odd:
+            yield (
+                f"{self.path}: {plural(self.odd, 'duration_s')} that no duration can be: left out, the judgments count"
             )
         if self.unchanged:
             yield f"{self.path}: an update can't change {joined(self.unchanged)}: these columns are left out"
@@ -233,7 +240,7 @@ class EventFile:
             yield Record(line, event.pool, value, self._present(row), getattr(event, "annotator", "")), event, label
 
     def _event(self, row: Row, classes: Classes | None) -> tuple[Event, str | None]:
-        given = self.cells.fields(row, self._skip)
+        given = self.cells.fields(row, self._skip | self._odd(row))
         self._present(row)
         self._fill(given, classes)
         label = self._label(row, given, classes)
@@ -248,6 +255,17 @@ class EventFile:
             _check_task(event, row)
         assert decode(encode(event)) == event
         return event, label
+
+    def _odd(self, row: Row) -> set[str]:
+        """The columns of a judgment that count as left out, as the worker would take them."""
+        text = row.get("duration_s") if self.event is JudgmentSubmitted else None
+        if text is None:
+            return set()
+        seconds = number(text, self.sheet.comma)
+        if seconds is not None and 0 <= seconds <= LONGEST_S:
+            return set()
+        self.odd += 1
+        return {"duration_s"}
 
     def _present(self, row: Row) -> float | None:
         """How long the row says that the person is there: 0 for not at all, None where it says nothing."""
@@ -268,6 +286,8 @@ class EventFile:
                     given.setdefault(column, getattr(self.given, column))
             if classes is not None:
                 given.setdefault("classes", max(2, len(classes)))
+        if self.kind == "judgments":
+            given.setdefault("origin", "import")  # nobody has to be there for what they said long ago
         if self.kind == "people" and self.given.skill is not None:
             given.setdefault("skills", [self.given.skill])
         for column in {"tasks": ("task", "project"), "people": ("annotator", "skills")}.get(

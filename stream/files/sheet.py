@@ -27,13 +27,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says about a file besides its name.
 
     ``header`` names the columns of a file without one; ``columns`` maps our names to the file's; ``ignore_extra``
-    leaves out columns nobody knows; ``encoding`` is the text's, found out otherwise.
+    leaves out columns nobody knows; ``encoding`` is the text's, found out otherwise; ``ref`` is the column of a file of
+    tasks that says where tools open them.
     """
 
     header: tuple[str, ...] = ()
     columns: Mapping[str, str] = {}
     ignore_extra: bool = False
     encoding: str | None = None
+    ref: str | None = None
 
 
 class Sheet:
@@ -121,6 +123,8 @@ class Sheet:
             raise FileProblem(
                 f"{self.path}:1: --column names {joined(absent)}, which is no column here: {joined(header)}"
             )
+        if self.reading.ref is not None:  # of the files that have it
+            theirs.setdefault(plain(self.reading.ref), "ref")
         given = set(theirs.values())
         found = list(header) if self._table and self._table.is_ours else named(header)
         for i, cell in enumerate(header):

@@ -50,7 +50,9 @@ def event(kind: str, at: float, **fields: Any) -> Fields:
     return {"type": kind, "pool": POOL, "at": at, **fields}
 
 
-def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.6) -> list[Fields]:
+def offer(
+    name: str, task: str, annotator: str, at: float, skill_low: float = 0.6, required: bool = True
+) -> list[Fields]:
     """An offer and its decision."""
     pair = {"pool": POOL, "assignment": name, "task": task, "annotator": annotator, "at": at}
     return [
@@ -61,7 +63,7 @@ def offer(name: str, task: str, annotator: str, at: float, skill_low: float = 0.
         {
             "type": "decision_made", **pair, "value": 0.5, "price": 0.1,
             "terms": {"information": 0.7, "cost": -0.2}, "runner_up": None, "runner_up_value": None,
-            "skill_low": skill_low, "policy": 0,
+            "skill_low": skill_low, "policy": 0, "required": required,
         },
     ]  # fmt: skip
 
@@ -76,11 +78,13 @@ def end(name: str, task: str, annotator: str, at: float, outcome: str, cause: st
     )
 
 
-def settlement(task: str, annotator: str, topic: str, offset: int, outcome: str, count: int) -> Fields:
+def settlement(
+    task: str, annotator: str, topic: str, offset: int, outcome: str, count: int, reason: str | None = None
+) -> Fields:
     return {
         "type": "judgment_settled", "pool": POOL, "task": task, "project": "j", "annotator": annotator,
         "source": {"topic": topic, "partition": 0, "offset": offset}, "outcome": outcome,
-        "count": count, "duration_s": None, "accepted_at": None,
+        "count": count, "duration_s": None, "accepted_at": None, "reason": reason,
     }  # fmt: skip
 
 
@@ -164,7 +168,7 @@ def correct() -> list[Step]:
                 end("0-1-0", "t1", "a", 1070, "submitted"),
                 settlement("t1", "a", people, 13, "counted", 1),
                 settlement("t1", "a", people, 14, "duplicate", 0),
-                settlement("t1", "d", people, 15, "surplus", 0),
+                settlement("t1", "d", people, 15, "surplus", 0, "closed"),
                 end("0-1-3", "t3", "d", 1070, "expired"),
                 settled("t1", "complete", [0.9, 0.1], 2),
                 posterior("t1", [0.9, 0.1], 2),
@@ -183,14 +187,14 @@ def correct() -> list[Step]:
                 end("0-3-0", "t3", "c", 1100, "submitted"),
                 settlement("t3", "c", people, 17, "counted", 1),
                 posterior("t3", [0.3, 0.7], 1),
-                *offer("0-4-0", "t3", "b", 1100),
+                *offer("0-4-0", "t3", "b", 1100, required=False),
             ],
         ),
         Step(
             1155.0,
             annotators=[judgment("t1", "c", 1150, 1, "judgment_corrected")],
             outputs=[
-                settlement("t1", "c", people, 19, "surplus", 0),
+                settlement("t1", "c", people, 19, "surplus", 0, "closed"),
                 end("0-4-0", "t3", "b", 1155, "withdrawn", "absence"),
             ],
         ),
@@ -246,6 +250,7 @@ def records(steps: list[Step]) -> Iterator[Record]:
             )
         offers = sum(fields["type"] == "assignment_offered" for fields in step.outputs)
         worth = sum(fields["value"] for fields in step.outputs if fields["type"] == "decision_made")
+        promised = sum(fields["required"] for fields in step.outputs if fields["type"] == "decision_made")
         completed = {
             "type": "round_completed", "partition": 0, "round": number, "epoch": 1, "at": step.at,
             "seed": number,
@@ -254,7 +259,8 @@ def records(steps: list[Step]) -> Iterator[Record]:
             "dead_letters": len(step.dead),
             "pools": [{"pool": POOL, "open_tasks": 1, "free_annotators": 1, "offers": offers, "value": worth,
                        "bound": 1.25 * worth, "gap": 0.2 if worth > 0 else 0.0, "covers": "all", "pairs": offers,
-                       "unproven_value": 0.0, "taught_value": 0.0, "policy": step.policy}],
+                       "unproven_value": 0.0, "taught_value": 0.0, "policy": step.policy, "required": promised,
+                       "required_bound": promised}],
             "durations_ms": {}, "software": "test", "policies": [policy()] if number == 1 else [],
             "clock_ahead_s": 300.0,
         }  # fmt: skip

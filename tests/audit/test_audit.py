@@ -58,11 +58,11 @@ def test_a_mark_that_a_letter_was_replayed_is_no_letter() -> None:
     assert audit([*log, mark._replace(headers=[])]) != []
 
 
-def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one() -> None:
-    """The late one did not reach the confidence; the offer ends when the truth settles the task, later in the round."""
+def test_an_offer_that_outlives_a_late_judgment_makes_room_for_an_answer_that_is_there() -> None:
+    """The late one did not reach the confidence, one more answer is wanted: the next to come pushes out the offer."""
     people = topics.ANNOTATORS
     task = event("task_created", 999, task="t", project="j", skill="s", classes=2, max_overlap=4, confidence=0.9)
-    come = [event("annotator_set", 999, annotator=who, skills=["*"]) for who in "ab"]
+    come = [event("annotator_set", 999, annotator=who, skills=["*"]) for who in "abc"]
     come += [event("annotator_online", 999, annotator=who) for who in "ab"]
     steps = [
         Step(1000.0, tasks=[task | {"overlap": 1}], annotators=come, outputs=offer("0-1-0", "t", "a", 1000)),
@@ -79,11 +79,11 @@ def test_an_offer_that_outlives_a_late_judgment_leaves_no_room_for_a_new_one() -
                 event("truth_set", 1019, task="t", label=0),
             ],
             outputs=[
-                settlement("t", "a", people, 5, "late", 1),
-                settlement("t", "c", people, 6, "surplus", 0),
+                settlement("t", "a", people, 6, "late", 1),
+                settlement("t", "c", people, 7, "unsolicited", 1),
                 end("0-2-0", "t", "b", 1020, "withdrawn", "met_need"),
-                settled("t", "complete", [1.0, 0.0], 1),
-                posterior("t", [1.0, 0.0], 1),
+                settled("t", "complete", [1.0, 0.0], 2),
+                posterior("t", [1.0, 0.0], 2),
             ],
         ),
     ]

@@ -36,7 +36,8 @@ def tried() -> list[Step]:
                 event("annotator_online", 999, annotator="a", capacity=3),
             ],
             outputs=[
-                *offer("0-1-0", "g1", "a", 1000), *offer("0-1-1", "w1", "a", 1000), *offer("0-1-2", "x1", "a", 1000),
+                *offer("0-1-0", "g1", "a", 1000, required=False), *offer("0-1-1", "w1", "a", 1000),
+                *offer("0-1-2", "x1", "a", 1000),
             ],
             dead=[(topics.TASKS, 5, "invalid")],
         ),
@@ -62,7 +63,7 @@ def tried() -> list[Step]:
                 settled("w1", "complete", [0.7, 0.3], 1),
                 settled("x1", "complete", None, 1),
                 posterior("w1", [0.7, 0.3], 1),
-                *offer("0-2-0", "g2", "a", 1010),
+                *offer("0-2-0", "g2", "a", 1010, required=False),
             ],
             dead=[(PEOPLE, 6, "invalid")],
         ),
@@ -100,7 +101,7 @@ def gold_where_the_project_wants_none(steps: list[Step]) -> None:
 
 
 def two_tries_in_one_round(steps: list[Step]) -> None:
-    steps[0].outputs += offer("0-1-3", "g2", "a", 1000)
+    steps[0].outputs += offer("0-1-3", "g2", "a", 1000, required=False)
     steps[0].annotators[1]["capacity"] = 4
     steps[1].outputs = [item for item in steps[1].outputs if item.get("assignment") != "0-2-0"]
     of(steps[2], "assignment_ended", assignment="0-2-0")["assignment"] = "0-1-3"

@@ -58,6 +58,44 @@ def more_counted_than_the_maximum(steps: list[Step]) -> None:
     output(steps[2], "judgment_settled", annotator="d").update(outcome="unsolicited", count=1)
 
 
+@planted(4, "with the reference 'https://tool/17', stated was None")
+def an_offer_with_a_reference_that_nobody_stated(steps: list[Step]) -> None:
+    output(steps[0], "assignment_offered", assignment="0-1-0")["ref"] = "https://tool/17"
+
+
+@planted(4, "with the reference None, stated was 'open/t1'")
+def an_offer_without_the_reference_of_its_task(steps: list[Step]) -> None:
+    created = next(task for task in steps[0].tasks if task.get("task") == "t1" and task["type"] == "task_created")
+    created["ref"] = "open/t1"
+
+
+@planted(4, "with the reference 'new', stated was 'old'")
+def an_offer_with_a_reference_of_a_statement_that_was_too_old(steps: list[Step]) -> None:
+    created = next(task for task in steps[0].tasks if task.get("task") == "t1" and task["type"] == "task_created")
+    created["ref"] = "old"
+    steps[0].tasks.append(event("task_updated", created["at"] - 1, task="t1", ref="new"))
+    for item in steps[0].outputs:
+        if item["type"] == "assignment_offered" and item["task"] == "t1":
+            item["ref"] = "new"
+
+
+@planted(0, "odd fields {} according to the round, {'judgment_submitted.duration_s': 1} found")
+def an_odd_field_that_the_round_does_not_count(steps: list[Step]) -> None:
+    steps[1].annotators[1]["duration_s"] = -1
+
+
+@planted(0, "odd fields {'judgment_submitted.duration_s': 1} according to the round, {} found")
+def an_odd_field_that_was_none(steps: list[Step]) -> None:
+    steps[1].record["odd"] = {"judgment_submitted.duration_s": 1}
+
+
+@planted(5, "a usable record is a dead letter (malformed)")
+def a_judgment_that_is_lost_to_a_side_field(steps: list[Step]) -> None:
+    steps[1].annotators[1]["duration_s"] = -1
+    steps[1].record["odd"] = {"judgment_submitted.duration_s": 1}
+    steps[1].dead.append((topics.ANNOTATORS, len(steps[0].annotators) + 1, "malformed"))
+
+
 @planted(1, "does not settle")
 def a_task_that_met_its_need_stays_open(steps: list[Step]) -> None:
     remove(steps[2], "task_settled", task="t1")
@@ -149,7 +187,8 @@ def figures(step: Step, **changes: float | str) -> None:
     """Let the round of a step that decided one offer, worth 0.5, say something else of it."""
     step.record["pools"] = [
         {"pool": "p", "open_tasks": 1, "free_annotators": 1, "offers": 1, "value": 0.5, "bound": 0.5, "gap": 0.0,
-         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0} | changes
+         "covers": "all", "pairs": 1, "unproven_value": 0.0, "taught_value": 0.0, "required": 1,
+         "required_bound": 1} | changes
     ]  # fmt: skip
 
 
@@ -461,10 +500,10 @@ def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -
             judgment("t3", "a", 1004, 1),
         ],
         outputs=[
-            settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0),
+            settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0, "min_skill"),
             end("0-1-3", "t3", "b", 1005, "submitted"),
             settlement("t3", "b", topics.ANNOTATORS, 11, "counted", 1),
-            settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0),
+            settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0, "closed"),
             {"type": "task_settled", "pool": "p", "task": "t3", "project": "j", "outcome": "consensus",
              "label": 1, "posterior": [0.05, 0.95], "judgments": 1},
             posterior("t3", [0.05, 0.95], 1),
@@ -475,5 +514,5 @@ def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -
     both.outputs = [item for item in both.outputs if item["type"] != "task_settled"]
     both.outputs[-1] = posterior("t3", [0.3, 0.7], 1)
     assert [violation.what for violation in audit(list(records([*steps, both])))] == [
-        "'a' on 't3' settles as surplus (+0), expected unsolicited (+1)"
+        "'a' on 't3' settles as surplus (+0, closed), expected surplus (+0, list)"
     ]

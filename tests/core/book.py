@@ -15,6 +15,7 @@ from stream import events as wire
 INF = float("inf")
 EVERYONE = 1000
 WINDOW = 8
+PERSON = "\0" * 129  # before the id of whom an event waits for
 
 
 class Rejection(Exception):
@@ -101,6 +102,7 @@ class Project:
     live: int = 0
     counted: int = 0
     is_limited: bool = False
+    short: int | None = None  # the budget of which was told that it is less than promised
     row: int = -1  # the lowest that no other had when it got its first task of known answer
     credit: dict[str, float] = field(default_factory=dict)
     closed: Counter[str] = field(default_factory=Counter)  # judgments in closed books, since it is limited
@@ -116,6 +118,10 @@ class Project:
     @property
     def gold_rate(self) -> float:
         return self.set.gold_rate if self.set else 0.02
+
+    @property
+    def budget(self) -> int | None:
+        return self.set.budget if self.set else None
 
     @property
     def deadline(self) -> float:
@@ -155,6 +161,8 @@ class Task:
     settled_at: float = 0.0
     faults: int = 0
     label: int | None = None
+    ref: str | None = None
+    ref_at: float = 0.0
 
     def having(self, *states: str) -> list[Pair]:
         """Pairs in these states, newest first."""
@@ -193,13 +201,19 @@ class Task:
 
     @property
     def is_sure(self) -> bool:
-        return self.classes > 0 and self.confidence is not None and max(self.posterior) >= self.confidence
+        answered = self.counted > 0 or self.truth >= 0
+        return self.confidence is not None and answered and self.classes > 0 and max(self.posterior) >= self.confidence
 
     @property
     def need(self) -> int:
-        if not self.asks_confidence or self.counted < self.overlap:
+        if self.counted < self.overlap:
             return self.overlap
         return self.counted if self.counted >= self.most or self.is_sure else self.counted + 1
+
+    @property
+    def owes(self) -> int:
+        """Judgments that it lacks of those promised."""
+        return max(self.overlap - self.counted, 0) if self.state == "open" and self.is_work else 0
 
 
 @dataclass

@@ -18,31 +18,50 @@ POOL = "p"
 
 
 class Course:
-    """A pool that is told events and answers its own offers, one round after another."""
+    """A pool that is told events and answers its own offers, one round after another.
+
+    Whoever judges before anybody has described them is introduced: for any skill, right before.
+    """
 
     def __init__(self, **market: Any) -> None:
+        self.known: set[str] = set()
         self.shard = Shard(0, Market(**market), 1)
         self.shard.restored()
         self.now = 1_000_000.0
         self.offers: list[wire.AssignmentOffered] = []  # of the last round
         self.result: RoundResult | None = None
+        self.sent: list[dict[str, Any]] = []  # in the last round
 
     def told(self, *events: dict[str, Any], after: float = 5.0) -> RoundResult:
         """One round with these events."""
         self.now += after
+        self.sent = [{"pool": POOL, "at": self.now} | event for event in self._introduced(events)]
         start = self.shard.position[topics.TASKS]
         records = [
             Record(
                 start + i,
-                event.get("pool", POOL).encode(),
-                msgspec.json.encode({"pool": POOL, "at": self.now} | event),
+                event["pool"].encode(),
+                msgspec.json.encode(event),
             )
-            for i, event in enumerate(events)
+            for i, event in enumerate(self.sent)
         ]
         given = Range(start, start + len(records), records)
         self.result = self.shard.round(given, None, self.now, self.now, True)
         self.offers = [out for out in self.outputs(topics.ASSIGNMENTS) if isinstance(out, wire.AssignmentOffered)]
         return self.result
+
+    def _introduced(self, events: tuple[dict[str, Any], ...]) -> Iterator[dict[str, Any]]:
+        for event in events:
+            name, kind = event.get("annotator"), event["type"]
+            if kind.startswith("judgment_") and kind != "judgment_scored" and name not in self.known:
+                pool = {"pool": event["pool"]} if "pool" in event else {}
+                yield {"type": "annotator_set", "annotator": name, "skills": ["*"], **pool}
+                self.known.add(str(name))
+            if kind == "annotator_set":
+                self.known.add(str(name))
+            elif kind == "annotator_erased":
+                self.known.discard(str(name))
+            yield event
 
     def outputs(self, topic: str) -> Iterator[Any]:
         assert self.result is not None
@@ -71,6 +90,13 @@ class Course:
         pool = self.shard.pools[POOL]
         model = np.int64(pool.models.slots[pool.skills.slots["s"], 2])
         return float(skill.at_least(pool.columns.skills, model, np.int64(self.seat(annotator)), bar))
+
+
+class Strangers(Course):
+    """A course in which nobody is introduced."""
+
+    def _introduced(self, events: tuple[dict[str, Any], ...]) -> Iterator[dict[str, Any]]:
+        return iter(events)
 
 
 def truth(task: str) -> int:

@@ -110,7 +110,10 @@ class Writer:
         event = self.event()
         if "task" in event and rng.random() < 0.1:
             event["note"] = "n" * 40_000  # nobody reads it; two of them are too many to wait for one task
-        sent = event["pool"].encode(), msgspec.json.encode(event)
+        text = msgspec.json.encode(event)
+        if rng.random() < 0.02:
+            text = rng.choice([b"\xef\xbb\xbf" + text, text[:-1] + b',"x":NaN}', text[:-1] + b',"at":%d}' % self.now])
+        sent = event["pool"].encode(), text
         self.sent.append(sent)
         return sent
 
@@ -120,7 +123,27 @@ class Writer:
         late = rng.choice([0.0, 0.0, 0.1, 2.0, 2.0, 30.0, -2.0, rng.choice([0.0, 0.0, 0.0, 500.0, -1000.0])])
         event = {"type": kind, "pool": rng.choice(self.pools), "at": max(0.0, self.now - late)}
         self.kinds[kind][1](self, event)
+        if rng.random() < 0.05:
+            self.odd(event)
         return event
+
+    def odd(self, event: dict[str, Any]) -> None:
+        """What real clients send: a value that no field may hold, a number otherwise written, a wrong unit."""
+        rng = self.rng
+        match rng.randrange(6):
+            case 0:
+                event[rng.choice(["event_id", "duration_s", "reason", "mode", "until", "ttl_s"])] = rng.choice(ODD)
+            case 1:
+                event[rng.choice(["capacity", "count", "projects", "ref", "note"])] = rng.choice(ODD)
+            case 2:
+                name = rng.choice([name for name in event if name != "pool"])
+                event[name] = float(event[name]) if type(event[name]) is int else rng.choice(ODD)
+            case 3:
+                event["at"] *= rng.choice([1e3, 1e6, 1e9])
+            case 4:
+                event["event_id"] = rng.choice([17, 17.0, 17.5])
+            case 5:
+                event["type"] = str(event["type"]).title().replace("_", "")
 
     # ------------------------------------------------------------------ parts of events
     def task(self, event: dict[str, Any]) -> None:
@@ -168,6 +191,8 @@ class Writer:
         event["skill"] = rng.choice(["s", "s", "r"])
         classes = rng.choice([2, 2, 2, 3, None])
         event["classes"] = classes
+        if rng.random() < 0.3:
+            event["ref"] = rng.choice(REFS)
         if rng.random() < 0.25:
             event["purpose"] = rng.choice(["gold", "gold", "training"])
             event["label"] = None if classes is None else rng.choice([0, 0, 1])
@@ -191,6 +216,8 @@ class Writer:
         self.task(event)
         self.fields(event, 0.25)
         event.pop("min_skill", None)
+        if self.rng.random() < 0.3:
+            event["ref"] = self.rng.choice(REFS)
         if self.rng.random() < 0.2:
             event["only"] = self.some()
 
@@ -215,6 +242,9 @@ class Writer:
         event["deadline"] = rng.choice([None, None, None, self.now + 300])
         event["weight"] = rng.choice([0.5, 1.0, 2.0])
         event["defaults"] = rng.choice([{}, {}, {"skill": "r", "overlap": 2}, {"max_overlap": None, "classes": 3}])
+
+    def noted(self, event: dict[str, Any]) -> None:
+        event["note"] = self.rng.choice(["Ask Ana.", "closed on Mondays", None, "ü" * 1500])
 
     def profile(self, event: dict[str, Any]) -> None:
         rng = self.rng
@@ -298,6 +328,8 @@ SETTINGS: dict[str, list[float]] = {
     "block_declines": [1, 2, 4], "missed_offers": [1, 2, 4], "candidates": [1, 4, 64], "gap": [0.001, 0.2],
     "judgment_cost": [0, 0.02, 0.2], "least_ability": [0.0, 0.45, 0.9],
 }  # fmt: skip
+ODD: list[Any] = [-0.2, True, "", "soon", {}, [], ["x", 1], 1e300, 10**30, None, "x" * 3000]
+REFS = ["https://tool/17", "", None, "ö" * 256, "ö" * 257]
 NO_SETTINGS = [{"acept_s": 20.0}, {"gap": 1.0}, {"max_extensions": 1.5}, {"lease_s": 0}, {"candidates": 0}, {"x": 1}]
 KINDS: Kinds = {
     "task_created": (20, Writer.created),
@@ -307,6 +339,7 @@ KINDS: Kinds = {
     "project_set": (2, Writer.project),
     "pool_paused": (0.3, _nothing),
     "pool_resumed": (1.5, _nothing),
+    "pool_set": (0.5, Writer.noted),
     "annotator_set": (6, Writer.profile),
     "annotator_online": (14, Writer.online),
     "annotator_paused": (1, Writer.paused),

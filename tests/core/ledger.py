@@ -39,6 +39,7 @@ class Ledger:
         self.waiting: dict[str, list[Waiting]] = {}
         self.gone: dict[str, float] = {}
         self.paused, self.changed_at = False, 0.0
+        self.note: tuple[float, str] | None = None
         self.revisited = 0
         self.given: set[str] = set()  # who got a task of known answer in this round
         self.bars: dict[tuple[str, str, int], float] = {}
@@ -52,6 +53,7 @@ class Ledger:
         self.settled: list[Task] = []
         self.changed: list[Task] = []
         self.asked: list[Annotator] = []
+        self.short: list[tuple[str, int, int]] = []
         self.rejected: dict[tuple[str, int], str] = {}
         self.began = self.law.told()
 
@@ -63,7 +65,7 @@ class Ledger:
     def is_empty(self) -> bool:
         """Does it say nothing that a pool nobody has heard of doesn't?"""
         said = self.tasks or self.waiting or self.gone or self.paused or self.changed_at or self.law.since
-        if said or self.evidence.columns.used[1]:
+        if said or self.note or self.evidence.columns.used[1]:
             return False
         known = any(not one.is_unheard_of for one in self.projects.values())
         return not known and all(one.is_unknown for one in self.annotators.values())
@@ -82,7 +84,7 @@ class Ledger:
 
     def check_judgment(self, task: Task | None, event: Any) -> None:
         """Refuse a judgment or a score that can't be meant; before anybody is known by it or a sign of life is seen."""
-        self.check(event.annotator)
+        self.check(event.annotator, getattr(event, "session", None) or "")
         labelled = isinstance(event, (wire.JudgmentSubmitted, wire.JudgmentCorrected))
         classes = None if task is None else task.classes
         if classes is not None and labelled and (event.label is None) != (not classes):
@@ -109,9 +111,9 @@ class Ledger:
             self.projects[name] = Project(name)
         return self.projects[name]
 
-    def wait(self, waits: Waiting) -> None:
-        """The event's task is not there (yet). Events of one task leave in the order in which they came."""
-        task = waits.event.task
+    def wait(self, waits: Waiting, what: str = "") -> None:
+        """The event's task is not there yet, or nobody has described its person. They leave in their order."""
+        task = what or waits.event.task
         if task in self.gone:
             raise Rejection("too_old")
         others = self.waiting.get(task, [])
@@ -119,6 +121,22 @@ class Ledger:
             raise Rejection("too_many_waiting")
         until = max(other.until for other in [waits, *others])
         self.waiting.setdefault(task, []).append(waits._replace(until=until))
+
+    def is_by_nobody(self, event: Any) -> bool:
+        """A judgment by somebody whom nobody has described; past work may be."""
+        judgment = (wire.JudgmentSubmitted, wire.JudgmentCorrected, wire.JudgmentRetracted)
+        if not isinstance(event, judgment) or getattr(event, "origin", "live") == "import":
+            return False
+        person = self.annotators.get(event.annotator)
+        return person is None or person.profile is None
+
+    def arrived(self, what: str) -> None:
+        """What events have waited for is there."""
+        size = self.oracle.size
+        for waits in self.waiting.pop(what, []):
+            self.oracle.size = waits.size
+            self.oracle.apply(self, waits.topic, waits.offset, waits.event)
+        self.oracle.size = size
 
     def out(self, kind: Any, **fields: Any) -> Any:
         return kind(pool=self.name, partition=self.oracle.partition, round=self.oracle.number, **fields)
@@ -154,9 +172,9 @@ class Ledger:
         if task.state != "open":
             return
         if task.counted >= task.need:
-            outcome = "complete"
-            if task.asks_confidence:
-                outcome = "consensus" if task.is_sure else "exhausted"
+            outcome = "consensus" if task.is_sure else "complete"
+            if not task.is_sure and (task.asks_confidence or task.most > task.overlap):
+                outcome = "exhausted"
             self.settle(task, outcome, "met_need")
             return
         self.withdraw(task, "met_need", max(0, task.counted + task.live - task.need))
@@ -236,27 +254,69 @@ class Ledger:
                 self.tell(task)
             pair.label = event.label
             self.review(task)
+            self.doubt(task, annotator)
             return
         if state in ("judged", "voided"):
             self.settlement(*source, "duplicate", 0, None)
             return
+        reason = None
         if pair is None:
-            asked = task.state == "open" and task.counted + task.live < task.need
+            reason = self.why_uninvited(task, annotator, event)
             pair = task.pairs[annotator.name] = Pair(annotator)
-            outcome, counts = ("unsolicited", 1) if asked else ("surplus", 0)
+            outcome, counts = ("unsolicited", 1) if reason is None else ("surplus", 0)
         elif state in ("offered", "leased"):
             outcome, counts = "counted", 1
             if state == "offered":
                 pair.accepted_at = self.now
             self.end(task, pair, "judged", "submitted")
         else:
-            wanted = task.outcome not in ("cancelled", "deadline", "blocked")
-            room = task.counted + len(task.having("leased")) < task.most
-            outcome, counts = "late", int(wanted and room)
+            reason = self.why_late(task, annotator)
+            outcome, counts = "late", int(reason is None)
         pair.state, pair.label = "judged", event.label
-        self.settlement(*source, outcome, counts, pair.accepted_at)
+        self.settlement(*source, outcome, counts, pair.accepted_at, reason)
         if counts:
             self.count(task, pair, event.at)
+            self.doubt(task, annotator)
+
+    def why_late(self, task: Task, annotator: Annotator) -> str | None:
+        """Why an answer that was asked for once doesn't count."""
+        if task.outcome in ("cancelled", "deadline", "blocked", "budget"):
+            return "closed"
+        if task.counted + len(task.having("leased")) >= task.most:
+            return "need"
+        if not self.has_money(task):
+            return "budget"
+        return self.why_not(task, annotator) or self.why_unfit(task, annotator)
+
+    def why_uninvited(self, task: Task, annotator: Annotator, event: Any) -> str | None:
+        """Why an answer that nobody asked for doesn't count."""
+        if task.state != "open" or task.due <= self.now:
+            return "closed"
+        if task.counted + len(task.having("leased")) >= task.need:
+            return "need"
+        if not self.has_money(task):
+            return "budget"
+        if (reason := self.why_not(task, annotator)) or getattr(event, "origin", "live") == "import":
+            return reason
+        if reason := self.why_unfit(task, annotator):
+            return reason
+        if self.paused or task.project.state != "active" or annotator.paused:
+            return "paused"
+        if annotator.where == "left":
+            return "presence" if annotator.sessions else None
+        return "capacity" if annotator.lives and len(annotator.live) >= annotator.capacity else None
+
+    def why_not(self, task: Task, annotator: Annotator) -> str | None:
+        raise NotImplementedError
+
+    def why_unfit(self, task: Task, annotator: Annotator) -> str | None:
+        raise NotImplementedError
+
+    def has_money(self, task: Task) -> bool:
+        raise NotImplementedError
+
+    def doubt(self, task: Task, annotator: Annotator) -> None:
+        raise NotImplementedError
 
     def retract(self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int) -> None:
         pair = task.pairs.get(annotator.name)
@@ -277,6 +337,7 @@ class Ledger:
         self.settlement(task, annotator, event, topic, offset, outcome, counts, None)
         if counts:
             self.review(task)
+            self.doubt(task, annotator)
 
     def scored(self, task: Task, annotator: Annotator, event: wire.JudgmentScored) -> None:
         pair = task.pairs[annotator.name]
@@ -309,14 +370,14 @@ class Ledger:
 
     def settlement(
         self, task: Task, annotator: Annotator, event: Any, topic: str, offset: int, outcome: str, count: int,
-        accepted_at: float | None,
+        accepted_at: float | None, reason: str | None = None,
     ) -> None:  # fmt: skip
         self.judgments.append(
             self.out(
                 wire.JudgmentSettled, task=task.name, project=task.project.name, annotator=annotator.name,
                 source=wire.Source(topic=topic, partition=self.oracle.partition, offset=offset),
                 outcome=outcome, count=count, duration_s=getattr(event, "duration_s", None),
-                accepted_at=accepted_at,
+                accepted_at=accepted_at, reason=reason,
             )
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import EVERYONE, INF, Annotator, Rejection, Session, Task
+from tests.core.book import EVERYONE, INF, PERSON, Annotator, Rejection, Session, Task
 from tests.core.offering import Offering
 
 
@@ -27,9 +27,10 @@ class Book(Offering):
                     return getattr(source, name)
             return otherwise
 
-        name, classes, overlap = pick("skill", None), pick("classes", None) or 0, pick("overlap", 3)
-        confidence, most = pick("confidence", None), pick("max_overlap", None)
-        most = overlap if most is None or confidence is None else most
+        name, classes, confidence = pick("skill", None), pick("classes", None) or 0, pick("confidence", None)
+        asks = bool(classes) and confidence is not None
+        overlap = pick("overlap", 1 if asks or (found and found.budget is not None) else 3)
+        most = most_of(overlap, pick("max_overlap", None), asks)
         is_known = event.purpose != "work" and classes
         if (event.label is not None) != bool(is_known) or (is_known and (event.label or 0) >= classes):
             raise Rejection("invalid")
@@ -52,6 +53,7 @@ class Book(Offering):
             pick("expected_s", None) or self.law.expected_s, event.at, event.purpose,
             -1 if event.label is None else event.label, *_beliefs(classes),
         )  # fmt: skip
+        task.ref, task.ref_at = event.ref or None, event.at
         if not task.is_work and project.row < 0:
             rows = {other.row for other in self.projects.values()}
             project.row = min(set(range(len(rows) + 1)) - rows)
@@ -60,24 +62,26 @@ class Book(Offering):
             self.evidence.call(skill.refresh, task, 0, at=event.at)
         if project.state == "closed":
             self.settle(task, "cancelled", "cancel")
-        for waits in self.waiting.pop(event.task, []):
-            self.oracle.apply(self, waits.topic, waits.offset, waits.event)
+        self.arrived(event.task)
 
     def updated(self, task: Task, event: wire.TaskUpdated) -> None:
         if event.at < task.updated:
             return
         overlap, confidence = task.overlap, task.confidence
-        most: int | None = task.most
+        most = task.most
         if task.is_work:
             overlap = overlap if event.overlap is UNSET else event.overlap
             confidence = confidence if event.confidence is UNSET else event.confidence
-            most = most if event.max_overlap is UNSET else event.max_overlap
-        if most is None or confidence is None:
-            most = overlap
-        if most < overlap:
+            asks = task.classes > 0 and confidence is not None
+            is_open_ended = asks or overlap == 0
             if event.max_overlap is not UNSET:
-                raise Rejection("invalid")
-            most = overlap
+                most = most_of(overlap, event.max_overlap, asks)
+                if most < overlap:
+                    raise Rejection("invalid")
+            elif is_open_ended and (task.asks_confidence or task.overlap == 0):
+                most = max(most, overlap)
+            else:
+                most = most_of(overlap, None, asks)
         for listed in (event.only, event.exclude):
             self.check(*(listed if listed is not UNSET else ()))
         task.updated, task.overlap, task.most, task.confidence = event.at, overlap, most, confidence
@@ -97,7 +101,12 @@ class Book(Offering):
                     self.annotator(person)
         if task.state == "open":
             task.due = min(task.deadline, task.project.deadline)
+            self.drop_unkept(task)
         self.review(task)
+
+    def referred(self, task: Task, event: wire.TaskUpdated) -> None:
+        if event.ref is not UNSET and (event.at, event.ref or "") > (task.ref_at, task.ref or ""):
+            task.ref, task.ref_at = event.ref or None, event.at
 
     def truth(self, task: Task, event: wire.TruthSet) -> None:
         if event.label >= task.classes:
@@ -124,6 +133,13 @@ class Book(Offering):
 
     def seeded(self, annotator: Annotator, event: wire.SkillSeeded) -> None:
         self.evidence.seed(annotator.slot, event)
+        self.keep_to_rules(annotator)
+
+    def described(self, annotator: Annotator, event: wire.AnnotatorSet) -> None:
+        if event.at >= annotator.profile_at:
+            annotator.profile, annotator.profile_at = event, event.at
+            self.keep_to_rules(annotator)
+            self.arrived(PERSON + annotator.name)
 
     def project_set(self, event: wire.ProjectSet) -> None:
         project = self.project(event.project)
@@ -132,13 +148,25 @@ class Book(Offering):
         project.at, project.set = event.at, event
         project.is_limited = project.is_limited or event.max_per_annotator is not None
         for task in self.slots:
+            if task.project is project and task.outcome == "budget" and event.state != "closed" and (
+                event.budget is None or project.counted + project.live < event.budget
+            ):
+                task.state, task.outcome, task.label, task.settled_at = "open", "", None, INF
             if task.state != "open" or task.project is not project:
                 continue
             task.due = min(task.deadline, project.deadline)
             if event.state == "closed":
                 self.settle(task, "cancelled", "cancel")
-            elif event.state == "paused":
+                continue
+            if event.state == "paused":
                 self.withdraw(task, "pause")
+            self.drop_unkept(task)
+            self.review(task)
+        if event.budget is not None:
+            for task in reversed(list(self.slots)):
+                offered = len(task.having("offered")) if task.project is project else 0
+                over = project.counted + project.live - event.budget
+                self.withdraw(task, "override", max(min(offered, over), 0))
 
     def settings_changed(self, event: wire.SettingsChanged) -> None:
         before = self.law.settled_retention_s, self.law.grace_s
@@ -154,6 +182,11 @@ class Book(Offering):
         said = [] if self.is_told else [(self.name, *self.began)]
         self.is_told = True
         return said if self.law.told() == self.began else [*said, (self.name, *self.law.told())]
+
+    def noted(self, event: wire.PoolSet) -> None:
+        if event.note is not UNSET:
+            said = event.at, event.note or ""
+            self.note = said if self.note is None else max(self.note, said)
 
     def pool_set(self, event: wire.PoolPaused | wire.PoolResumed) -> None:
         if event.at < self.changed_at:
@@ -346,12 +379,33 @@ class Book(Offering):
         for name, waiting in list(self.waiting.items()):
             for waits in waiting:
                 if waits.until <= horizon:
-                    self.oracle.rejected[waits.topic, waits.offset] = "unknown_task"
+                    reason = "unknown_annotator" if name.startswith(PERSON) else "unknown_task"
+                    self.oracle.rejected[waits.topic, waits.offset] = reason
             self.waiting[name] = [waits for waits in waiting if waits.until > horizon]
             if not self.waiting[name]:
                 del self.waiting[name]
         self.gone = {name: until for name, until in self.gone.items() if until > horizon}
         return closed
+
+    def look_at_budgets(self) -> None:
+        """Projects whose budget is less than what they have promised say so; where it is spent, tasks end."""
+        for project in self.projects.values():
+            if project.budget is None:
+                project.short = None
+                continue
+            tasks = [task for task in self.slots if task.project is project]
+            promised = project.counted + sum(task.owes for task in tasks)
+            if promised <= project.budget:
+                project.short = None
+            elif project.short != project.budget:
+                project.short = project.budget
+                self.short.append((project.name, promised, project.budget))
+            if project.counted >= project.budget and not project.live:
+                for task in tasks:
+                    if task.is_work:
+                        self.settle(task, "budget", "met_need")
+                if project.counted <= project.budget and promised > project.counted:
+                    project.short = None
 
     def close(self, task: Task) -> None:
         del self.tasks[task.name]
@@ -360,6 +414,13 @@ class Book(Offering):
             task.project.closed.update(name for name, pair in task.pairs.items() if pair.counted)
         # ids are forgotten in the order in which their tasks left
         self.gone[task.name] = max([self.now + self.law.settled_retention_s, *self.gone.values()])
+
+
+def most_of(overlap: int, stated: int | None, asks: bool) -> int:
+    """The most judgments a task may get."""
+    if overlap > 0 and not asks:
+        return overlap
+    return max(overlap, 10) if stated is None else stated
 
 
 def named(event: Any) -> set[str]:

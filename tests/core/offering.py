@@ -35,6 +35,7 @@ class Offering(Ledger):
         return self.out(
             wire.AssignmentOffered, assignment=assignment, task=name, project=task.project.name,
             skill=task.skill, annotator=to, at=self.now, accept_by=pair.due, lease_s=task.lease_s,
+            ref=task.ref,
         )  # fmt: skip
 
     def forbids(self, task: Task, annotator: Annotator) -> list[str]:
@@ -70,6 +71,70 @@ class Offering(Ledger):
         if limits is not None and limits.max_per_annotator is not None:
             rules["share"] = self.share(project, annotator) >= limits.max_per_annotator
         return [name for name, is_broken in rules.items() if is_broken]
+
+    def is_contained(self, task: Task, annotator: Annotator) -> bool:
+        """Is the annotator not worth asking, by the task's model?"""
+        columns, m = self.evidence.columns, np.int64(task.model)
+        seat = np.int64(columns.seat_of[task.model, annotator.slot])
+        able, usual = skill.ability(columns, m, seat), skill.typical(columns, m)
+        return bool(skill.contained(columns, m, seat, able, usual, self.law.least_ability))
+
+    def may_cover(self, task: Task, annotator: Annotator) -> bool:
+        """May the annotator fill a promise of the task, if there is money for it?"""
+        if set(self.forbids(task, annotator)) - {"budget"}:
+            return False
+        returns = task.overlap > 1 and int(mix(task.slot, annotator.slot)) % 32 == 0
+        return returns or not self.is_contained(task, annotator)
+
+    def why_not(self, task: Task, annotator: Annotator) -> str | None:
+        """Which rule of the two keeps an answer from counting that nobody asked for."""
+        if (task.only and annotator.name not in task.only) or annotator.name in task.exclude:
+            return "list"
+        most = None if task.project.set is None else task.project.set.max_per_annotator
+        return "limit" if most is not None and self.share(task.project, annotator) >= most else None
+
+    def why_unfit(self, task: Task, annotator: Annotator) -> str | None:
+        """What the person lacks for the task."""
+        profile = annotator.profile
+        skills, attributes = (profile.skills, profile.attributes) if profile else ((), ())
+        if not {task.skill, "*"} & set(skills) or not task.requires <= set(attributes):
+            return "profile"
+        return None if not task.is_work or self.is_able(task, annotator) else "min_skill"
+
+    def has_money(self, task: Task) -> bool:
+        """Is there money for one more judgment, if an offer that it pushes out gives its own back?"""
+        budget = task.project.budget
+        used = task.project.counted + task.project.live
+        pushes = task.state == "open" and bool(task.having("offered")) and task.counted + task.live >= task.need
+        return budget is None or used - pushes < budget
+
+    def is_kept(self, task: Task, annotator: Annotator) -> bool:
+        """Would an offer that the two have still be made, as far as people's rules go?"""
+        limits = task.project.set
+        most = None if limits is None else limits.max_per_annotator
+        within = most is None or self.share(task.project, annotator) <= most
+        listed = (not task.only or annotator.name in task.only) and annotator.name not in task.exclude
+        return within and listed and self.why_unfit(task, annotator) is None
+
+    def drop_unkept(self, task: Task) -> None:
+        """Offers of the task that would no longer be made end."""
+        for pair in task.having("offered"):
+            if not self.is_kept(task, pair.annotator):
+                self.end(task, pair, "withdrawn", "withdrawn", "override")
+
+    def keep_to_rules(self, annotator: Annotator) -> None:
+        """Offers of the annotator that would no longer be made end."""
+        for task, pair in reversed(list(annotator.live)):
+            if pair.state == "offered" and not self.is_kept(task, annotator):
+                self.end(task, pair, "withdrawn", "withdrawn", "override")
+
+    def doubt(self, task: Task, annotator: Annotator) -> None:
+        """What was learned may have made people unfit for what they are offered."""
+        judges = [pair.annotator for pair in reversed(task.pairs.values()) if pair.counted] if task.is_work else []
+        for person in (annotator, *judges):
+            for other, pair in reversed(list(person.live)):
+                if pair.state == "offered" and other.is_work and not self.is_able(other, person):
+                    self.end(other, pair, "withdrawn", "withdrawn", "override")
 
     def share(self, project: Project, annotator: Annotator) -> int:
         pairs = (task.pairs.get(annotator.name) for task in self.tasks.values() if task.project is project)
@@ -130,7 +195,7 @@ class Offering(Ledger):
             information, accuracy = skill.gain(columns, task.model, seat, task.reported)
         ability = skill.ability(columns, task.model, seat)
         weight *= self.trust(task, annotator, seat, ability)
-        covers = task.counted + task.live < task.overlap
+        covers = not task.classes or task.counted + task.live < task.overlap
         cost = annotator.profile.cost if annotator.profile else 0.0
         gained = weight * (information + accuracy + (0.25 * ability if covers else 0.0))
         return float(gained - self.law.judgment_cost - cost * task.expected_s / 3600.0)
@@ -140,7 +205,7 @@ class Offering(Ledger):
         contained, see there."""
         columns, m = self.evidence.columns, np.int64(task.model)
         least = self.law.least_ability
-        if task.classes and skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
+        if skill.contained(columns, m, np.int64(seat), ability, skill.typical(columns, m), least):
             last_hour = min(task.deadline, task.project.deadline) - self.now < 3600.0
             return 1.0 if last_hour or int(mix(task.slot, annotator.slot)) % 32 == 0 else 0.0
         limits = task.project.set

@@ -16,7 +16,7 @@ from stream import events as wire
 from stream import topics
 from stream.core.intake.partitioning import partition_of
 from stream.settings import Market
-from tests.core.book import INF, Annotator, Rejection, Task, Waiting
+from tests.core.book import INF, PERSON, Annotator, Rejection, Task, Waiting
 from tests.core.market import Book
 
 
@@ -26,6 +26,8 @@ class Said(NamedTuple):
     outputs: dict[str, list[bytes]]
     rejected: dict[tuple[str, int], str]
     policies: list[tuple[str, int, dict[str, float], dict[str, float]]]
+    odd: dict[str, int]
+    short: list[tuple[str, str, int, int]]  # pool, project, promised, budget
 
 
 class Oracle:
@@ -37,6 +39,7 @@ class Oracle:
         self.now, self.number = 0.0, 0
         self.seed = 0
         self.rejected: dict[tuple[str, int], str] = {}
+        self.odd: dict[str, int] = defaultdict(int)  # of this round
         self.size = 0  # of the record at hand
 
     def round(
@@ -49,22 +52,25 @@ class Oracle:
     ) -> Said:
         """Follow a round in which the market offered these (pool, task, annotator), in order."""
         self.now, self.number, self.rejected = max(now, self.now), self.number + 1, {}
+        self.odd.clear()
         self.seed = int(mix(self.number, self.partition)) >> 1
         for topic, given in ((topics.TASKS, tasks), (topics.ANNOTATORS, annotators)):
             for record in given.records if given else ():
                 self.take(topic, record)
         horizon = min(self.now, complete_until)
         outputs: dict[str, list[Any]] = defaultdict(list)
-        policies = []
+        policies, short = [], []
         index = 0
         for name, book in sorted(self.books.items()):
             closed = book.advance(horizon)
+            book.look_at_budgets()
             outputs[topics.ASSIGNMENTS] += book.assignments
             outputs[topics.JUDGMENTS] += book.judgments
             outputs[topics.CONSENSUS] += [*book.told(), *book.consensus()]
             for task in closed:
                 book.close(task)
             book.bars, book.given = book.asked_for(), set()
+            short += [(name, *one) for one in book.short]
             self.before_offers(book)
             for pool, task_name, to in offered:
                 if pool == name:
@@ -79,7 +85,7 @@ class Oracle:
                 policies += book.policies()
             book.clear()
         encoded = {topic: list(map(wire.encode, found)) for topic, found in outputs.items()}
-        return Said(encoded, self.rejected, policies)
+        return Said(encoded, self.rejected, policies, dict(self.odd), short)
 
     def before_offers(self, book: Book) -> None:
         """A pool as its matching finds it: for tests that want to know more than the rules say."""
@@ -102,7 +108,7 @@ class Oracle:
         if partition_of(record.key, self.partitions) != self.partition:
             raise Rejection("wrong_partition")
         try:
-            event = wire.decode(record.value or b"")
+            event, odd = wire.read(record.value)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             raise Rejection("malformed") from None
         if event.pool.encode() != record.key:
@@ -111,6 +117,8 @@ class Oracle:
             raise Rejection("clock")
         if len(event.pool.encode()) > wire.ID_BYTES or "\0" in event.pool:
             raise Rejection("malformed")
+        for field in odd:
+            self.odd[field] += 1
         if isinstance(event, wire.NOT_SUPPORTED_YET):
             raise Rejection("not_supported_yet")
         return event
@@ -132,7 +140,10 @@ class Oracle:
             return book.erased(event.annotator)
         if hasattr(event, "annotator"):
             book.check_judgment(task, event)
-            book.check(getattr(event, "session", None) or "")
+        if book.is_by_nobody(event):
+            return book.wait(
+                Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size), PERSON + event.annotator
+            )
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         quiet = (
             wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
@@ -146,17 +157,19 @@ class Oracle:
                 book.project_set(event)
             case (wire.SettingsChanged(), _, _):
                 book.settings_changed(event)
+            case (wire.PoolSet(), _, _):
+                book.noted(event)
             case (wire.PoolPaused() | wire.PoolResumed(), _, _):
                 book.pool_set(event)
             case (wire.TaskUpdated(), Task(), _):
                 book.updated(task, event)
+                book.referred(task, event)
             case (wire.TaskCancelled(), Task(), _):
                 book.settle(task, "cancelled", "cancel")
             case (wire.TruthSet(), Task(), _):
                 book.truth(task, event)
             case (wire.AnnotatorSet(), _, Annotator()):
-                if event.at >= annotator.profile_at:
-                    annotator.profile, annotator.profile_at = event, event.at
+                book.described(annotator, event)
             case (wire.AnnotatorOnline(), _, Annotator()):
                 book.online(annotator, event)
             case (wire.AnnotatorPaused(), _, Annotator()):

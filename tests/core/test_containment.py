@@ -33,8 +33,8 @@ def tried(right: int, of: int, **market: Any) -> Course:
 
 
 def offered_to_x(course: Course, **fields: Any) -> int:
-    """Of ``TASKS`` new tasks, to how many ``x`` alone is asked for when it can take them all."""
-    course.told(*work(TASKS, **fields), *people(["x"], capacity=1000))
+    """Of ``TASKS`` new tasks that promise nothing, to how many ``x`` alone is asked for when it can take them all."""
+    course.told(*work(TASKS, **({"overlap": 0} | fields)), *people(["x"], capacity=1000))
     return len(course.offers)
 
 
@@ -44,6 +44,18 @@ def test_who_has_guessed_so_far_is_offered_one_task_in_32() -> None:
 
 def test_whose_guessing_is_certain_is_not_worth_even_that() -> None:
     assert offered_to_x(tried(15, 30)) == 0
+
+
+def test_who_is_contained_fills_no_promise_and_the_round_says_that_work_waits_for_somebody_able() -> None:
+    course = tried(7, 12)
+    assert offered_to_x(course, overlap=1) == 0
+    assert course.result is not None
+    (pool,) = course.result.completed.pools
+    assert pool.waits_for_ability == TASKS and pool.required == pool.required_bound == 0
+
+
+def test_where_others_answer_too_one_task_in_32_is_a_way_back() -> None:
+    assert TASKS / 128 < offered_to_x(tried(7, 12), overlap=2) < TASKS / 12
 
 
 @pytest.mark.parametrize(("right", "of"), [(0, 0), (0, 3), (10, 12), (3, 30)])
@@ -96,14 +108,10 @@ def test_a_spammer_without_gold_is_hardly_asked_after_thirty_judgments() -> None
     assert min(total[name] for name in names[:-1]) > 100
 
 
-def test_much_that_is_unchecked_sends_people_to_tasks_that_others_have_judged() -> None:
+def test_what_others_have_begun_comes_before_what_nobody_has() -> None:
     course = Course()
     course.told(project(), *work(6, overlap=2), *people(["y"], capacity=6))
     course.told(*course.answers({"y": 1.0}, random.Random(1)))
     course.told({"type": "annotator_offline", "annotator": "y"})
     course.told(*work(12, first=100, overlap=2), *people(["x"], capacity=6))
-    fresh = Counter(offer.task.startswith("w1") for offer in course.offers)
-    course.told(*course.answers({"x": 1.0}, random.Random(1)))
-    later = Counter(len(offer.task) == len("w1") for offer in course.offers)
-    assert fresh[True] == 6  # a newcomer begins where nothing is known
-    assert later[True] == 6  # and goes on where y has been
+    assert Counter(len(offer.task) == len("w1") for offer in course.offers)[True] == 6  # those that y has begun

@@ -95,7 +95,7 @@ def test_live_work_ends_in_the_round_of_the_erasure_and_others_get_it() -> None:
 def test_whoever_has_the_id_later_is_new_and_inherits_nothing() -> None:
     play = Play()
     task = said("task_created", task="t", project="j", skill="s", classes=2, overlap=3)
-    judged = said("judgment_submitted", annotator="ann", task="t", label=1)
+    judged = said("judgment_submitted", annotator="ann", task="t", label=1, origin="import")
     play.round(task, said("annotator_set", annotator="ann", skills=["*"]), judged)
     play.round(said("annotator_erased", annotator="ann"))
     shard = play.shard = play.rows.rebuilt()  # a successor knows no more
@@ -112,7 +112,7 @@ def test_waiting_events_of_the_erased_become_dead_letters_without_content() -> N
     play = Play()
     waiting = [
         said("judgment_submitted", annotator="ann", task="later", label=1),
-        said("judgment_submitted", annotator="bob", task="later", label=1),
+        said("judgment_submitted", annotator="bob", task="later", label=1, origin="import"),
         said("task_updated", task="later", only=["ann"]),
     ]
     play.round(*waiting)

@@ -64,10 +64,10 @@ def test_the_other_examples_do_not_take_the_offer_away(others: str) -> None:
     assert [contract.tag(type(one)) for one in played.told("annotator_online")].count("assignment_offered") == 1
 
 
-def terms(**profile: Any) -> list[dict[str, float]]:
-    """Of what a newcomer is offered, with everything else as the contract presets it."""
+def terms(task: dict[str, Any], **profile: Any) -> list[dict[str, float]]:
+    """Of what a newcomer is offered of such a task, with everything else as the contract presets it."""
     course = Course()
-    course.told(project(), *work(1), *people(["new"], **profile))
+    course.told(project(), *work(1, **task), *people(["new"], **profile))
     return [decision.terms for decision in course.outputs(topics.DECISIONS)]
 
 
@@ -76,12 +76,15 @@ def test_the_cost_of_the_example_is_what_the_contract_says_of_it() -> None:
     said = " ".join((events.AnnotatorSet.__doc__ or "").split())
     assert f"at {cost} an answer that takes 60 s costs 0.05, where" in said
     assert "by a newcomer, brings about 0.3." in said
-    (offer,) = terms(cost=cost)
+    (offer,) = terms({}, cost=cost)
     assert Market().expected_s == 60.0
     assert offer["cost"] == pytest.approx(-0.05 - Market().judgment_cost)
     assert sum(value for name, value in offer.items() if name != "cost") == pytest.approx(0.3, abs=0.02)
 
 
 @pytest.mark.parametrize(("cost", "is_offered"), [(0.0, True), (12.0, True), (25.0, False)])
-def test_who_costs_more_than_an_answer_brings_is_not_asked(cost: float, is_offered: bool) -> None:
-    assert bool(terms(cost=cost)) == is_offered
+def test_who_costs_more_than_an_answer_brings_is_asked_for_what_was_promised_alone(
+    cost: float, is_offered: bool
+) -> None:
+    assert bool(terms({"overlap": 0}, cost=cost)) == is_offered
+    assert terms({"overlap": 1}, cost=cost)

@@ -173,7 +173,7 @@ def test_gold_calibrates_the_skill_and_the_fit_outlives_the_process(together: bo
     for first in range(60):
         course.told(
             *(
-                {"type": "judgment_submitted", "annotator": name, "task": f"g{first}",
+                {"type": "judgment_submitted", "annotator": name, "task": f"g{first}", "origin": "import",
                  "label": truth(f"g{first}") ^ (first % 3 == 0 if together else rng.random() < 0.3)}
                 for name in names
             )

@@ -206,8 +206,8 @@ def audited(course: Course, rounds: list[list[dict[str, Any]]], label: int | Non
     for events in rounds:
         ends[topics.TASKS] = course.shard.position[topics.TASKS]
         result = course.told(*events)
-        for event in events:
-            feed(topics.TASKS, POOL.encode(), wire.encode({"pool": POOL, "at": course.now} | event))
+        for event in course.sent:
+            feed(topics.TASKS, POOL.encode(), wire.encode(event))
         for topic, pairs in result.outputs.items():
             for key, value in pairs:
                 feed(topic, key, value if label is None else spoilt(value, label))

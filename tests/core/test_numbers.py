@@ -133,6 +133,9 @@ BOUNDS: dict[Any, dict[str, list[float]]] = {
 class Extreme(Writer):
     """Histories whose numbers are at the bounds that the contract sets."""
 
+    def odd(self, event: dict[str, Any]) -> None:
+        """Nothing but numbers at their bounds."""
+
     def event(self) -> dict[str, Any]:
         event = super().event()
         for name, bounds in BOUNDS[event["type"]].items():
@@ -219,10 +222,16 @@ def stall(monkeypatch: pytest.MonkeyPatch) -> None:
     course.told(*work(2, first=5))
 
 
+def short() -> None:
+    """More is promised than the budget pays."""
+    Course().told(project(budget=3), *work(4, overlap=2), *people(["a"]))
+
+
 def test_no_number_of_the_contract_is_left_out(witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the histories never publish is not tested by them."""
     for seed in range(4):
         play(Writer(seed))
     lessons()
+    short()
     stall(monkeypatch)
     assert set(witness.seen) == set(number_fields(RESULT))

@@ -10,7 +10,7 @@ from stream.core.intake.partitioning import partition_of
 from stream.core.saved.rows import POSITION
 from stream.core.shard import Range, RoundResult, Shard
 from stream.settings import Market
-from tests.core.course import POOL, Course, people
+from tests.core.course import POOL, Course, Strangers, people
 from tests.core.histories import Record
 
 LONG = "ü" * 100
@@ -92,7 +92,7 @@ def changed(result: RoundResult) -> list[bytes]:
 
 def begun() -> Course:
     """People and tasks of every kind, judged and not; somebody has missed an offer; nothing more is to be offered."""
-    course = Course(missed_offers=2, accept_s=20.0)
+    course = Strangers(missed_offers=2, accept_s=20.0)
     common = {"project": "j", "skill": "s"}
     course.told(
         task("w0", **common),
@@ -147,7 +147,7 @@ def test_it_does_so_behind_a_task_of_the_same_round(course: Course, event: Any, 
 
 @pytest.mark.parametrize(("event", "reason"), REFUSED, ids=NAMES)
 def test_no_pool_is_born_of_what_is_refused(event: Any, reason: str) -> None:
-    course = Course()
+    course = Strangers()
     result = course.told(event)
     if "task" not in event or event["type"] == "task_created":
         assert letters(result) == [reason]
@@ -172,7 +172,7 @@ def restored(results: list[RoundResult]) -> Shard:
 
 
 def test_a_pool_that_has_died_may_be_born_again() -> None:
-    course = Course()
+    course = Strangers()
     results = [course.told(answer("w0", "a", 1)), course.told(after=100.0), course.told(task("w0"), *people(["a"]))]
     assert len(course.offers) == 1
     assert state(restored(results)) == state(course.shard)
@@ -180,13 +180,13 @@ def test_a_pool_that_has_died_may_be_born_again() -> None:
 
 @pytest.mark.parametrize("kind", ["pool_resumed", "annotator_erased", "pair_forbidden"])
 def test_what_changes_nothing_bears_no_pool_either(kind: str) -> None:
-    course = Course()
+    course = Strangers()
     result = course.told({"type": kind, "annotator": "a", "task": "t", "at": 0.0})
     assert changed(result) == [] and course.shard.pools == {}
 
 
 def test_a_paused_pool_stays_though_nothing_is_in_it() -> None:
-    course = Course()
+    course = Strangers()
     course.told({"type": "pool_paused"})
     course.told(after=100.0)
     assert set(course.shard.pools) == {POOL} and course.shard.pools[POOL].paused

@@ -137,7 +137,7 @@ def test_a_list_is_as_long_as_it_was_sent() -> None:
     long = work(1, only=["a"] * (wire.LIST_ITEMS + 1))
     (letter,) = course.told(project(), *long).dead_letters
     assert dict(letter.headers)["reason"] == b"malformed"
-    assert b"length <= 1000 - at `$.only`" in dict(letter.headers)["__streams.errors.message"]
+    assert b"at most 1000, got a list of 1001 - at `$.only`" in dict(letter.headers)["__streams.errors.message"]
     assert not course.told(*work(1, only=["a"] * wire.LIST_ITEMS)).dead_letters
 
 

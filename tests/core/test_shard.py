@@ -38,8 +38,8 @@ def test_a_record_that_waited_for_its_task_keeps_its_headers_through_a_takeover(
     ("key", "value", "reason", "words"),
     [
         (b"p", b'{"type":"%b"}' % (b"x" * 500_000), b"malformed", "at `$.type`"),
-        (b"p", b'{"type":"annotator_online","pool":"p","at":1,"annotator":"a","mode":"%b"}' % (b"m" * 500_000),
-         b"malformed", "at `$.mode`"),
+        (b"p", b'{"type":"project_set","pool":"p","at":1,"project":"j","state":"%b"}' % (b"m" * 500_000),
+         b"malformed", "at `$.state`"),
         (b"\1" * 500_000, b'{"type":"pool_paused","pool":"p","at":1}', b"wrong_key", "use the pool's id"),
     ],
 )  # fmt: skip

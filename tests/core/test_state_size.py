@@ -34,7 +34,7 @@ def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_sta
     course.told(project(gold_rate=0.5), *work(50), *gold(10), *people(["a", "b"]))
     course.told(
         *(
-            {"type": "judgment_submitted", "annotator": name, "task": task, "label": truth(task)}
+            {"type": "judgment_submitted", "annotator": name, "task": task, "label": truth(task), "origin": "import"}
             for task in [*(f"w{i}" for i in range(50)), *(f"g{i}" for i in range(10))]
             for name in ("a", "b")
         )
@@ -50,7 +50,8 @@ def test_a_settled_task_leaves_memory_after_its_retention_and_what_it_taught_sta
     course.told({"type": "project_set", "project": "j"}, *work(50, first=100), after=150.0)
     course.told(
         *(
-            {"type": "judgment_submitted", "annotator": "a", "task": f"w{i}", "label": 0} for i in range(100, 150)
+            {"type": "judgment_submitted", "annotator": "a", "task": f"w{i}", "label": 0, "origin": "import"}
+            for i in range(100, 150)
         )
     )
     pool = course.shard.pools[POOL]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stream.core.shard import Range, Shard
-from stream.core.state.pools import Waiting
+from stream.core.state.waiting import Waiting
 from stream.settings import Market
 from stream.topics import OVERHEAD_BYTES, TABLES, TASKS
 from tests.core.histories import Record

@@ -98,8 +98,10 @@ def test_people_and_judgments_are_told_by_their_header(tmp_path: Path) -> None:
     assert (past.kind, events(past, CLASSES)) == (
         "judgments",
         [
-            JudgmentSubmitted(pool="p", task="t1", annotator="ana", label=1, at=1.7e9, duration_s=4.5),
-            JudgmentSubmitted(pool="p", task="t2", annotator="ana", label=0, at=NOW),
+            JudgmentSubmitted(
+                pool="p", task="t1", annotator="ana", label=1, at=1.7e9, duration_s=4.5, origin="import"
+            ),
+            JudgmentSubmitted(pool="p", task="t2", annotator="ana", label=0, at=NOW, origin="import"),
         ],
     )
     truth = opened(tmp_path, "task,truth\nt1,dog\n")
@@ -234,9 +236,9 @@ def test_a_header_that_fits_no_format_is_refused(tmp_path: Path, text: str, word
         ("task,project", "t,j,x", "expected 2 cells"),
         ("task,project", ",j", "task: expected an id"),
         ("task,project", f"t,{'ä' * 65}", "project: expected an id of 1 to 128 bytes"),
-        ("task,project,overlap", "t,j,2.5", "overlap: expected a whole number from 1 to 1000, such as 3; got '2.5'"),
-        ("task,project,overlap", "t,j,0", "overlap: expected a whole number from 1 to 1000, such as 3; got '0'"),
-        ("task,project,overlap", "t,j,many", "overlap: expected a whole number from 1 to 1000"),
+        ("task,project,overlap", "t,j,2.5", "overlap: expected a whole number from 0 to 1000, such as 3; got '2.5'"),
+        ("task,project,overlap", "t,j,-1", "overlap: expected a whole number from 0 to 1000, such as 3; got '-1'"),
+        ("task,project,overlap", "t,j,many", "overlap: expected a whole number from 0 to 1000"),
         ("task,project,value", "t,j,nan", "value: expected a number from 0 on, such as 1; got 'nan'"),
         ("task,project,value", "t,j,-1", "value: expected a number from 0 on"),
         ("task,project,purpose", "t,j,silver", "purpose: expected work, gold or training; got 'silver'"),

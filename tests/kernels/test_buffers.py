@@ -151,7 +151,7 @@ def test_a_market_that_finds_its_scratch_too_small_does_nothing() -> None:
     for small in (bench(0, 2, 6), bench(1, 1, 6), bench(1, 2, 5)):
         done = recall_kernel(
             pool.columns, tasks, free, Fit(nobody, nobody, nobody), pool.in_force, Look(1, 4, 4), small,
-            Rows(np.empty(2, np.int64), arcs, np.zeros((0, 0))),
+            Rows(np.empty(2, np.int64), arcs, np.zeros((0, 0)), np.zeros(1)),
         )  # fmt: skip
         assert done == -1 and arcs.count.tolist() == [0, 0]
         assert (small.place == -1).all()

@@ -234,6 +234,7 @@ def changed(path: str, old: str, new: str, folder: Path) -> dict[str, str]:
     return copied(folder, edit)
 
 
+@pytest.mark.slow
 def test_a_constant_of_ours_concerns_the_kernels_that_come_to_use_it(ours: dict[str, str], tmp_path: Path) -> None:
     """`recall_kernel` calls `once.permits`, as `may_offer` does elsewhere: it speaks in these codes."""
     before, after = "LAPSED, WITHDRAWN = _typed(3, 4)", "LAPSED, WITHDRAWN = _typed(4, 3)"

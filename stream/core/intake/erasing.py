@@ -35,6 +35,7 @@ def handle_erased(turn: Turn, event: wire.AnnotatorErased) -> None:
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)
     pool.annotators.disown(slot)
+    pool.undescribed.discard(slot)
     pool.erased[slot] = event.annotator
 
 

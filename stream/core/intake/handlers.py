@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from kernels.lifecycle import codes, project_changed, reschedule
+from kernels.lifecycle import annotator_changed, codes, project_changed, reschedule
 from kernels.lifecycle import pool_paused as withdraw_pool
 from kernels.lifecycle.pool_columns import TASKS_USED
 from kernels.rules.share import count_taken
@@ -24,6 +24,7 @@ from stream.core.intake.task_handlers import cancelled, created, truth, updated,
 from stream.core.intake.turn import Turn
 from stream.core.state.fits import Profile
 from stream.core.state.policies import changed
+from stream.core.state.waiting import FOR_PERSON
 from stream.policy import SettingRefused
 
 INF = float("inf")
@@ -46,16 +47,21 @@ def _judgment(kind: int) -> Handler:
             wait(turn, event.task)
             return
         annotator = pool.annotators.slots.get(event.annotator)
-        if annotator is None:
+        is_import = kind == codes.SUBMITTED and event.origin == "import"
+        if annotator is None or annotator in pool.undescribed:
+            pool.check_annotators((event.annotator,))
             if kind != codes.RETRACTED:
-                pool.check_annotators((event.annotator,))
                 _check_label(turn, event, task)  # of anybody else the kernel does it
+            if not is_import:
+                wait(turn, FOR_PERSON + event.annotator)
+                return
             annotator = pool.annotator(event.annotator)
         applied = turn.applied
         label = event.label if kind != codes.RETRACTED else None
         turn.packed.append(
             pack_event(
-                kind, 0, NONE if label is None else label, annotator, task, 0, len(applied), event.at, 0.0, 0.0
+                kind, int(is_import), NONE if label is None else label, annotator, task, 0, len(applied), event.at,
+                0.0, 0.0,
             )
         )
         applied.append(Applied(event, turn.source))
@@ -159,6 +165,7 @@ def _seeded(turn: Turn, event: wire.SkillSeeded) -> None:
     pool.check_skill(event.skill)
     annotator = pool.annotator(event.annotator)
     pool.models.seed(pool.skill(event.skill), annotator, event.accuracy, event.weight, event.at)
+    turn.apply_now(annotator_changed, pool.fit, annotator, pool.in_force.settled_retention_s)
 
 
 def _project(turn: Turn, event: wire.ProjectSet) -> None:
@@ -173,6 +180,10 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         pool.labels[j] = event.labels
     elif event.labels is not UNSET:
         pool.labels.pop(j, None)
+    if event.note:
+        pool.notes[j] = event.note
+    elif event.note is not UNSET:
+        pool.notes.pop(j, None)
     record["at"] = event.at
     record["state"] = PROJECT_STATES[event.state]
     if event.state == "closed":
@@ -186,7 +197,7 @@ def _project(turn: Turn, event: wire.ProjectSet) -> None:
         count_taken(pool.columns, j, row, int(pool.columns.counters[TASKS_USED]))
     if event.max_per_annotator is None:
         record["cap"] = np.iinfo(np.int32).max
-    turn.apply_now(project_changed, j, pool.in_force.settled_retention_s)
+    turn.apply_now(project_changed, pool.fit, j, pool.in_force.settled_retention_s)
 
 
 def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
@@ -198,15 +209,22 @@ def _once(defaults: wire.TaskDefaults) -> wire.TaskDefaults:
 
 def _annotator(turn: Turn, event: wire.AnnotatorSet) -> None:
     pool = turn.pool
-    a = pool.annotator(event.annotator)  # the kernel reads no profile, so its run may go on
+    a = pool.annotator(event.annotator)
+    turn.flush()  # what came before goes by what they were then
     record = pool.columns.annotators.records[a : a + 1]
     if event.at < record["profile_at"][0]:
         return
     profile = Profile(frozenset(event.skills), frozenset(event.attributes), frozenset(event.grants))
     record["profile_at"] = event.at
     record["profile"] = pool.fits.profile(profile)
+    pool.undescribed.discard(a)
     record["cost"], record["kind"] = event.cost, KINDS[event.kind]
     pool.columns.dirty.annotators[a] = 1
+    turn.apply_now(annotator_changed, pool.fit, a, pool.in_force.settled_retention_s)
+    waiting = pool.release(FOR_PERSON + event.annotator)
+    if waiting:
+        pool.dirty_waiting.add(FOR_PERSON + event.annotator)
+        turn.take_waiting(waiting)
 
 
 def _pool(paused: bool) -> Handler:
@@ -222,6 +240,15 @@ def _pool(paused: bool) -> Handler:
             turn.is_resumed = True
 
     return handle
+
+
+def _noted(turn: Turn, event: wire.PoolSet) -> None:
+    pool = turn.pool
+    if event.note is UNSET:
+        return
+    note = event.note or ""
+    if pool.note_at is None or (event.at, note) > (pool.note_at, pool.note):
+        pool.note_at, pool.note, pool.dirty_note = event.at, note, True
 
 
 def _settings(turn: Turn, event: wire.SettingsChanged) -> None:
@@ -269,6 +296,7 @@ HANDLERS: dict[type, Handler] = {
     wire.SettingsChanged: _settings,
     wire.PoolPaused: _pool(True),
     wire.PoolResumed: _pool(False),
+    wire.PoolSet: _noted,
     **dict.fromkeys(wire.NOT_SUPPORTED_YET, _not_supported),
 }
 

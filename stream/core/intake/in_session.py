@@ -3,12 +3,15 @@
 The first event that names a session moves the person's default one from their record into `stream.core.state.sessions`.
 """
 
+import numpy as np
+
 from kernels.lifecycle import codes
 from stream import events as wire
 from stream.core.batch import pack_event
 from stream.core.intake.turn import Turn
-from stream.core.state.pools import PoolState, check_id
+from stream.core.state.pools import PoolState
 from stream.core.state.sessions import DEFAULT, INF, NEVER, Session
+from stream.core.state.waiting import check_id
 
 NONE, PRESENT, LEFT = map(int, (codes.NONE, codes.PRESENT, codes.LEFT))  # plain ints pack faster
 
@@ -23,6 +26,9 @@ def in_session(turn: Turn, event: wire.AnnotatorOnline | wire.AnnotatorOffline) 
         if not is_new:
             turn.flush()  # what is packed may be about the default session
         pool.sessions.begin(annotator, _default(pool, annotator))
+        record = pool.columns.annotators.records[annotator : annotator + 1]
+        record["ended_at"] = np.maximum(record["ended_at"], 0.0)  # something was said of their presence
+        pool.columns.dirty.annotators[annotator] = 1
     session = pool.sessions.session(annotator, name, turn.now)
     was_begun = session.is_begun
     if isinstance(event, wire.AnnotatorOnline):

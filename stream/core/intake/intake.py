@@ -5,6 +5,7 @@ projects, updates, pauses) need strings and sets, so they end the pool's run and
 (``stream/core/intake/handlers.py``). Either way one event after another takes effect, exactly as in the log.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -12,11 +13,15 @@ import msgspec
 from kernels.lifecycle import advance, codes
 from stream import events as wire
 from stream.core.batch import Place, Reason, Record, Source
+from stream.core.intake.budgets import look_at_budgets
 from stream.core.intake.in_session import tell
 from stream.core.intake.partitioning import partition_of
+from stream.core.intake.task_handlers import awaited
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
-from stream.core.state.pools import IdRefused, PoolState
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import FOR_PERSON, IdRefused
 from stream.settings import Market
+from stream.wording import of_time
 
 NOTHING_BARRED: Mapping[str, float] = {}
 
@@ -55,11 +60,12 @@ class Intake:
         self.turns: dict[str, Turn] = {}
         self.keys: dict[bytes | None, str | None] = {}
         self.events = 0
+        self.odd: Counter[str] = Counter()  # what events stated and was taken as left out, as `type.field`
 
     # ------------------------------------------------------------------ the input of a topic
     def take(self, topic: str, records: Sequence[Record]) -> None:
         """Apply the records of one topic in their order."""
-        decode, keys, latest = wire.decode, self.keys, self.latest
+        exact, keys, latest = wire.exact, self.keys, self.latest
         turns, reject, refused = self.turns, self.rejections.add, self.rejections.refused
         self.events += len(records)
         for record in records:
@@ -74,18 +80,21 @@ class Intake:
                     reject(topic, offset, key, value, *problem)
                     continue
                 pool_id = keys[key]
+            odd: tuple[str, ...] = ()
             try:
-                event = decode(value)  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError) as error:
-                reject(topic, offset, key, value, "malformed", f"{error}: send JSON of the contract")
-                continue
+                event = exact(value)  # type: ignore[arg-type]
+            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, AttributeError):
+                try:
+                    event, odd = wire.reread(value)
+                except msgspec.ValidationError as error:
+                    reject(topic, offset, key, value, "malformed", str(error))
+                    continue
             if event.pool != pool_id:
                 message = f"the record's key is {pool_id!r}, the event's pool {event.pool!r}: use the pool as key"
                 reject(topic, offset, key, value, "wrong_key", message)
                 continue
             if event.at > latest:
-                message = f"`at` is {event.at - self.now:.0f} s ahead of the worker's clock: check the producer's clock"
-                reject(topic, offset, key, value, "clock", message)
+                reject(topic, offset, key, value, "clock", self._too_early(event.at))
                 continue
             turn = turns.get(pool_id)
             if turn is None:
@@ -94,6 +103,8 @@ class Intake:
                 except IdRefused as error:
                     reject(topic, offset, key, value, "malformed", str(error))
                     continue
+            if odd:
+                self.odd.update(odd)
             turn.source = Source(topic, offset, value, record.headers)  # type: ignore[arg-type]
             turn.take(event)
 
@@ -115,6 +126,12 @@ class Intake:
         except UnicodeDecodeError:
             return "wrong_key", "the record's key is not UTF-8: use the pool's id in UTF-8 as key"
         return None
+
+    def _too_early(self, at: float) -> str:
+        unit = of_time(at)
+        if unit:
+            return f"`at` is {at:.0f}: {unit}"
+        return f"`at` is {at - self.now:.0f} s ahead of the worker's clock: check the producer's clock"
 
     def _open(self, event: wire.Event) -> Turn:
         """The turn of the event's pool, which it may be the first to name."""
@@ -150,6 +167,7 @@ class Intake:
             turn.pool.bars.end(self.now)
             if turn.pool.earliest <= horizon:
                 self._advance(turn, horizon)
+            look_at_budgets(turn)
         return ordered
 
     def _advance(self, turn: Turn, horizon: float) -> None:
@@ -168,8 +186,10 @@ class Intake:
             pool.hold(task, waiting[len(late) :])
             for w in late:
                 self.rejections.waited[w.topic, w.offset] = w.headers
-                message = f"no task {task!r} was created while it waited: create the task, then send the event again"
-                self.rejections.add(w.topic, w.offset, pool.key, w.value, "unknown_task", message)
+                what, then = awaited(task)
+                message = f"nobody has spoken of {what} while it waited: {then}, then send the event again"
+                reason: Reason = "unknown_annotator" if task.startswith(FOR_PERSON) else "unknown_task"
+                self.rejections.add(w.topic, w.offset, pool.key, w.value, reason, message)
         for task in [task for task, until in pool.gone.items() if until <= horizon]:
             del pool.gone[task]
             pool.dirty_gone.add(task)

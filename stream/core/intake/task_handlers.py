@@ -14,17 +14,23 @@ from kernels.lifecycle.lessons import EVERYONE
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, pack_event, pack_task
 from stream.core.intake.turn import Turn
-from stream.core.state.pools import PoolState, Waiting, check_id
+from stream.core.state.growth import Array
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import FOR_PERSON, Waiting, check_id
 
 NAN, INF = float("nan"), float("inf")
 # plain ints pack faster
 NONE, CREATED, AMENDED, OPEN = map(int, (codes.NONE, codes.CREATED, codes.AMENDED, codes.OPEN))
 
+#: judgments that a task may get at most which asks for a confidence, or promises nothing, and says no more
+MOST = 10
 PURPOSES = {"work": 1, "gold": 2, "training": 3}
 
 
 def wait(turn: Turn, task: str) -> None:
-    """The event's task is unknown: too old, or it waits, unless too many wait for the same task already.
+    """The event's task is unknown: too old, or it waits, unless too many wait for the same already.
+
+    So does an event by somebody whom nobody has described: ``task`` is then `FOR_PERSON` and their id.
 
     What waits for a task is one row, written anew with each of them: it must stay small.
     """
@@ -38,14 +44,22 @@ def wait(turn: Turn, task: str) -> None:
     waits = Waiting(source.topic, source.offset, bytes(source.value), until, headers)
     others = pool.waiting_bytes.get(task, 0)
     if others and others + waits.size > wire.WAITING_BYTES:
+        what, then = awaited(task)
         message = (
-            f"{len(pool.waiting[task])} events wait for task {task!r} already, at most {wire.WAITING_BYTES} bytes may: "
-            "create the task, then send the event again"
+            f"{len(pool.waiting[task])} events wait for {what} already, at most {wire.WAITING_BYTES} bytes may: "
+            f"{then}, then send the event again"
         )
         turn.reject("too_many_waiting", message)
         return
     pool.add_waiting(task, waits)
     pool.dirty_waiting.add(task)
+
+
+def awaited(name: str) -> tuple[str, str]:
+    """What an event waits for, in words, and what is to be done about it."""
+    if name.startswith(FOR_PERSON):
+        return f"annotator {name[len(FOR_PERSON) :]!r}", "describe the annotator (annotator_set)"
+    return f"task {name!r}", "create the task"
 
 
 def created(turn: Turn, event: wire.TaskCreated) -> None:
@@ -60,15 +74,15 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
     if skill_name is None:
         raise Invalid("Expected a skill, got none - at `$.skill`: state it, or preset it in the project's `defaults`")
     classes = pick(event.classes, preset.classes, None) or 0
-    overlap = pick(event.overlap, preset.overlap, 3)
     confidence = pick(event.confidence, preset.confidence, None)
-    most = pick(event.max_overlap, preset.max_overlap, None)
-    most = overlap if most is None or confidence is None else most
+    asks = bool(classes and confidence is not None)
+    overlap = pick(event.overlap, preset.overlap, 1 if asks or pool.has_budget(event.project) else 3)
+    most = _most(overlap, pick(event.max_overlap, preset.max_overlap, None), asks)
     _check_label(event, classes)
     if event.purpose != "work":
         overlap, most, confidence = EVERYONE, EVERYONE, None
     if most < overlap:
-        raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
+        raise Invalid(_below(overlap, most))
     min_skill = pick(event.min_skill, preset.min_skill, None)
     deadline = pick(event.deadline, preset.deadline, None)
     requires = frozenset(pick(event.requires, preset.requires, ()))
@@ -103,9 +117,17 @@ def created(turn: Turn, event: wire.TaskCreated) -> None:
             NAN if min_skill is None else min_skill, event.at, event.at, INF,
         )
     )  # fmt: skip
-    waiting = pool.release(name)
+    _arrived(turn, event)
+
+
+def _arrived(turn: Turn, event: wire.TaskCreated) -> None:
+    """The task is there: with its reference, and with what has waited for it."""
+    pool = turn.pool
+    if event.ref:
+        pool.refer(event.task, event.at, event.ref)
+    waiting = pool.release(event.task)
     if waiting:
-        pool.dirty_waiting.add(name)
+        pool.dirty_waiting.add(event.task)
         turn.take_waiting(waiting)
 
 
@@ -121,7 +143,19 @@ def _check_label(event: wire.TaskCreated, classes: int) -> None:
             why = "for work: make its purpose gold, or send truth_set" if classes else "for a task without classes"
             raise Invalid(f"Expected no label {why} - at `$.label`")
     elif event.label is None or event.label >= classes:
-        raise Invalid(f"Expected the known label, in [0, {classes}), got {event.label} - at `$.label`")
+        got = "none" if event.label is None else event.label
+        raise Invalid(f"Expected the known label, in [0, {classes}), got {got} - at `$.label`")
+
+
+def _below(overlap: int, most: int) -> str:
+    return f"Expected a whole number of at least {overlap} (the overlap), got {most} - at `$.max_overlap`"
+
+
+def _most(overlap: int, stated: int | None, asks: bool) -> int:
+    """The most judgments that a task may get, where so many are promised and ``asks`` says if it has a confidence."""
+    if overlap and not asks:
+        return overlap
+    return max(overlap, MOST) if stated is None else stated
 
 
 def _pick(stated: Any, preset: Any, default: Any) -> Any:
@@ -160,8 +194,15 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     if slot is None:
         wait(turn, event.task)
         return
-    if _amend(turn, slot, event):
-        return
+    if not _amend(turn, slot, event):
+        _change(turn, slot, event)
+    if event.ref is not UNSET:
+        _refer(turn, slot, event)
+
+
+def _change(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
+    """Fields that need checks or lists change, and those stated beside them."""
+    pool = turn.pool
     turn.flush()
     record = pool.columns.tasks.records[slot : slot + 1]
     if event.at < record["updated"][0]:
@@ -171,14 +212,7 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
     confidence = float(record["confidence"][0])
     if event.confidence is not UNSET and is_work:
         confidence = NAN if event.confidence is None else event.confidence
-    most: int | None = int(record["max_overlap"][0]) if event.max_overlap is UNSET else event.max_overlap
-    if most is None or np.isnan(confidence):
-        most = overlap
-    if most < overlap:
-        if event.max_overlap is UNSET or not is_work:
-            most = overlap
-        else:
-            raise Invalid(f"Expected `int` >= {overlap} (the overlap), got {most} - at `$.max_overlap`")
+    most = _most_of_update(record, event, overlap, confidence)
     for listed in (event.only, event.exclude):
         pool.check_annotators(listed if listed is not UNSET else ())
     only = _slots(pool, event.only) if event.only is not UNSET else None
@@ -203,7 +237,34 @@ def updated(turn: Turn, event: wire.TaskUpdated) -> None:
         record["only"], record["only_n"] = pool.lists.store(only), len(only)
     if exclude is not None:
         record["exclude"], record["exclude_n"] = pool.lists.store(exclude), len(exclude)
-    turn.apply_now(task_changed, slot, pool.in_force.settled_retention_s)
+    turn.apply_now(task_changed, pool.fit, slot, pool.in_force.settled_retention_s)
+
+
+def _refer(turn: Turn, slot: int, event: wire.TaskUpdated) -> None:
+    """The task's reference changes, if none is newer; of equal ones that counts which sorts last."""
+    pool, ref = turn.pool, event.ref or None
+    known = pool.refs.get(event.task)
+    if known is None:
+        turn.classes_of(slot)  # applies its creation, if that is pending
+        known = float(pool.columns.tasks.records["created"][slot]), None
+    if (event.at, ref or "") > (known[0], known[1] or ""):
+        pool.refer(event.task, event.at, ref)
+
+
+def _most_of_update(record: Array, event: wire.TaskUpdated, overlap: int, confidence: float) -> int:
+    """The most judgments that an updated task may get: as before, if nothing is said and that still means something."""
+    if record["purpose"][0] != codes.WORK:
+        return overlap
+    has_classes = bool(record["classes"][0])
+    asked = has_classes and not np.isnan(record["confidence"][0])
+    asks = has_classes and not np.isnan(confidence)
+    before, now = asked or not record["overlap"][0], asks or not overlap  # may there be more than the overlap?
+    if event.max_overlap is not UNSET:
+        most = _most(overlap, event.max_overlap, asks)
+        if most < overlap:
+            raise Invalid(_below(overlap, most))
+        return most
+    return max(int(record["max_overlap"][0]), overlap) if now and before else _most(overlap, None, asks)
 
 
 def cancelled(turn: Turn, event: wire.TaskCancelled) -> None:

@@ -9,7 +9,7 @@ opens it says how events are dispatched. So handlers know the turn, and nothing 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +19,21 @@ from kernels.lifecycle.pool_columns import NOW
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, Place, Reason, Rejected, Source
 from stream.core.state.growth import Array
-from stream.core.state.pools import Headers, IdRefused, PoolState, Waiting
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import Headers, IdRefused, Waiting
 
 NOTHING: Mapping[Place, str] = {}
 NO_TASKS = np.zeros(1, TASK)
 NO_TASKS.flags.writeable = False  # as the records read from bytes are: one type, one compilation
 NOWHERE = Source("", -1, b"", ())
+
+
+class Short(NamedTuple):
+    """A project whose budget is less than what it has promised."""
+
+    project: str
+    promised: int
+    budget: int
 
 
 class Rejections:
@@ -66,7 +75,7 @@ class Turn:
 
     __slots__ = (
         "applied", "created", "dispatch", "emissions", "erased", "has_input", "is_resumed", "judgments", "now",
-        "packed", "policy", "pool", "rejections", "source",
+        "packed", "policy", "pool", "rejections", "short", "source",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +98,7 @@ class Turn:
         self.judgments = 0  # among the packed events
         self.applied: list[Applied] = []  # events that the results will speak of
         self.emissions: list[Array] = []
+        self.short: list[Short] = []
         self.erased = 0  # persons
         self.is_resumed = False  # an operator wants it to go on
 
@@ -147,7 +157,7 @@ class Turn:
         self.packed, self.created, self.judgments = [], [], 0
         at, stopped = 0, -1
         while True:
-            at = int(apply(pool.columns, events, created, self.now, pool.in_force, at))
+            at = int(apply(pool.columns, pool.fit, events, created, self.now, pool.in_force, at))
             self.collect()
             if at == n:
                 break

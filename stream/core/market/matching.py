@@ -1,7 +1,7 @@
-"""Matching one pool: recall → values → auction → offers, and the figures that prove how good they are.
+"""Matching one pool: promises → recall → values → auction → offers, and the figures that prove how good they are.
 
-The auction solves the recalled market to the gap asked for. Where the market was evaluated in full, pairs that were
-left out and could pay at its prices join, and the auction runs again from these. A final pass offers whatever work of
+Which required judgments get somebody is decided first, in their order (``required.py``). The auction then says who does
+them, and what else is worth its price (``auctioning.py``). A final pass offers whatever work of
 positive value a free annotator still has room for, so that nobody waits beside work they could do. What is proven of
 the whole, and of which part of it, is in ``proof.py``.
 
@@ -14,26 +14,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels import auction, bench, buffers, candidates, completion, decisions, teaching
+from kernels import bench, buffers, candidates, completion, decisions, teaching
 from kernels.candidates import EVERYBODY, Look
 from kernels.completion import Passing
 from kernels.lifecycle import Pool, codes, offer
 from kernels.lifecycle.offers import Matches, Stage
 from kernels.lifecycle.pool_columns import NOW
-from kernels.rules.predicate import Fit
+from kernels.rules.predicate import UNRESTRICTED, Fit
 from kernels.skill import THETA_WIDTH
 from kernels.terms import COUNT
+from stream.core.market import auctioning, required
 from stream.core.market.known_answers import Taught, Teaching
-from stream.core.market.proof import Proof, bound_of, every_pair
+from stream.core.market.proof import Proof
+from stream.core.market.required import Promised
 from stream.core.state.growth import Array
 from stream.core.state.pools import PoolState
 
 FULL_PAIRS = 50_000  # up to this many (task, annotator) pairs are evaluated in full: about a millisecond
 SAMPLE = 64  # annotators drawn per task in larger markets
-SURPLUS = 1.5  # demand looked at in larger markets, as a multiple of what the free annotators can take
-WORK_PER_ARC = 4_000  # limit on arcs read by the auction, per arc: counted, so that it doesn't depend on the machine
-PRICING_ROUNDS = 3
-NOBODY_RESTRICTS = np.zeros((0, 0), np.uint8)
 
 
 class Matched(NamedTuple):
@@ -45,6 +43,7 @@ class Matched(NamedTuple):
     price: Array  # f8[n]
     runner_up: Array  # i4[n] annotator slots or -1
     runner_up_value: Array  # f8[n]
+    required: Array  # bool[n]: does it fill a promise?
     skill_low: Array  # f8[n]
     open_tasks: int
     free_annotators: int
@@ -124,94 +123,125 @@ def match(pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch) ->
 def _work(
     pool: PoolState, seed: int, rnd: int, first: int, scratch: Scratch, tasks: Array, free: Array
 ) -> Matched:
-    """Auction the open ``tasks`` among the ``free`` annotators, see ``match``."""
+    """Offer the open ``tasks`` among the ``free`` annotators, see ``match``: what is required, and what is worth it."""
+    free, fit = free.copy(), fit_of(pool)
+    opened, capacity = len(tasks), _capacity(pool, free)
+    promised = required.cover(pool, tasks, free, capacity, seed, fit)
+    further = _by_posterior(pool, tasks[pool.columns.tasks.owes[tasks] <= 0], seed)
+    stage = Stage(pool.columns.clock[NOW] + pool.policy.accept_s, rnd, first)
+    parts = [_auctioned(pool, seed, scratch, stage, promised, further, free, capacity)]
+    made = parts[0]
+    filled, stage = int(made.required.sum()), stage._replace(first=first + len(made.tasks))
+    # shares of a project, which the auction doesn't know, may have kept somebody out, or in its order let somebody in
+    is_shared = bool((pool.columns.projects.records["limited"][: pool.projects.used] != codes.NONE).any())
+    while filled < promised.seats or is_shared:
+        rest = required.cover(pool, tasks, free, _capacity(pool, free), seed, fit)
+        parts.append(_as_covered(pool, scratch, stage, rest, free, fit))
+        if not len(parts[-1].tasks):
+            break
+        filled, stage = filled + len(parts[-1].tasks), stage._replace(first=stage.first + len(parts[-1].tasks))
+    late = _complete(pool, Passing(further.copy(), free), fit, scratch, stage)
+    n = len(late.tasks)
+    parts.append(made._replace(
+        tasks=late.tasks, annotators=late.annotators, terms=late.terms, price=np.zeros(n),
+        runner_up=np.full(n, -1, np.int32), runner_up_value=np.zeros(n), required=np.zeros(n, bool),
+    ))  # fmt: skip
+    proof, added = made.proof, float(sum(part.terms.sum() for part in parts[1:]))
+    value = proof.value
+    if proof.covers == "all":  # what is left was looked at, and is worth no more than it was: the bound covers it
+        value, added = value + added, 0.0
+    tasks, annotators = _joined(parts, "tasks"), _joined(parts, "annotators")
+    return Matched(
+        tasks=tasks,
+        annotators=annotators,
+        terms=_joined(parts, "terms"),
+        price=_joined(parts, "price"),
+        runner_up=_joined(parts, "runner_up"),
+        runner_up_value=_joined(parts, "runner_up_value"),
+        required=_joined(parts, "required"),
+        skill_low=decisions.skill_low(pool.columns, tasks, annotators),
+        open_tasks=opened,
+        free_annotators=len(free),
+        proof=proof._replace(
+            value=value, unproven_value=added, required=filled, required_bound=max(filled, promised.seats),
+            waiting=promised.waiting,
+        ),
+    )  # fmt: skip
+
+
+def _joined(parts: list[Matched], column: str) -> Array:
+    return np.concatenate([getattr(part, column) for part in parts])
+
+
+def _by_posterior(pool: PoolState, tasks: Array, seed: int) -> Array:
+    """Equal posteriors of a model together, in an order that no class leads."""
     columns = pool.columns
-    # equals together, in an order that no class leads
     leaning = columns.tasks.reported[tasks, 0].view(np.uint32) * np.uint32((seed | 1) & 0xFFFFFFFF)
-    tasks, free = tasks[np.lexsort((leaning, columns.tasks.records["model"][tasks]))], free.copy()
-    every, capacity, fit = tasks, _capacity(pool, free), fit_of(pool)
-    is_full = len(tasks) * len(free) <= FULL_PAIRS
+    ordered: Array = tasks[np.lexsort((leaning, columns.tasks.records["model"][tasks]))]
+    return ordered
+
+
+def _auctioned(
+    pool: PoolState, seed: int, scratch: Scratch, stage: Stage, promised: Promised, further: Array, free: Array,
+    capacity: Array,
+) -> Matched:  # fmt: skip
+    """What the auction sells, offered."""
+    columns, fit = pool.columns, fit_of(pool)
+    if promised.seats == int(capacity.sum()):
+        further = further[:0]
+    is_full = (len(promised.tasks) + len(further)) * len(free) <= FULL_PAIRS
     if not is_full:
-        tasks = _coarse(pool, tasks, free, capacity)
+        further = auctioning.coarse(pool, further, free, capacity)
+    market = auctioning.market(pool, promised, further, capacity, seed)
     look = Look(seed, min(pool.policy.candidates, len(free)), EVERYBODY if is_full else SAMPLE)
-    recalled = candidates.recall(columns, tasks, free, fit, pool.in_force, look, scratch.bench)
-    sold = _auction(pool, tasks, capacity, recalled, seed)
+    recalled = candidates.recall(columns, market.tasks, free, fit, pool.in_force, look, scratch.bench, market.lift)
+    if promised.seats and not (is_full and look.limit >= len(free)):
+        recalled = auctioning.with_holders(pool, recalled, market, promised, free, scratch.bench)
+    sold = auctioning.sell(pool, market, recalled)
     rows = np.searchsorted(sold.indptr, np.flatnonzero(sold.held), side="right") - 1
     places = sold.indices[sold.held > 0]
-    wanted = Matches(tasks[rows], free[places], np.zeros(len(rows), np.uint8))
+    if not auctioning.is_within_shares(pool, market.tasks[rows], free[places]):
+        rows, places = auctioning.with_covered(rows, places, promised, market.tasks)
+    wanted = Matches(market.tasks[rows], free[places], np.zeros(len(rows), np.uint8))
     terms = decisions.explain(columns, wanted.tasks, wanted.annotators, pool.in_force, scratch.bench)
     runner, runner_value = decisions.runners_up(decisions.Sold(*sold[:5]), rows, places)
+    runner_value = np.where(runner >= 0, runner_value - sold.lift[rows], 0.0)
     runner = np.where(runner >= 0, free[np.maximum(runner, 0)], -1).astype(np.int32)
-    stage = Stage(columns.clock[NOW] + pool.policy.accept_s, rnd, first)
     keep = _offer(pool, wanted, fit, stage)
-    stage = stage._replace(first=first + int(np.count_nonzero(keep)))
-    late = _complete(pool, Passing(every.copy(), free), fit, scratch, stage)
-    rest = len(late.tasks)
-    all_t = np.concatenate([wanted.tasks[keep], late.tasks])
-    all_a = np.concatenate([wanted.annotators[keep], late.annotators])
-    value, added = float(terms[keep].sum()), float(late.terms.sum())
-    if is_full:  # a pair that is left was looked at, and is worth no more than it was then: the bound speaks of it too
-        value, added = value + added, 0.0
+    value = float(terms[keep].sum())
     return Matched(
-        tasks=all_t,
-        annotators=all_a,
-        terms=np.concatenate([terms[keep], late.terms]),
-        price=np.concatenate([sold.price[places][keep], np.zeros(rest)]),
-        runner_up=np.concatenate([runner[keep], np.full(rest, -1, np.int32)]),
-        runner_up_value=np.concatenate([runner_value[keep], np.zeros(rest)]),
-        skill_low=decisions.skill_low(columns, all_t, all_a),
-        open_tasks=len(every),
+        tasks=wanted.tasks[keep],
+        annotators=wanted.annotators[keep],
+        terms=terms[keep],
+        price=_unlifted(sold.price[places][keep], float(sold.lift.max(initial=0.0))),
+        runner_up=runner[keep],
+        runner_up_value=runner_value[keep],
+        required=rows[keep] < len(promised.tasks),
+        skill_low=np.zeros(0),
+        open_tasks=0,
         free_annotators=len(free),
-        proof=Proof(value, sold.bound, "all" if is_full else "recalled", sold.pairs, unproven_value=added),
+        proof=Proof(value, max(sold.bound, value), "all" if is_full else "recalled", sold.pairs),
     )
 
 
-class _Sold(NamedTuple):
-    """An auction's market, what is held in it at which prices, and the bound that these prices prove."""
-
-    indptr: Array
-    indices: Array
-    values: Array
-    held: Array
-    price: Array
-    bound: float
-    pairs: int
+def _unlifted(price: Array, lift: float) -> Array:
+    """Prices without what they say of promises alone: where people are short, they rise by a lift."""
+    return np.maximum(price - lift * np.floor(price / lift + 0.5), 0.0) if lift else price
 
 
-def _auction(
-    pool: PoolState, tasks: Array, capacity: Array, recalled: candidates.Recalled, seed: int
-) -> _Sold:
-    """Solve the recalled market to the gap asked for; where every pair was looked at, over every pair.
-
-    What the auction sells is cut by each project's budget (`_demand`). The bound doesn't rely on which tasks get it.
-    """
-    indptr, indices, values, dense, pairs = recalled
-    demand = _demand(pool, tasks, len(capacity), seed)
-    limits = capacity, *_shared_budgets(pool, tasks)
-    vacant = pool.columns.tasks.vacancies[tasks].astype(np.int64)
-    solution = auction.solve(
-        indptr, indices, values, demand, capacity, gap_tol=pool.policy.gap,
-        max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
+def _as_covered(
+    pool: PoolState, scratch: Scratch, stage: Stage, promised: Promised, free: Array, fit: Fit
+) -> Matched:
+    """The seats as they were covered, offered."""
+    wanted = Matches(promised.held_tasks, free[promised.holders], np.zeros(len(promised.holders), np.uint8))
+    terms = decisions.explain(pool.columns, wanted.tasks, wanted.annotators, pool.in_force, scratch.bench)
+    keep = _offer(pool, wanted, fit, stage)
+    n = int(np.count_nonzero(keep))
+    nothing = _nothing(0)
+    return nothing._replace(
+        tasks=wanted.tasks[keep], annotators=wanted.annotators[keep], terms=terms[keep], price=np.zeros(n),
+        runner_up=np.full(n, -1, np.int32), runner_up_value=np.zeros(n), required=np.ones(n, bool),
     )  # fmt: skip
-    if not dense.shape[0]:
-        bound = bound_of((indptr, indices, values), vacant, *limits, solution.price)
-        return _Sold(indptr, indices, values, solution.held, solution.price, bound, len(indices))
-    every = every_pair(dense)
-    bound = bound_of(every, vacant, *limits, solution.price)
-    reach = np.inf
-    for _ in range(PRICING_ROUNDS):
-        if len(indices) == pairs or bound - solution.primal <= pool.policy.gap * bound:
-            break
-        reach = min(reach, bound_of(every, demand, capacity, None, None, solution.price))
-        if reach - solution.primal <= pool.policy.gap * reach:  # what the budgets leave over, prices can't tell
-            break
-        indptr, indices, values = _price_in(dense, indptr, indices, values, demand, solution)
-        solution = auction.solve(
-            indptr, indices, values, demand, capacity, price=solution.price, gap_tol=pool.policy.gap / 2,
-            max_work=WORK_PER_ARC * max(len(indices), 16), check=False,
-        )  # fmt: skip
-        bound = min(bound, bound_of(every, vacant, *limits, solution.price))
-    return _Sold(indptr, indices, values, solution.held, solution.price, bound, pairs)
 
 
 def _offer(pool: PoolState, wanted: Matches, fit: Fit, stage: Stage) -> Array:
@@ -241,7 +271,7 @@ def _nothing(opened: int) -> Matched:
     """A round in which nobody was left for the work."""
     slots, numbers = np.zeros(0, np.int32), np.zeros(0)
     proof = Proof(0.0, 0.0, "all", 0)
-    return Matched(slots, slots, np.zeros((0, COUNT)), numbers, slots, numbers, numbers, opened, 0, proof)
+    return Matched(slots, slots, np.zeros((0, COUNT)), numbers, slots, numbers, numbers > 0, numbers, opened, 0, proof)
 
 
 def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, seed: int, first: int) -> Matched:
@@ -261,6 +291,7 @@ def _together(pool: PoolState, work: Matched, taught: list[Taught], free: int, s
         price=np.concatenate([work.price, np.zeros(given)])[order],
         runner_up=np.concatenate([work.runner_up, np.full(given, -1, np.int32)])[order],
         runner_up_value=np.concatenate([work.runner_up_value, np.zeros(given)])[order],
+        required=np.concatenate([work.required, np.zeros(given, bool)])[order],
         skill_low=decisions.skill_low(pool.columns, tasks, annotators),
         open_tasks=work.open_tasks,
         free_annotators=free,
@@ -278,26 +309,6 @@ def _capacity(pool: PoolState, free: Array) -> Array:
     return capacity
 
 
-def _coarse(pool: PoolState, tasks: Array, free: Array, capacity: Array) -> Array:
-    """The tasks worth a closer look: of each demand those of most potential, ``SURPLUS`` times what it can get.
-
-    Tasks that name their annotators all stay: a look at them costs little, and nobody else could replace them.
-    """
-    c = pool.columns
-    worth = candidates.potential(c, tasks, pool.in_force)
-    records = c.tasks.records[tasks]
-    keep = records["only_n"] > 0
-    profiles = c.annotators.records["profile"][free]
-    for demand in np.unique(records["demand"]):
-        supply = int(capacity[pool.fits.meets[demand, profiles] > 0].sum())
-        mine = np.flatnonzero((records["demand"] == demand) & ~keep)
-        mine = mine[np.argsort(-worth[mine], kind="stable")]
-        vacant = np.cumsum(c.tasks.vacancies[tasks[mine]])
-        keep[mine[: int(np.searchsorted(vacant, SURPLUS * supply)) + 1 if supply else 0]] = True
-    kept: Array = tasks[keep]
-    return kept
-
-
 def fit_of(pool: PoolState) -> Fit:
     """Who is fit for what in this round."""
     return Fit(pool.fits.meets, pool.fits.grants, _restricted(pool))
@@ -306,73 +317,13 @@ def fit_of(pool: PoolState) -> Fit:
 def _restricted(pool: PoolState) -> Array:
     """Which projects each annotator in mode pull asked for in this round; empty when nobody restricts."""
     if not pool.asked_projects:
-        return NOBODY_RESTRICTS
+        return UNRESTRICTED
     modes = pool.columns.annotators.records["mode"]
     restricted = {a: names for a, names in pool.asked_projects.items() if names and modes[a] == codes.PULL}
     if not restricted:
-        return NOBODY_RESTRICTS
+        return UNRESTRICTED
     asked = np.ones((pool.annotators.used, pool.projects.used), np.uint8)
     for a, names in restricted.items():
         asked[a] = 0
         asked[a, [pool.projects.slots[p] for p in names if p in pool.projects.slots]] = 1
     return asked
-
-
-def _demand(pool: PoolState, tasks: Array, free: int, seed: int) -> Array:
-    """Vacancies of each task, cut to what its project's budget still allows: the slots of most potential stay.
-
-    The first of a task's slots counts as much as the task, each further one as if those before were under way. Which of
-    equals stay is drawn.
-    """
-    c = pool.columns
-    demand: Array = c.tasks.vacancies[tasks].astype(np.int64)
-    projects = c.projects.records[: pool.projects.used]
-    left = np.maximum(projects["budget"] - projects["counted"] - projects["live"], 0)
-    owners = c.tasks.records["project"][tasks]
-    asked = np.bincount(owners, demand, minlength=len(projects))
-    short = ((projects["budget"] >= 0) & (asked > left))[owners]
-    if not short.any():
-        return demand
-    demand[short & (left[owners] == 0)] = 0
-    rows = np.flatnonzero(short & (demand > 0))
-    worth = candidates.potential(c, tasks[rows], pool.in_force)
-    drawn = teaching.draw_order(tasks[rows], np.zeros(len(rows), np.int32), seed)
-    room = np.minimum(demand[rows], free)  # nobody is asked twice
-    slots = np.repeat(np.arange(len(rows)), room)
-    before = np.arange(len(slots)) - np.repeat(np.cumsum(room) - room, room)
-    under_way = (c.tasks.records["offered"] + c.tasks.records["leased"])[tasks[rows]][slots] + 1.0
-    # single precision: equal classes the other way round make equal sums
-    each = (worth[slots] * (under_way / (under_way + before))).astype(np.float32)
-    owner = owners[rows][slots]
-    order = np.lexsort((drawn[slots], -each, owner))
-    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
-    kept = slots[order[rank < left[owner[order]]]]
-    demand[rows] = np.bincount(kept, minlength=len(rows))
-    return demand
-
-
-def _shared_budgets(pool: PoolState, tasks: Array) -> tuple[Array | None, Array | None]:
-    """Which limited project each task belongs to (-1: none), and what each may still spend; None, None without."""
-    projects = pool.columns.projects.records[: pool.projects.used]
-    if projects["budget"].max() < 0:
-        return None, None
-    owners = pool.columns.tasks.records["project"][tasks].astype(np.int64)
-    left = projects["budget"] - projects["counted"] - projects["live"]
-    return np.where(projects["budget"][owners] >= 0, owners, -1), left
-
-
-def _price_in(
-    dense: Array, indptr: Array, indices: Array, values: Array, demand: Array, solution: auction.Solution
-) -> tuple[Array, Array, Array]:
-    """The market with every left-out pair that would pay more at these prices than what its task now holds."""
-    rows = np.repeat(np.arange(len(dense)), np.diff(indptr))
-    held = np.flatnonzero(solution.held)
-    least = np.full(len(dense), np.inf)
-    np.minimum.at(least, rows[held], values[held] - solution.price[indices[held]])
-    least[np.bincount(rows[held], minlength=len(dense)) < demand] = 0.0
-    wanted = dense - solution.price[None, :] > np.maximum(least, 0.0)[:, None]
-    wanted[rows, indices] = True
-    wanted &= dense > 0
-    at = np.flatnonzero(wanted.ravel())
-    start = np.concatenate([[0], np.cumsum(wanted.sum(axis=1))]).astype(np.int64)
-    return start, (at % dense.shape[1]).astype(np.int32), dense.ravel()[at]

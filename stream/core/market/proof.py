@@ -1,5 +1,10 @@
 """What the offers of a round are measured against: an upper bound that owes nothing to their value.
 
+Required work comes first (`kernels.seating`): which of it is done follows from its order, not from its worth, and the
+number of seats filled is its own bound. Value and bound speak of who does it and of what is bought beside it: no offers
+that fill the same seats are worth more than the bound. To the auction a required pair is worth more than any other, by
+the same ``lift`` for all; whoever states a figure takes the lift off again.
+
 The auction's prices bound what any set of offers could be worth, each valued as when the matching began: the sum of
 the prices of all free places, and of what every task would keep at these prices (`kernels.auction.dual_bound`). Room
 and capacity are those that offers must respect. A project's budget is one limit for all its tasks together; that an
@@ -37,11 +42,14 @@ class Proof(NamedTuple):
     pairs: int
     unproven_value: float = 0.0
     taught_value: float = 0.0
+    required: int = 0
+    required_bound: int = 0
+    waiting: int = 0
 
     @property
     def gap(self) -> float:
-        """The relative distance of value and bound; 0 where nothing could be had."""
-        return (self.bound - self.value) / self.bound if self.bound > 0 else 0.0
+        """The distance of value and bound relative to the larger of both; 0 where they are one."""
+        return (self.bound - self.value) / max(abs(self.bound), abs(self.value)) if self.bound > self.value else 0.0
 
 
 def every_pair(dense: Array) -> Rows:
@@ -53,9 +61,10 @@ def every_pair(dense: Array) -> Rows:
 
 
 def bound_of(
-    rows: Rows, demand: Array, capacity: Array, group: Array | None, budget: Array | None, price: Array
-) -> float:
-    """What no offers of these pairs could exceed.
+    rows: Rows, demand: Array, capacity: Array, group: Array | None, budget: Array | None, price: Array,
+    lifted: float = 0.0,
+) -> float:  # fmt: skip
+    """What no offers of these pairs could exceed that fill all that is required.
 
     Parameters
     ----------
@@ -66,8 +75,10 @@ def bound_of(
         Tasks of a group share its budget; -1: of none.
     price : float64[m]
         Any prices: good ones give a low bound.
+    lifted : float
+        By how much the values of what is required are lifted in all; the bound is not.
     """
     bound = float(auction.dual_bound(*rows, demand, capacity, price, group=group, budget=budget))
     bound = max(bound, 0.0)  # a sum of differences may end a rounding below 0; no offer at all is worth 0
     # rounded up by more than a sum of as many numbers can be off, and the value with it: a bound is never below
-    return bound * (1.0 + (len(demand) + 2 * len(capacity) + 8) * ULP)
+    return bound * (1.0 + (len(demand) + 2 * len(capacity) + 8) * ULP) - lifted

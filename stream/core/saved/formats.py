@@ -45,7 +45,7 @@ from stream.core.saved.rows import (
     WaitingRow,
     sealed,
 )
-from stream.core.state.pools import Headers
+from stream.core.state.waiting import Headers
 
 PAIR_1 = np.dtype(
     [
@@ -98,7 +98,7 @@ RECORDS = {
     "m": (MODEL.size, skill.MODEL),
 }  # fmt: skip
 #: Kinds of rows that the first version had not, and since which they are there.
-KINDS_SINCE = {b"r": 4, b"o": 5}
+KINDS_SINCE = {b"r": 4, b"l": 5, b"n": 5, b"o": 5}
 
 
 class WaitingRow2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

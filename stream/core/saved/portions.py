@@ -23,9 +23,11 @@ from stream.core.saved.rows import (
     annotator_rows,
     gone_row,
     model_rows,
+    note_rows,
     policy_rows,
     pool_row,
     project_rows,
+    ref_row,
     seat_rows,
     session_rows,
     skill_rows,
@@ -50,7 +52,7 @@ def _find(pools: Mapping[str, PoolState], name: str) -> PoolState:
 
 
 def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
-    yield [pool_row(find()), *policy_rows(find())]
+    yield [pool_row(find()), *policy_rows(find()), *note_rows(find())]
     yield from _by_slot(find, lambda pool: len(pool.skills.ids), skill_rows, size)
     yield from _by_slot(find, lambda pool: pool.projects.used, project_rows, size)
     yield from _by_slot(find, lambda pool: pool.annotators.used, annotator_rows, size)
@@ -69,6 +71,8 @@ def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
         yield [waiting_row(find(), name) for name in names]
     for names in _cut(list(find().gone), size):
         yield [gone_row(find(), name) for name in names]
+    for names in _cut(list(find().refs), size):
+        yield [ref_row(find(), name) for name in names]
 
 
 def _by_slot(

@@ -35,8 +35,9 @@ from stream.core.saved.rows import (
     is_whole,
 )
 from stream.core.state.growth import Array
-from stream.core.state.pools import PoolState, Waiting
+from stream.core.state.pools import PoolState
 from stream.core.state.sessions import Session
+from stream.core.state.waiting import Waiting
 from stream.events import PoolPolicy, TaskDefaults
 from stream.policy import Policy
 
@@ -176,8 +177,11 @@ def _load_project(pool: PoolState, name: str, value: bytes) -> None:
     end = SLOT.size + PROJECT.itemsize
     pool.columns.projects.records[slot] = np.frombuffer(value[SLOT.size : end], PROJECT)[0]
     pool.defaults[slot] = msgspec.json.decode(value[end:], type=TaskDefaults)
-    if labels := msgspec.json.decode(value[end:], type=ProjectNames).labels:
-        pool.labels[slot] = labels
+    names = msgspec.json.decode(value[end:], type=ProjectNames)
+    if names.labels:
+        pool.labels[slot] = names.labels
+    if names.note:
+        pool.notes[slot] = names.note
     for table in ("limited", "taught"):
         pool.tables.reserve(table, int(pool.columns.projects.records[table][slot]) + 1)
 
@@ -212,6 +216,18 @@ def _load_gone(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -
     pool.gone.update(zip(names, (UNTIL.unpack(value)[1] for value in values), strict=True))
 
 
+def _load_refs(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        pool.refs[name] = msgspec.msgpack.decode(value[1:], type=tuple[float, str | None])
+    if not pool.refs.keys() <= pool.tasks.slots.keys():
+        raise RowError(f"a reference of a task that pool {pool.name!r} doesn't have")
+
+
+def _load_note(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    (value,) = values
+    pool.note_at, pool.note = msgspec.msgpack.decode(value[1:], type=tuple[float, str])
+
+
 #: Kinds whose loaders take rows with their checksums: to copy them all without would cost more than to skip it.
 BULK = "aet"
 
@@ -219,7 +235,7 @@ BULK = "aet"
 LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
     ("p", _load_pool), ("r", _load_policy), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators),
     ("o", _load_sessions), ("x", _load_erased), ("m", _load_models), ("e", load_seats), ("t", load_tasks),
-    ("w", _load_waiting), ("g", _load_gone),
+    ("w", _load_waiting), ("g", _load_gone), ("l", _load_refs), ("n", _load_note),
 )  # fmt: skip
 
 
@@ -233,6 +249,9 @@ def _link(pool: PoolState) -> None:
     there = np.flatnonzero(c.tasks.records["state"])
     for field, tasks_of in (("project", pool.tasks_of_project), ("model", pool.tasks_of_model)):
         tasks_of.update(dict(enumerate(np.bincount(c.tasks.records[field][there]).tolist())))
+    people, used = c.annotators.records, int(c.counters[ANNOTATORS_USED])
+    told = (people["profile_at"][:used] > 0) | (people["profile"][:used] > 0)
+    pool.undescribed = set(np.flatnonzero(~told).tolist()) & set(pool.annotators.slots.values())
     pairs = c.pairs.records[: int(c.counters[PAIRS_USED])]
     _link_live(c.annotators.records, pairs)
     while lacking := int(relink(pool.columns, pool.in_force)):

@@ -7,11 +7,13 @@
 |------------|------|------------------------------------------------------------------------------------|
 | tasks      | t    | slot, counts of what follows, TASK, belief, posterior, pairs, only, exclude, requires |
 | tasks      | w    | events waiting for this task (MessagePack)                                         |
+| tasks      | l    | when the reference of a task was stated, and the reference (MessagePack)           |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
 | annotators | o    | sessions of an annotator who has named one (JSON)                                  |
 | annotators | x    | slot of an erased annotator                                                        |
-| annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` (JSON)                   |
+| annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` and `note` (JSON)        |
+| annotators | n    | when the note of a pool was stated, and the note (MessagePack)                     |
 | annotators | p    | pool: paused, changed_at, slots in use, place of the revisits                      |
 | annotators | r    | the policy that a pool runs by (JSON), since a round has said so                   |
 | annotators | P    | position: input offsets, round, epoch, now (JSON)                                  |
@@ -40,7 +42,8 @@ from kernels.packing import pack_tasks
 from stream.core.state.growth import Array
 from stream.core.state.models import NO_SKILL
 from stream.core.state.names import NOBODY
-from stream.core.state.pools import Headers, PoolState
+from stream.core.state.pools import PoolState
+from stream.core.state.waiting import Headers
 
 VERSION = 5
 #: rows of this version and later ones end with a checksum of so many bytes
@@ -93,6 +96,7 @@ class ProjectNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What the JSON of a project's row says beside the defaults of its tasks."""
 
     labels: tuple[str, ...] = ()
+    note: str = ""
 
 
 class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,6 +144,7 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         rows["tasks"].append(waiting_row(pool, name))
     for name in sorted(pool.dirty_gone):
         rows["tasks"].append(gone_row(pool, name))
+    rows["tasks"] += [ref_row(pool, name) for name in sorted(pool.dirty_refs)]
     for table, forgotten in pool.tombstones.items():  # before what may have got the same ids
         rows[table] += [(gone, None) for gone in forgotten]
         forgotten.clear()
@@ -157,15 +162,18 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     if pool.dirty_policy or not pool.is_policy_told:  # whoever writes a pool's rows tells its policy too
         pool.is_policy_told = True
         rows["annotators"] += policy_rows(pool)
+    if pool.dirty_note:
+        rows["annotators"] += note_rows(pool)
     rows["skills"] += skill_rows(pool, np.array(pool.dirty_skills, np.int64))
     rows["skills"] += model_rows(pool, tables["models"].take_marked())
     rows["skills"] += seat_rows(pool, tables["seats"].take_marked())
     pool.dirty_waiting.clear()
     pool.dirty_gone.clear()
+    pool.dirty_refs.clear()
     pool.dirty_skills.clear()
     pool.sessions.dirty.clear()
     pool.sessions.gone.clear()
-    pool.dirty = pool.dirty_policy = pool.is_new = False
+    pool.dirty = pool.dirty_policy = pool.dirty_note = pool.is_new = False
     return rows
 
 
@@ -176,12 +184,14 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from task_rows(pool, np.flatnonzero(c.tasks.records["state"][: pool.tasks.used]))
         yield from (waiting_row(pool, name) for name in sorted(pool.waiting))
         yield from (gone_row(pool, name) for name in sorted(pool.gone))
+        yield from (ref_row(pool, name) for name in sorted(pool.refs))
     elif table == "annotators":
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
         yield from session_rows(pool, sorted(pool.sessions.of))
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
         yield from policy_rows(pool)
+        yield from note_rows(pool)
     else:
         yield from skill_rows(pool, np.arange(len(pool.skills.ids)))
         yield from model_rows(pool, np.arange(len(pool.models.skills)))
@@ -204,6 +214,20 @@ def gone_row(pool: PoolState, name: str) -> Row:
     until = pool.gone.get(name)
     gone = key(b"g", pool, name)
     return (gone, None) if until is None else sealed(gone, UNTIL.pack(VERSION, until))
+
+
+def ref_row(pool: PoolState, name: str) -> Row:
+    """The row of a task's reference; a tombstone if the task has gone."""
+    ref = pool.refs.get(name)
+    row_key = key(b"l", pool, name)
+    return (row_key, None) if ref is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(ref))
+
+
+def note_rows(pool: PoolState) -> list[Row]:
+    """The row of a pool's note; none where nobody has ever stated one."""
+    if pool.note_at is None:
+        return []
+    return [sealed(key(b"n", pool, ""), bytes([VERSION]) + msgspec.msgpack.encode((pool.note_at, pool.note)))]
 
 
 def skill_rows(pool: PoolState, slots: Array) -> list[Row]:
@@ -318,10 +342,8 @@ def project_rows(pool: PoolState, slots: Array) -> list[Row]:
 
 
 def _presets(pool: PoolState, j: int) -> bytes:
-    names = pool.labels.get(j)
-    if names is None:
-        return _encode(pool.defaults[j])
-    return _encode(msgspec.to_builtins(pool.defaults[j]) | {"labels": names})
+    names = msgspec.to_builtins(ProjectNames(labels=pool.labels.get(j, ()), note=pool.notes.get(j, "")))
+    return _encode(msgspec.to_builtins(pool.defaults[j]) | names if names else pool.defaults[j])
 
 
 def pool_row(pool: PoolState) -> Row:

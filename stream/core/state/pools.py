@@ -6,7 +6,6 @@ Who may do what is in ``stream/core/state/fits.py``.
 import itertools
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +17,13 @@ from kernels.lifecycle.pool_columns import (
     EARLIEST,
     EMISSIONS_WANTED,
     EMITTED,
+    IS_PAUSED,
     NOW,
     PAIRS_USED,
     REFUSED,
 )
 from kernels.lifecycle.room import most_of_event
+from kernels.rules.predicate import UNRESTRICTED, Fit
 from stream.core.state.bars import Bars
 from stream.core.state.fits import Fits
 from stream.core.state.growth import Array
@@ -32,7 +33,8 @@ from stream.core.state.names import Names
 from stream.core.state.policies import born, in_force
 from stream.core.state.sessions import Sessions
 from stream.core.state.tables import Columns
-from stream.events import ID_BYTES, WAITING_EVENT_BYTES, WAITING_HEADER_BYTES, PoolPolicy, TaskDefaults
+from stream.core.state.waiting import IdRefused, Waiting, check_id
+from stream.events import PoolPolicy, TaskDefaults
 from stream.policy import Policy
 
 #: What a project is of which nobody has said anything, and an annotator who has acted for the first time.
@@ -40,37 +42,7 @@ UNHEARD_OF, UNKNOWN = blank(PROJECT, 1)[0], blank(ANNOTATOR, 1)[0]
 UNHEARD_OF["state"], UNHEARD_OF["weight"], UNHEARD_OF["budget"], UNHEARD_OF["gold_rate"] = 1, 1.0, -1, 0.02
 UNKNOWN["capacity"], UNKNOWN["profile"] = 1, 0
 
-#: Of a Kafka record.
-Headers = tuple[tuple[str, bytes | None], ...]
-
-
 DEFAULTS = Policy()
-
-
-class Waiting(NamedTuple):
-    """An event about a task that nobody has created yet."""
-
-    topic: str
-    offset: int
-    value: bytes
-    until: float
-    headers: Headers = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of value and headers, and what storing them takes besides: never less than the row's bytes for it."""
-        headers = sum(WAITING_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in self.headers)
-        return WAITING_EVENT_BYTES + len(self.value) + headers
-
-
-class IdRefused(ValueError):
-    """An id has more bytes than the contract allows, or a pool's has a NUL, which separates ids in keys of rows."""
-
-
-def check_id(name: str, what: str) -> None:
-    """Raise `IdRefused` when an id is too long; ``what`` is the field that states it."""
-    if len(name.encode()) > ID_BYTES:
-        raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
 
 
 class PoolState:
@@ -92,7 +64,6 @@ class PoolState:
         self.key = encoded
         self.rule_by(born(name, policy))
         self.is_policy_told = False  # whether a row and a round's record have said what it runs by
-        self.paused = False
         self.changed_at = 0.0  # newest pool_paused or pool_resumed
         self.tables = Columns()
         self.fits = Fits()
@@ -106,8 +77,13 @@ class PoolState:
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
         self.sessions = Sessions()
         self.bars = Bars()
-        self.waiting: dict[str, list[Waiting]] = {}  # by task, oldest first, never empty
-        self.waiting_bytes: dict[str, int] = {}  # by task: the sizes of those that wait
+        self.notes: dict[int, str] = {}  # project -> what people should know of it, where there is anything
+        self.note = ""  # likewise of the pool
+        self.note_at: float | None = None  # when that was stated
+        self.refs: dict[str, tuple[float, str | None]] = {}  # task -> when its reference was stated, where any was
+        self.waiting: dict[str, list[Waiting]] = {}  # by task, or `FOR_PERSON` and id, oldest first, never empty
+        self.waiting_bytes: dict[str, int] = {}  # the sizes of those that wait
+        self.undescribed: set[int] = set()  # annotators of whom nobody has said what they may do
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
         self.erased: dict[int, str] = {}  # annotators erased in this round, by slot
@@ -121,8 +97,24 @@ class PoolState:
         self.dirty_gone: set[str] = set()
         self.dirty_skills: list[int] = []
         self.dirty_policy = False
+        self.dirty_note = False
+        self.dirty_refs: set[str] = set()
         self.dirty = True
         self.is_new = True  # no row speaks of it
+
+    @property
+    def paused(self) -> bool:
+        """Whether nobody gets offers for now."""
+        return bool(self.columns.counters[IS_PAUSED])
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self.columns.counters[IS_PAUSED] = paused
+
+    @property
+    def fit(self) -> Fit:
+        """Who is fit for what, whatever anybody asked for."""
+        return Fit(self.fits.meets, self.fits.grants, UNRESTRICTED)
 
     @property
     def columns(self) -> Pool:
@@ -230,7 +222,14 @@ class PoolState:
         self.left_models.add(model)
         records["state"][slot] = 0
         self.tasks.remove(name)
+        if self.refs.pop(name, None) is not None:
+            self.dirty_refs.add(name)
         return name
+
+    def refer(self, task: str, at: float, ref: str | None) -> None:
+        """The reference of a task, stated at a time; it may be none, for an older one must not come back."""
+        self.refs[task] = at, ref
+        self.dirty_refs.add(task)
 
     def annotator(self, name: str) -> int:
         """Slot of an annotator; whoever acts is known, with an empty profile at first."""
@@ -241,6 +240,7 @@ class PoolState:
             self.reserve_annotators(self.annotators.used)
             self.columns.annotators.records[slot] = UNKNOWN
             self.columns.dirty.annotators[slot] = 1
+            self.undescribed.add(slot)
         return slot
 
     def is_unknown(self, annotator: int) -> bool:
@@ -270,7 +270,13 @@ class PoolState:
         """Whether a project says nothing that one doesn't which nobody has heard of."""
         record = self.columns.projects.records[project]
         says_nothing = self.defaults[project] == TaskDefaults() and project not in self.labels
+        says_nothing = says_nothing and project not in self.notes
         return record.tobytes() == UNHEARD_OF.tobytes() and says_nothing
+
+    def has_budget(self, project: str) -> bool:
+        """Whether a project, if anybody has heard of it, has a budget."""
+        slot = self.projects.slots.get(project)
+        return slot is not None and bool(self.columns.projects.records["budget"][slot] >= 0)
 
     def presets(self, project: str) -> TaskDefaults:
         """What a project presets for its tasks; nothing if nobody has heard of it."""
@@ -350,7 +356,7 @@ class PoolState:
     def is_empty(self) -> bool:
         """Whether it is like a pool that nobody has spoken of, so that nobody would notice if it went."""
         said = self.tasks.slots or self.waiting or self.gone or self.paused or self.changed_at or self.policy.since
-        if said or self.columns.skills.used[1]:
+        if said or self.note_at is not None or self.columns.skills.used[1]:
             return False
         return all(map(self.is_unheard_of, self.projects.slots.values())) and all(
             map(self.is_unknown, self.annotators.slots.values())

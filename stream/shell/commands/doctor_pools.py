@@ -22,8 +22,10 @@ from stream.core.state.skills import reports
 from stream.files.classes import alike
 from stream.files.complaints import as_word, joined, plural
 from stream.settings import Settings
+from stream.shell.commands.doctor_senders import check_senders
 from stream.shell.commands.finding import Finding
 from stream.shell.commands.state import STATES, Known, read_state
+from stream.shell.commands.telling import printable
 from stream.shell.commands.topic_reader import TopicReader, letter_at
 from stream.topics import INPUTS, REPLAYED, TABLES, changelog, dead_letters, is_mark
 
@@ -44,6 +46,7 @@ async def examine(settings: Settings, now: float, whole: bool) -> list[Finding]:
     """
     async with TopicReader(settings) as reader:
         findings = [finding async for finding in _letters(reader)]
+        findings += [finding async for finding in check_senders(reader)]
         places = reader.places([changelog(settings, table) for table in TABLES])
         rows = sum(end - begin for begin, end in (await reader.spans(places)).values())
         if rows > MOST_ROWS and not whole:
@@ -60,10 +63,23 @@ async def examine(settings: Settings, now: float, whole: bool) -> list[Finding]:
         return [*findings, Finding(check="pools", verdict="fine", found="none yet: nothing has been imported")]
     findings += check_names("pools", pools)
     for name in sorted(pools):
+        findings += notes(known, name)
         findings += check_pool(known, name, now) or [
             Finding(check=f"pool {name}", verdict="fine", found=f"{known.open_tasks(name):,} open tasks")
         ]
     return findings
+
+
+def notes(known: Known, name: str) -> Iterator[Finding]:
+    """What people should know of a pool and its projects, as somebody has said it."""
+    state = known.pool(name)
+    assert state is not None
+    if state.note:
+        yield Finding(check=f"pool {name}", verdict="fine", found=f"note: {printable(state.note)}")
+    for project, slot in sorted(state.projects.slots.items()):
+        if slot in state.notes:
+            found = f"note of the project {project}: {printable(state.notes[slot])}"
+            yield Finding(check=f"pool {name}", verdict="fine", found=found)
 
 
 async def _letters(reader: TopicReader) -> AsyncIterator[Finding]:

@@ -83,6 +83,7 @@ class Span(click.ParamType):
 @click.option("--skill", help="The skill that tasks need and people have, where a row doesn't say it.")
 @click.option("--labels", type=Names(), help="Names of the classes, in the order of their numbers: cat,dog.")
 @click.option("--overlap", type=click.IntRange(1, 1000), help="How many judgments a task needs.")
+@click.option("--ref", metavar="COLUMN", help="The column that says where tools open a task; `ref` is one.")
 @click.option("--update", is_flag=True, help="The tasks exist: change the fields that the columns name.")
 @click.option("--present", "present_s", type=Span(), help="The people are there now, for so long: 8h.")
 @click.option("--capacity", type=click.IntRange(1, 1000), default=1, show_default=True, help="With --present: at once.")
@@ -100,6 +101,7 @@ def import_(
     skill: str | None,
     labels: tuple[str, ...] | None,
     overlap: int | None,
+    ref: str | None,
     update: bool,
     present_s: float | None,
     capacity: int,
@@ -117,7 +119,7 @@ def import_(
     request = Request(
         paths=list(paths), kind=kind, pool=pool, project=project, skill=skill, labels=labels or (), overlap=overlap,
         update=update, present_s=present_s, capacity=capacity, max_lag=max_lag, restart=restart, wait=not no_wait,
-        reading=reading(header, columns, ignore_extra, encoding),
+        reading=msgspec.structs.replace(reading(header, columns, ignore_extra, encoding), ref=ref),
     )  # fmt: skip
     with plain_errors():
         work = Import(load(), request, Tell(False if as_json else None))

@@ -77,6 +77,9 @@ def opened(request: Request, settings: Settings, at: float) -> list[EventFile]:
     missing = [sentence for file in files for sentence in file.missing()]
     if missing:
         raise NotRight("\n".join(missing))
+    ref = request.reading.ref
+    if ref is not None and not any("ref" in file.sheet.columns for file in files if file.kind == "tasks"):
+        raise NotRight(f"--ref names the column {ref}: no file of tasks has it")
     if request.present_s and not any(file.kind == "people" for file in files):
         raise NotRight("--present says how long people are there: it needs a file of people")
     return sorted(files, key=lambda file: ORDER[file.kind])

@@ -34,6 +34,7 @@ Write the judgments of PROJECT, or of all: one row a person and task, as it stan
   counts   1 if the judgment counts, 0 if it came late, was not needed, or was taken back
   outcome  what became of it first (docs/architecture.md); unsolicited is an import
   at       when it was given (UTC)
+  ref      with --ref: where tools open the task, as its newest event has it
 
 Whoever was erased has no name in rows of before. An interrupted export to --out goes on where it stopped.
 """
@@ -42,36 +43,45 @@ Whoever was erased has no name in rows of before. An interrupted export to --out
 @click.command(help=HELP)
 @click.argument("project", required=False)
 @click.option("--pool", help="Of this pool.")
+@click.option("--ref", "refs", is_flag=True, help="Also the reference of the task, in a column of its own.")
 @format_options
-def judgments(project: str | None, pool: str | None, formats: tuple[Format, ...], out: Path | None) -> None:
+def judgments(
+    project: str | None, pool: str | None, refs: bool, formats: tuple[Format, ...], out: Path | None
+) -> None:
     """Write the table."""
     with plain_errors():
         kind = chosen(formats, out)
-        with working_place(out, f"judgments {project!r} {pool!r} {kind}") as work:
-            count = asyncio.run(_run(project, pool, kind, out, work, Tell()))
+        with working_place(out, f"judgments {project!r} {pool!r} {kind} {refs}") as work:
+            count = asyncio.run(_run(project, pool, refs, kind, out, work, Tell()))
         click.echo(plural(count, "judgment"), err=True)
 
 
-async def _run(project: str | None, pool: str | None, kind: Format, out: Path | None, work: Work, tell: Tell) -> int:
+async def _run(
+    project: str | None, pool: str | None, refs: bool, kind: Format, out: Path | None, work: Work, tell: Tell
+) -> int:
     async with TopicReader(load()) as reader:
         names = await project_names(reader)
         if project is not None and not any(name == project and pool in (None, p) for p, name in names):
             others = ", ".join(sorted({name for _, name in names})) or "none yet"
             raise NotRight(f"there is no project {project}: there are {others}")
-        standing = Standing(reader, work, tell)
+        standing = Standing(reader, work, tell, refs=refs)
         await standing.prepare()
         # Parquet is written from lines, at the end: its files can't be continued
-        lines = Lines(COLUMNS, "jsonl" if kind == "parquet" else kind)
+        columns = [*COLUMNS, "ref"] if refs else COLUMNS
+        lines = Lines(columns, "jsonl" if kind == "parquet" else kind)
         rows = Rows(work, lines, out)
         try:
             async for found in standing.judgments("rows", project, pool):
-                rows.write(_rows(found, names))
+                told = _rows(found, names)
+                if refs:
+                    told = [(*row, standing.ref(one.pool, one.task)) for row, one in zip(told, found, strict=True)]
+                rows.write(told)
         finally:
             rows.close()
         tell.done()
         if out is not None:
             if kind == "parquet":
-                write_all(_again(work), COLUMNS, kind, out)
+                write_all(_again(work), columns, kind, out)
             else:
                 work.rows_path.replace(out)
         return rows.count

@@ -30,6 +30,7 @@ Write the labels of PROJECT: one row a task, in the order in which the tasks cam
   agreement   the share of them that say the same
   tie         1 if other classes are as probable and the label was drawn from them
   outcome     why the task ended (docs/architecture.md), or open
+  ref         with --ref: where tools open it, as the task's newest event has it
 
 Everything comes from the topics and reaches as far back as they do (ALLOCATOR_OUTPUT_RETENTION_DAYS). An export to
 --out that is interrupted goes on where it stopped when the same command is given again.
@@ -48,27 +49,42 @@ Examples:
 @click.option("--pool", help="Of this pool, where several have a project of the name.")
 @click.option("--settled", is_flag=True, help="Only tasks that have ended.")
 @click.option("--who", is_flag=True, help="Also who judged, in a column of their own.")
+@click.option("--ref", "refs", is_flag=True, help="Also the reference of the task, in a column of its own.")
 @format_options
 def labels(
-    project: str, pool: str | None, settled: bool, who: bool, formats: tuple[Format, ...], out: Path | None
+    project: str,
+    pool: str | None,
+    settled: bool,
+    who: bool,
+    refs: bool,
+    formats: tuple[Format, ...],
+    out: Path | None,
 ) -> None:
     """Write the table."""
     with plain_errors():
         kind = chosen(formats, out)
         tell = Tell()
-        with working_place(out, f"labels {project!r} {pool!r} {who}") as work:
-            counts = asyncio.run(_run(project, pool, settled, who, kind, out, work, tell))
+        with working_place(out, f"labels {project!r} {pool!r} {who} {refs}") as work:
+            counts = asyncio.run(_run(project, pool, settled, (who, refs), kind, out, work, tell))
         total = sum(counts.values())
         ends = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common()) or "none"
         click.echo(f"{plural(total, 'task')} of {project}: {ends}", err=True)
 
 
 async def _run(
-    project: str, pool: str | None, settled: bool, who: bool, kind: Format, out: Path | None, work: Work, tell: Tell
+    project: str,
+    pool: str | None,
+    settled: bool,
+    more: tuple[bool, bool],
+    kind: Format,
+    out: Path | None,
+    work: Work,
+    tell: Tell,
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
+    who, refs = more
     async with TopicReader(load()) as reader:
-        books = ProjectBooks(reader, work, tell, project, pool, who)
+        books = ProjectBooks(reader, work, tell, project, pool, who, refs)
         await books.read()
 
         def rows() -> Iterator[list[Any]]:
@@ -89,7 +105,8 @@ async def _run(
                     row.outcome,
                     row.pool,
                     *(["; ".join(row.who) if kind in ("csv", "excel") else row.who] if who else []),
+                    *([books.standing.ref(row.pool, row.task)] if refs else []),
                 ]
 
-        write_all(rows(), [*COLUMNS, *(["who"] if who else [])], kind, out)
+        write_all(rows(), [*COLUMNS, *(["who"] if who else []), *(["ref"] if refs else [])], kind, out)
     return counts

@@ -11,11 +11,13 @@ import msgspec
 from msgspec import UNSET
 
 from stream.events import (
+    NOTE_BYTES,
     AnnotatorErased,
     AnnotatorOffline,
     AnnotatorOnline,
     PoolPaused,
     PoolResumed,
+    PoolSet,
     SettingsChanged,
     TaskCancelled,
     TruthSet,
@@ -32,7 +34,7 @@ wait_option = click.option("--no-wait", is_flag=True, help="Return when it is se
 
 @click.group()
 def pool() -> None:
-    """Pause a pool, resume it, or change its settings."""
+    """Pause a pool, resume it, change its settings, or note what people should know of it."""
 
 
 @pool.command("pause")
@@ -53,6 +55,24 @@ def pool_resume(name: str, no_wait: bool) -> None:
     with plain_errors():
         asyncio.run(with_state(name, lambda known: None))
         send_and_say([PoolResumed(pool=name, at=now())], f"pool {name} gets offers again", not no_wait)
+
+
+@pool.command("note")
+@click.argument("name")
+@click.argument("text")
+@wait_option
+def pool_note(name: str, text: str, no_wait: bool) -> None:
+    """Say in TEXT what people should know of pool NAME; status and doctor show it. An empty text takes it away."""
+    with plain_errors():
+        event = PoolSet(pool=name, at=now(), note=_note(text))
+        asyncio.run(with_state(name, lambda known: None))
+        send_and_say([event], f"pool {name} has {'a' if text else 'no'} note", not no_wait)
+
+
+def _note(text: str) -> str | None:
+    if len(text.encode()) > NOTE_BYTES:
+        raise NotRight(f"expected a note of at most {NOTE_BYTES} bytes, got {len(text.encode())}")
+    return text or None
 
 
 class Setting(click.ParamType):
@@ -90,10 +110,10 @@ def pool_set(name: str, settings: tuple[tuple[str, float], ...], no_wait: bool) 
 
 @click.group()
 def project() -> None:
-    """Pause a project, resume it, or close it."""
+    """Pause a project, resume it, close it, or note what people should know of it."""
 
 
-def _state(pool: str, name: str, state: str, done: str, no_wait: bool) -> None:
+def _changed(pool: str, name: str, done: str, no_wait: bool, **changed: Any) -> None:
     with plain_errors():
 
         def ask(known: Any) -> Any:
@@ -104,7 +124,7 @@ def _state(pool: str, name: str, state: str, done: str, no_wait: bool) -> None:
             return found
 
         # all that the project is, said again: a field that is absent would be the contract's default
-        event = msgspec.structs.replace(asyncio.run(with_state(pool, ask)), state=state)
+        event = msgspec.structs.replace(asyncio.run(with_state(pool, ask)), **changed)
         send_and_say([event], f"project {name} {done}", not no_wait)
 
 
@@ -114,7 +134,7 @@ def _state(pool: str, name: str, state: str, done: str, no_wait: bool) -> None:
 @wait_option
 def project_pause(pool: str, name: str, no_wait: bool) -> None:
     """No new offers for project NAME of POOL; accepted work goes on."""
-    _state(pool, name, "paused", "is paused", no_wait)
+    _changed(pool, name, "is paused", no_wait, state="paused")
 
 
 @project.command("resume")
@@ -123,7 +143,19 @@ def project_pause(pool: str, name: str, no_wait: bool) -> None:
 @wait_option
 def project_resume(pool: str, name: str, no_wait: bool) -> None:
     """Offers again for project NAME of POOL."""
-    _state(pool, name, "active", "gets offers again", no_wait)
+    _changed(pool, name, "gets offers again", no_wait, state="active")
+
+
+@project.command("note")
+@click.argument("pool")
+@click.argument("name")
+@click.argument("text")
+@wait_option
+def project_note(pool: str, name: str, text: str, no_wait: bool) -> None:
+    """Say in TEXT what people should know of project NAME of POOL; doctor shows it. An empty text takes it away."""
+    with plain_errors():
+        note = _note(text)
+    _changed(pool, name, f"has {'a' if text else 'no'} note", no_wait, note=note)
 
 
 @project.command("close")
@@ -135,7 +167,7 @@ def project_close(pool: str, name: str, yes: bool, no_wait: bool) -> None:
     """End project NAME of POOL: its open tasks settle as cancelled."""
     if not yes:
         click.confirm(f"Open tasks of {name} will be cancelled. Close it?", abort=True)
-    _state(pool, name, "closed", "is closed; its open tasks are cancelled", no_wait)
+    _changed(pool, name, "is closed; its open tasks are cancelled", no_wait, state="closed")
 
 
 @click.group()

@@ -57,11 +57,21 @@ class ProjectBooks:
         Only this pool's project of the name.
     who : bool
         Also who judged.
+    refs : bool
+        Also the references of tasks.
     """
 
     def __init__(
-        self, reader: TopicReader, work: Work, tell: Tell, project: str, pool: str | None = None, who: bool = False
+        self,
+        reader: TopicReader,
+        work: Work,
+        tell: Tell,
+        project: str,
+        pool: str | None = None,
+        who: bool = False,
+        refs: bool = False,
     ) -> None:
+        self.standing = Standing(reader, work, tell, self._created, refs)
         self.reader, self.work, self.tell = reader, work, tell
         self.project, self.pool, self.with_who = project, pool, who
         self.names: dict[str, tuple[str, ...]] = {}
@@ -87,7 +97,7 @@ class ProjectBooks:
             others = sorted({project for pool, project in known if self.pool in (None, pool)})
             hint = f"there are {', '.join(others[:12])}" if others else "none has been committed yet"
             raise NotRight(f"there is no project {self.project}{where}: {hint}")
-        standing = Standing(self.reader, self.work, self.tell, self._created)
+        standing = self.standing
         await standing.prepare((CONSENSUS, JUDGMENTS))
         self.work.books.execute(
             "DELETE FROM task WHERE (topic, partition, offset) IN (SELECT topic, partition, offset FROM dead)"

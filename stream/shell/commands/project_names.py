@@ -1,5 +1,7 @@
 """Which projects there are and how their classes are called, from the changelog: only the rows of projects are kept."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from stream.settings import Settings
@@ -37,15 +39,17 @@ def names_of(value: bytes) -> tuple[str, ...] | None:
     return None
 
 
-async def project_names(reader: TopicReader) -> dict[Project, tuple[str, ...]]:
-    """Names of the classes of every project, by (pool, project); empty where they have none.
+async def project_names(
+    reader: TopicReader, partitions: Collection[int] | None = None
+) -> dict[Project, tuple[str, ...]]:
+    """Names of the classes of every project (of some partitions), by (pool, project); empty where they have none.
 
     Raises
     ------
     PersonNeeded
         A row can't be read.
     """
-    spans = await reader.spans(reader.places([_table(reader.settings)]))
+    spans = await reader.spans(reader.places([_table(reader.settings)], partitions))
     found: dict[Project, tuple[str, ...]] = {}
     async for _, records in reader.read(spans):
         for record in records:

@@ -15,20 +15,24 @@ from typing import Any
 import click
 import msgspec
 
-from stream.events import Event, decode
-from stream.files.complaints import Complaint, Complaints, FileProblem
+from stream.events import Event
+from stream.events import event_of as event_of_value
+from stream.files.complaints import Complaint, Complaints, FileProblem, joined
+from stream.second_reading import parse
 from stream.settings import load
 from stream.shell.commands.failures import FINE, WRONG, NotRight, plain_errors
 from stream.shell.commands.fate import words
 from stream.shell.commands.sent_events import now, send, tag, took
 from stream.shell.commands.telling import Tell
+from stream.wording import of_time
 
 MOST = 1_000_000
 
 HELP = """\
 Send input events and say what became of each: EVENT is JSON as in docs/contract.md, FILE.jsonl has one a line.
 
-`at` is now where an event doesn't say it. Events are checked before any is sent. With --wait applied (the default) the
+`at` is now where an event doesn't say it. Events are checked before any is sent; a field that will count as left out is
+named. With --wait applied (the default) the
 command waits for the round that took them; exit code 1 if one is unusable or became a dead letter.
 """
 EXAMPLES = """\
@@ -129,19 +133,23 @@ def event_of(text: bytes, most_bytes: int) -> Event:
         It is none; the message says what was expected and where.
     """
     try:
-        given: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"expected JSON: {error}") from None
+        given: Any = parse(text)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
     if not isinstance(given, dict) or not isinstance(given.get("type"), str):
         raise ValueError('expected an object with a "type", such as {"type": "pool_paused", "pool": "support"}')
     given.setdefault("at", now())
-    value = msgspec.json.encode(given)
-    if len(value) > most_bytes:
-        raise ValueError(f"expected at most {most_bytes} bytes, got {len(value)}")
     try:
-        event = decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError) as error:
+        event, odd = event_of_value(given)
+    except msgspec.ValidationError as error:
         raise ValueError(f"{given['type']}: {error}") from None
+    if unit := of_time(event.at):
+        raise ValueError(f"{given['type']}: `at` is {event.at:.0f}: {unit}")
+    size = len(msgspec.json.encode(event))
+    if size > most_bytes:
+        raise ValueError(f"expected at most {most_bytes} bytes, got {size}")
     if "\0" in event.pool:
         raise ValueError("expected an id without NUL - at `$.pool`")
+    if odd:
+        click.echo(f"note: {joined(odd)} holds what it may not and counts as left out", err=True)
     return event

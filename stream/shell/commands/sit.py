@@ -1,7 +1,8 @@
 """`allocator sit POOL --as NAME`: a terminal annotator, so that two people can try the real thing in an hour.
 
-Shows each task's id, or a text from a file of one's own, takes a class by its name, its number or its first letters,
-and knows skips and breaks. What a task is about never passes through the allocator: it comes from that file.
+Shows each task's id (or a text from a file of one's own) and where tools open it, takes a class by its name, its number
+or its first letters, and knows skips and breaks. What a task is about never passes through the allocator: it comes from
+that file.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from stream.settings import load
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.project_names import project_names
 from stream.shell.commands.seat import Seat
+from stream.shell.commands.telling import printable
 from stream.shell.commands.topic_reader import TopicReader
 
 WAIT_S = 1.0
@@ -146,6 +148,8 @@ async def _work(
     await seat.accept(offer)  # it is before their eyes: from now on it is held for them
     began = time.monotonic()
     click.echo(f"\n{texts.get(offer.task, offer.task)}")
+    if offer.ref:
+        click.echo(f"  {printable(offer.ref)}")
     if names:
         click.echo("  " + "   ".join(f"{code} {label}" for code, label in enumerate(names)))
     while True:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.events import JudgmentSettled
+from stream.events import JudgmentSettled, TaskCreated, TaskUpdated, decode
 from stream.shell.commands.export_work import DEAD, JUDGMENT, SAID, Work
 from stream.shell.commands.telling import Tell
 from stream.shell.commands.topic_reader import Place, TopicReader, letter_at
@@ -24,6 +24,7 @@ from stream.topics import INPUTS, JUDGMENTS, dead_letters, is_mark
 
 LETTERS = tuple(map(dead_letters, INPUTS))
 JUDGES, CREATES, ERASES = b'"judgment_', b'"task_created"', b'"annotator_erased"'
+CHANGES_TASK = b'"task_updated"'
 GIVES = ("judgment_submitted", "judgment_corrected")
 TAKES = ("judgment_corrected", "judgment_retracted")
 STATEMENTS = (
@@ -32,6 +33,8 @@ STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS changing (bit INT PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS held (pool TEXT, project TEXT, task TEXT, annotator TEXT, label INT, counted INT,"
     " outcome TEXT, at REAL, duration_s REAL, known_as TEXT, PRIMARY KEY (pool, task, known_as))",
+    "CREATE TABLE IF NOT EXISTS ref (pool TEXT, task TEXT, at REAL, ref TEXT, created INT, PRIMARY KEY (pool, task))"
+    " WITHOUT ROWID",
 )
 COLUMNS = "pool, project, task, annotator, label, counted, outcome, at, duration_s"
 #: outcomes that change the first judgment of a person and a task, or repeat it
@@ -84,10 +87,14 @@ class Standing:
     tell : Tell
     tasks : callable, optional
         ``tasks(place, offset, event)``: told every `task_created`.
+    refs : bool
+        Also look for the references of tasks.
     """
 
-    def __init__(self, reader: TopicReader, work: Work, tell: Tell, tasks: Take | None = None) -> None:
-        self.reader, self.work, self.tell, self._tasks = reader, work, tell, tasks
+    def __init__(
+        self, reader: TopicReader, work: Work, tell: Tell, tasks: Take | None = None, refs: bool = False
+    ) -> None:
+        self.reader, self.work, self.tell, self._tasks, self._refs = reader, work, tell, tasks, refs
         for statement in STATEMENTS:
             work.books.execute(statement)
 
@@ -119,6 +126,8 @@ class Standing:
             value = record.value
             if value is None:
                 continue
+            if self._refs and (CREATES in value or CHANGES_TASK in value):
+                self._refer(value)
             if JUDGES in value:
                 event = _seen(value)
                 if event is None:
@@ -142,6 +151,30 @@ class Standing:
         said = np.zeros(records[-1].offset - first + 1, SAID)
         said["at"][offsets], said["label"][offsets], said["kind"][offsets] = times, labels, JUDGMENT
         self.work.note_said(place, first, said)
+
+    def _refer(self, value: bytes) -> None:
+        """Keep the newest reference of a task, as the core does: of equal times the one that sorts last."""
+        try:
+            event = decode(value)
+        except msgspec.ValidationError:
+            return
+        if not isinstance(event, TaskCreated | TaskUpdated) or not isinstance(event.ref, str | None):
+            return
+        books, place = self.work.books, (event.pool, event.task)
+        found = books.execute("SELECT at, ref, created FROM ref WHERE pool = ? AND task = ?", place).fetchone()
+        at, ref, created = found or (float("-inf"), None, 0)
+        is_first = isinstance(event, TaskCreated)
+        if is_first and created:
+            return
+        if (event.at, event.ref or "") > (at, ref or ""):
+            at, ref = event.at, event.ref or None
+        row = (*place, at, ref, int(created or is_first))
+        books.execute("INSERT OR REPLACE INTO ref VALUES (?, ?, ?, ?, ?)", row)
+
+    def ref(self, pool: str, task: str) -> str | None:
+        """The reference of a task; None where it has none, or nobody has looked for them."""
+        found = self.work.books.execute("SELECT ref FROM ref WHERE pool = ? AND task = ?", (pool, task)).fetchone()
+        return None if found is None else found[0]
 
     def _letters(self, place: Place, records: Sequence[Any]) -> None:
         dead = np.zeros(1, SAID)
@@ -269,4 +302,10 @@ def _seen(value: bytes) -> Input | None:
     try:
         return _decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        event = decode(value)
+    except msgspec.ValidationError:
         return None  # a dead letter
+    stated = {name: getattr(event, name) for name in Input.__struct_fields__ if hasattr(event, name)}
+    return Input(**stated | {"type": str(event.__struct_config__.tag)})

@@ -98,6 +98,7 @@ class Known:
             deadline=None if np.isinf(record["deadline"]) else float(record["deadline"]),
             defaults=state.defaults[slot],
             labels=state.labels.get(slot),
+            note=state.notes.get(slot),
         )
 
     def defaults(self, pool: str, project: str) -> TaskDefaults:

@@ -28,3 +28,12 @@ class Tell:
         """Take away what was shown last."""
         if self.shown:
             click.echo(CLEAR, nl=False, err=True)
+
+
+def printable(text: str) -> str:
+    """A text that others wrote, without what a terminal would obey.
+
+    >>> printable("https://tool/17\\x1b[2J")
+    'https://tool/17?[2J'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -24,6 +24,7 @@ from stream.local.folder import BOOTSTRAP, Kept
 from stream.settings import load
 from stream.shell.commands.failures import FINE, WRONG, NotRight, PersonNeeded, plain_errors
 from stream.shell.commands.state import Known, read_state
+from stream.shell.commands.telling import printable
 from stream.shell.commands.topic_reader import TopicReader
 from stream.shell.commands.workers import Lag
 
@@ -180,6 +181,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 0
     lag: int = 0
     pools: dict[str, dict[str, int]] = {}
+    notes: dict[str, str] = {}
 
 
 @click.command()
@@ -197,8 +199,12 @@ def status(folder: Path | None, as_json: bool) -> None:
         found = Status(folder=str(place), running=running, ready=ready, kafka=kept.bootstrap, page=kept.page)
         if running and kept.ready:
             folders.apply(os.environ, place)
-            workers, lag, pools = asyncio.run(_look(kept))
-            found = msgspec.structs.replace(found, since=kept.since, workers=workers, lag=lag, pools=pools)
+            workers, lag, known = asyncio.run(_look(kept))
+            names = sorted(known.pools())
+            found = msgspec.structs.replace(
+                found, since=kept.since, workers=workers, lag=lag, pools={name: _pool(known, name) for name in names},
+                notes={name: note for name in names if (state := known.pool(name)) and (note := state.note)},
+            )  # fmt: skip
         if as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         else:
@@ -206,7 +212,7 @@ def status(folder: Path | None, as_json: bool) -> None:
         sys.exit(FINE if ready else WRONG)
 
 
-async def _look(kept: Kept) -> tuple[int, int, dict[str, dict[str, int]]]:
+async def _look(kept: Kept) -> tuple[int, int, Known]:
     settings = load()
     lag = await asyncio.to_thread(Lag, settings)
     try:
@@ -215,7 +221,7 @@ async def _look(kept: Kept) -> tuple[int, int, dict[str, dict[str, int]]]:
         lag.close()
     async with TopicReader(settings) as reader:
         known = await read_state(reader, range(settings.partitions))
-    return workers, waiting, {name: _pool(known, name) for name in sorted(known.pools())}
+    return workers, waiting, known
 
 
 def _pool(known: Known, name: str) -> dict[str, int]:
@@ -244,6 +250,8 @@ def _words(found: Status, place: Path) -> list[str]:
     for name, counts in found.pools.items():
         tasks, people = plural(counts["open_tasks"], "open task"), plural(counts["people"], "person", "people")
         said.append(f"  pool {name}: {tasks}, {people}, {counts['present']:,} present")
+        if name in found.notes:
+            said.append(f"    {printable(found.notes[name])}")
     if not found.pools:
         said.append(f"Nothing is in it yet. Next: {folders.program()} {NEXT}")
     return said

@@ -5,6 +5,7 @@ of assignments, the reasons in that of decisions, and how good the whole matchin
 answered and what the task's label is by now is added (`why_label`).
 """
 
+import asyncio
 import time
 
 import click
@@ -23,6 +24,8 @@ from stream.events import (
 from stream.settings import Settings, load
 from stream.shell.commands.failures import NotRight, plain_errors
 from stream.shell.commands.history import History
+from stream.shell.commands.project_names import project_names
+from stream.shell.commands.topic_reader import TopicReader
 from stream.shell.commands.why_label import Label, find_label, label_in_words
 from stream.topics import ASSIGNMENTS, DECISIONS, ROUNDS
 
@@ -245,5 +248,16 @@ The name of an assignment is in every event of labeling.assignments.v1: its part
 def why(assignment: str, as_json: bool) -> None:
     """Print the explanation of one assignment; exits 1 when there is none."""
     with plain_errors():
-        found = find(load(), assignment)
+        settings = load()
+        found = find(settings, assignment)
+        if found.label is not None:
+            label = msgspec.structs.replace(found.label, names=asyncio.run(_names(settings, found.offered)))
+            found = msgspec.structs.replace(found, label=label)
     click.echo(msgspec.json.encode(found).decode() if as_json else explain(found))
+
+
+async def _names(settings: Settings, offer: AssignmentOffered) -> tuple[str, ...]:
+    """Names of the classes of an offer's project."""
+    async with TopicReader(settings) as reader:
+        known = await project_names(reader, {offer.partition})
+    return known.get((offer.pool, offer.project), ())

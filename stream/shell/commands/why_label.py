@@ -16,16 +16,25 @@ from stream.events import (
     TaskSettled,
 )
 from stream.shell.commands.history import History
+from stream.shell.commands.project_names import class_name
 from stream.topics import CONSENSUS, JUDGMENTS
 
 Told = ConsensusUpdated | ConsensusRevised | TaskSettled
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody answered, as it counts now, and the newest that was published of the task's label."""
+    """What somebody answered, as it counts now, and the newest that was published of the task's label.
+
+    ``names`` are those of the project's classes, if it has any.
+    """
 
     answer: int
     told: Told
+    names: tuple[str, ...] = ()
+
+    def name(self, label: int | None) -> str:
+        """A class as people call it."""
+        return class_name(self.names, label) or "-"
 
     @property
     def posterior(self) -> list[float]:
@@ -54,22 +63,22 @@ def find_label(history: History, pool: str, task: str, annotator: str, number: i
 
 def label_in_words(found: Label, who: str) -> list[str]:
     """Lines of text."""
-    answer, told, posterior = found.answer, found.told, found.posterior
+    told, posterior, answer, label = found.told, found.posterior, found.name(found.answer), found.name(found.told.label)
     likely = max(posterior)
     if likely == 1.0:
-        fits = "as" if told.label == answer else f"not the {answer} that"
-        return [f"The label of the task is {told.label}, {fits} {who} answered: the true one is known by now."]
+        fits = "as" if told.label == found.answer else f"not the {answer} that"
+        return [f"The label of the task is {label}, {fits} {who} answered: the true one is known by now."]
     if told.tie:
-        tied = [str(label) for label, share in enumerate(posterior) if share == likely]
+        tied = [found.name(one) for one, share in enumerate(posterior) if share == likely]
         return [
             f"{who} answered {answer}. The labels {', '.join(tied[:-1])} and {tied[-1]} are equally likely",
-            f"({likely:.0%}): a tie, from which {told.label} was drawn by a hash of pool and task.",
+            f"({likely:.0%}): a tie, from which {label} was drawn by a hash of pool and task.",
         ]
     alone = told.judgments == 1
     basis = f"{likely:.0%} likely, from {'this answer alone' if alone else f'{told.judgments} answers'}"
-    if told.label == answer:
+    if told.label == found.answer:
         return [f"{who} answered {answer}, and that is the label of the task: {basis}."]
-    lines = [f"{who} answered {answer}, but the label of the task is {told.label}: {basis}."]
+    lines = [f"{who} answered {answer}, but the label of the task is {label}: {basis}."]
     if alone:
         return [
             *lines,

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from stream import topics
 from stream.core.batch import Reason
 from stream.core.shard import RoundResult
+from stream.events import forgiving_fields
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 EVENTS = (1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000)
@@ -62,13 +63,12 @@ class Metrics:
 
         self.events = counter("events", "Input records applied, dead letters included", "topic")
         self.dead_letters = counter("dead_letters", "Input records that could not be used", "topic", "reason")
+        self.odd_fields = counter("odd_fields", "Fields that held what they may not: taken as left out", "field")
         self.rounds = counter("rounds", "Rounds committed")
         self.offers = counter("offers", "Assignments offered")
         self.drifts = counter("skill_drifts", "Alarms that an annotator's accuracy has fallen")
         self.records = counter("records", "Rows, outputs and dead letters written")
-        self.holes = counter(
-            "input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic"
-        )
+        self.holes = counter("input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic")
         self.isolations = counter(
             "isolations", "Rounds that made the core raise and were taken again without the records to blame"
         )
@@ -83,13 +83,14 @@ class Metrics:
         self.unproven = gauge(
             "unproven_share", "Share of the last matching's value in work that no bound speaks of", "partition"
         )
+        self.waits_for_ability = gauge(
+            "waits_for_ability", "Required judgments that only contained annotators are free for", "partition"
+        )
         self.open_tasks = gauge("open_tasks", "Tasks of work that need somebody, over all pools", "partition")
         self.free_annotators = gauge(
             "free_annotators", "Annotators who may be offered work, over all pools", "partition"
         )
-        self.at_risk = gauge(
-            "at_risk_leases", "Leases of people of whom no heartbeat comes any more, over all pools", "partition"
-        )
+        self.at_risk = gauge("at_risk_leases", "Leases of people of whom no heartbeat comes any more", "partition")
         self.owned = gauge("owned_partitions", "Partitions owned by this worker")
         self.ready = gauge("ready_partitions", "Owned partitions that are recovered and running")
         self.lag = gauge(
@@ -110,6 +111,8 @@ class Metrics:
 
     def _begin(self) -> None:
         """Show every series at 0 from the start: an increase is only seen by who has seen the 0."""
+        for field in forgiving_fields():
+            self.odd_fields.labels(field)
         for topic in topics.INPUTS:
             self.events.labels(topic)
             self.holes.labels(topic)
@@ -141,6 +144,8 @@ class Metrics:
         for letter in result.dead_letters:
             reason = next((value.decode() for name, value in letter.headers if name == "reason"), "unknown")
             self.dead_letters.labels(letter.topic, reason).inc()
+        for field, count in result.completed.odd.items():
+            self.odd_fields.labels(field).inc(count)
         self.drifts.inc(result.drifts)
         self.stalled.labels(partition).set(len(result.completed.stalled))
         self.open_tasks.labels(partition).set(result.open_tasks)
@@ -152,7 +157,8 @@ class Metrics:
             self.gap.labels(partition).set(max(pool.gap for pool in pools))
             unproven = sum(pool.unproven_value for pool in pools)
             worth = sum(pool.value for pool in pools) + unproven
-            self.unproven.labels(partition).set(unproven / worth if worth else 0.0)
+            self.unproven.labels(partition).set(unproven / worth if worth > 0 else 0.0)
+            self.waits_for_ability.labels(partition).set(sum(pool.waits_for_ability for pool in pools))
 
     def _observe_latency(self, applied: Sequence[Any], at: float) -> None:
         stride = max(1, -(-len(applied) // SAMPLES))
@@ -162,7 +168,9 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """Drop the series of a partition that is no longer owned."""
-        partitioned = (self.stalled, self.gap, self.unproven, self.open_tasks, self.free_annotators, self.at_risk)
-        for family in partitioned:
+        for family in (
+            self.stalled, self.gap, self.unproven, self.waits_for_ability, self.open_tasks, self.free_annotators,
+            self.at_risk,
+        ):  # fmt: skip
             if (str(partition),) in family._metrics:
                 family.remove(partition)

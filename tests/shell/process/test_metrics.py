@@ -14,7 +14,8 @@ from stream.topics import INPUTS, TASKS, dead_letters
 
 def result(events: int, letters: int = 0) -> RoundResult:
     pool = PoolRound(pool="p", open_tasks=4, free_annotators=2, offers=2, value=1.0, bound=1.1, gap=0.01,
-                     covers="recalled", pairs=3, unproven_value=0.25, taught_value=0.5)  # fmt: skip
+                     covers="recalled", pairs=3, unproven_value=0.25, taught_value=0.5,
+                     waits_for_ability=3)  # fmt: skip
     completed = RoundCompleted(
         partition=1, round=1, epoch=1, at=0.0, seed=0, offsets={}, caught_up=True, complete_until=0.0,
         events=events, dead_letters=letters, pools=[pool, pool], durations_ms={}, software="",
@@ -38,7 +39,8 @@ def test_a_round_is_counted_by_topic_reason_and_pool() -> None:
                  'allocator_dead_letters_total{reason="clock",topic="labeling.tasks.v1-dlt"} 2.0',
                  "allocator_offers_total 4.0", "allocator_records_total 9.0", 'allocator_gap{partition="1"} 0.01',
                  'allocator_open_tasks{partition="1"} 9.0', 'allocator_free_annotators{partition="1"} 0.0',
-                 'allocator_unproven_share{partition="1"} 0.2'):  # fmt: skip
+                 'allocator_unproven_share{partition="1"} 0.2',
+                 'allocator_waits_for_ability{partition="1"} 6.0'):  # fmt: skip
         assert line in shown
 
 
