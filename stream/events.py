@@ -32,7 +32,7 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
-Session = Annotated[str, Meta(max_length=ID_BYTES)]
+Session = Annotated[str, Meta(min_length=0, max_length=ID_BYTES)]  # an id; empty: the default one
 ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
 Time = Annotated[float, Meta(ge=0, le=1e11, title="a time in Unix seconds")]
 #: so large that a time in milliseconds, micro- or nanoseconds is one of a wrong clock and not a wrong number

@@ -20,10 +20,12 @@ JUDGED = PAIR | {"type": "judgment_submitted", "label": 1}
 NOTHING_MEANT: list[Any] = [{}, {"a": 1}, [[]], [None], True, 1e300]
 #: forgiving fields by type; every other field is strict
 LEFT_OUT: dict[str, dict[str, Any]] = {
-    "annotator_online": {"capacity": 1, "mode": "push", "until": None, "ttl_s": 300.0},
+    "annotator_online": {
+        "session": None, "capacity": msgspec.UNSET, "mode": msgspec.UNSET, "until": None, "ttl_s": 300.0,
+    },  # fmt: skip
     "annotator_paused": {"until": None},
     "annotator_resumed": {},
-    "annotator_offline": {},
+    "annotator_offline": {"session": None},
     "work_requested": {"count": 1, "projects": ()},
     "assignment_accepted": {},
     "assignment_extended": {},
@@ -81,10 +83,10 @@ def test_in_every_field_of_every_type_a_senseless_value_is_left_out_or_refused_a
         (PAIR | {"type": "assignment_declined", "reason": "too_hard"}, "reason", "other"),
         (PAIR | {"type": "assignment_declined", "reason": None}, "reason", "other"),
         (PAIR | {"type": "assignment_declined", "reason": ["broken"]}, "reason", "other"),
-        (WORK | {"type": "annotator_online", "capacity": 0}, "capacity", 1),
-        (WORK | {"type": "annotator_online", "capacity": 2.5}, "capacity", 1),
-        (WORK | {"type": "annotator_online", "capacity": 1001}, "capacity", 1),
-        (WORK | {"type": "annotator_online", "mode": "PULL"}, "mode", "push"),
+        (WORK | {"type": "annotator_online", "capacity": 0}, "capacity", msgspec.UNSET),
+        (WORK | {"type": "annotator_online", "capacity": 2.5}, "capacity", msgspec.UNSET),
+        (WORK | {"type": "annotator_online", "capacity": 1001}, "capacity", msgspec.UNSET),
+        (WORK | {"type": "annotator_online", "mode": "PULL"}, "mode", msgspec.UNSET),
         (WORK | {"type": "annotator_online", "ttl_s": 0}, "ttl_s", 300.0),
         (WORK | {"type": "annotator_online", "until": "2026-01-01T12:00:00Z"}, "until", None),
         (WORK | {"type": "annotator_paused", "until": 1.7e12}, "until", None),

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from stream import events as wire
 from stream import topics
+from stream.core.shard import Shard
 from stream.core.state.sessions import MOST, REMEMBERED_S
+from stream.settings import Market
 from tests.core.course import POOL, Course, work
 
 A = {"annotator": "a"}
@@ -274,4 +276,76 @@ def test_the_order_and_number_of_deliveries_of_sessions_never_matter(
             course.told(after=after)
             states.append(presence(course))
         found.append(states)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", [["x"], True, "x" * 200, {"id": "x"}])
+def test_what_names_no_session_is_the_default_one_and_said_to_be_odd(name: Any) -> None:
+    course = holding(beat(), beat("x"))
+    result = course.told({"type": "annotator_offline", **A, "session": name})
+    assert result.completed.odd == {"annotator_offline.session": 1} and presence(course)[0]
+    course.told(over("x"))
+    assert not presence(course)[0]
+
+
+def test_a_session_may_be_a_number() -> None:
+    course = holding(beat(), beat(17))  # type: ignore[arg-type]
+    course.told(over())
+    course.told(over("17"))
+    assert not presence(course)[0]
+
+
+def test_sessions_and_bars_outlive_a_takeover() -> None:
+    course = holding(beat("x", capacity=3, ttl_s=40), beat("y", mode="pull"), over(), tasks=3)
+    successor = Shard(0, Market(), 1)
+    for table in topics.TABLES:
+        successor.restore_many(table, dict(course.shard.rows(table)))
+    successor.restored()
+    assert successor.wakeup == course.shard.wakeup
+    assert successor.pools[POOL].sessions.of == course.shard.pools[POOL].sessions.of
+    course.told(after=60.0)
+    again = successor.round(None, None, course.now, course.now, True)
+    assert course.result and again.outputs[topics.ASSIGNMENTS] == course.result.outputs[topics.ASSIGNMENTS]
+    assert {table: dict(successor.rows(table)).keys() for table in topics.TABLES} == {
+        table: dict(course.shard.rows(table)).keys() for table in topics.TABLES
+    }
+    course.shard = successor
+    assert presence(course)[:3] == (True, 1, "pull")
+
+
+BREAKS = st.lists(
+    st.tuples(
+        st.sampled_from(["annotator_paused", "annotator_resumed"]), st.integers(0, 6), st.sampled_from([None, 90])
+    ),
+    max_size=4,
+)
+
+
+@given(FACTS, BREAKS, st.randoms())
+def test_sessions_and_breaks_together_come_to_the_same_however_they_arrive(
+    facts: list[dict[str, Any]], breaks: list[tuple[str, int, int | None]], rng: random.Random
+) -> None:
+    """Each event one to three times; shuffled, cut into rounds; then a clean successor looks at the rows."""
+    begun = Course().now
+    said = [fact | {"at": begun + fact["at"]} for fact in facts]
+    said += [
+        {"type": kind, **A, "at": begun + at} | ({"until": until and begun + until} if "paused" in kind else {})
+        for kind, at, until in breaks
+    ]
+    found = []
+    for times in (1, 3):
+        events = [event for event in said for _ in range(rng.randint(1, times))]
+        if times == 1:
+            events.sort(key=lambda event: event["at"])
+        else:
+            rng.shuffle(events)
+        course = Course()
+        course.told(profile())
+        cut = rng.randint(0, len(events))
+        course.told(*events[:cut], after=2.5)
+        course.told(*events[cut:], after=2.5)
+        breaking = [int(record(course)["paused"]), float(record(course)["break_until"])]
+        before = presence(course)
+        course.told(after=100.0)
+        found.append((breaking, before, presence(course), int(record(course)["paused"])))
     assert found[0] == found[1]
