@@ -22,7 +22,7 @@ NOTHING_MEANT: list[Any] = [{}, {"a": 1}, [[]], [None], True, 1e300]
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "annotator_online": {
         "session": None, "capacity": msgspec.UNSET, "mode": msgspec.UNSET, "until": None, "ttl_s": 300.0,
-    },  # fmt: skip
+    },
     "annotator_paused": {"until": None},
     "annotator_resumed": {},
     "annotator_offline": {"session": None},
@@ -30,7 +30,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "assignment_accepted": {},
     "assignment_extended": {},
     "assignment_declined": {"reason": "other"},
-    "judgment_submitted": {"duration_s": None},
+    "judgment_submitted": {"duration_s": None, "origin": "live"},
     "judgment_corrected": {"duration_s": None},
     "judgment_retracted": {},
     "judgment_scored": {},

@@ -19,6 +19,9 @@ from stream.settings import Market
 from tests.core.book import INF, PERSON, Annotator, Rejection, Task, Waiting
 from tests.core.market import Book
 
+#: events about a person that are no act of theirs
+QUIET = wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded
+
 
 class Said(NamedTuple):
     """What a round publishes beside its offers: encoded outputs by topic, dead letters by record, what pools run by."""
@@ -145,10 +148,7 @@ class Oracle:
                 Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size), PERSON + event.annotator
             )
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
-        quiet = (
-            wire.AnnotatorSet, wire.AnnotatorOnline, wire.AnnotatorOffline, wire.JudgmentScored, wire.SkillSeeded,
-        )  # fmt: skip
-        if annotator is not None and not isinstance(event, quiet):
+        if annotator is not None and not isinstance(event, QUIET):
             book.heard(annotator)
         match event, task, annotator:
             case (wire.TaskCreated(), _, _):

@@ -55,6 +55,7 @@ def test_classes_of_numbers_keep_their_values_and_repeats_count_once() -> None:
     assert np.array_equal(found.posterior, shifted.posterior)
 
 
+@pytest.mark.slow
 def test_columns_of_a_data_frame_work() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"task": ["a", "a", "b"], "who": ["x", "y", "x"], "label": ["yes", "yes", "no"]})
