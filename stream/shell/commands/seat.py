@@ -5,8 +5,8 @@
                                           └─── break ─► annotator_paused … annotator_resumed
 
 Offers and their ends are read from `labeling.assignments.v1` from the moment of sitting down; what was offered and not
-ended before is found in the last hour of the topic. Every seat is a session of its own, so that somebody may have two;
-what others have said of the person's presence (the default session) ends when they sit down. Knows no terminal.
+ended before is found in the last hour of the topic. Every seat is a session of its own, so that somebody may have two.
+Knows no terminal.
 """
 
 import asyncio
@@ -78,7 +78,6 @@ class Seat:
             # a break that nobody ended before ends with sitting down
             await self._say(AnnotatorResumed(pool=self.pool, at=time.time(), annotator=self.annotator))
             await self._say(self._online(self.capacity))
-            await self._say(AnnotatorOffline(pool=self.pool, at=time.time(), annotator=self.annotator))
             self._tasks = [asyncio.create_task(work) for work in (self._follow(reader, place, end), self._beat())]
             try:
                 yield self
