@@ -114,7 +114,8 @@ def mark_met(pool, golds, wanting, place, met):
         while p != NONE:
             pair = pool.pairs.records[p]
             j = place[pair.annotator]
-            if j != NONE and pair.state not in (LAPSED, WITHDRAWN, ZERO):
+            is_over = pair.state in (LAPSED, WITHDRAWN, ZERO) and pair.barred_until <= pool.clock[NOW]
+            if j != NONE and not is_over:
                 met[i, j] = 1
             p = np.int64(pair.next)
     for j in range(wanting.shape[0]):

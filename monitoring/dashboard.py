@@ -81,9 +81,13 @@ PANELS = [
     ),
     Panel(
         "Market",
-        "Who waits for whom: open tasks, or annotators with free capacity?",
+        "Who waits for whom: open tasks, or annotators with free capacity? Whose leases are at risk?",
         "short",
-        {"open tasks": "sum(allocator_open_tasks)", "free annotators": "sum(allocator_free_annotators)"},
+        {
+            "open tasks": "sum(allocator_open_tasks)",
+            "free annotators": "sum(allocator_free_annotators)",
+            "leases at risk": "sum(allocator_at_risk_leases)",
+        },
     ),
     Panel(
         "Gap",

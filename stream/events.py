@@ -32,6 +32,7 @@ WAITING_EVENT_BYTES, WAITING_HEADER_BYTES = 96, 8
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=LIST_ITEMS)]
+Session = Annotated[str, Meta(min_length=0, max_length=ID_BYTES)]  # an id; empty: the default one
 ClassNames = Annotated[tuple[Id, ...], Meta(max_length=MOST_CLASSES)]
 Time = Annotated[float, Meta(ge=0, le=1e11, title="a time in Unix seconds")]
 #: so large that a time in milliseconds, micro- or nanoseconds is one of a wrong clock and not a wrong number
@@ -212,16 +213,23 @@ class AnnotatorSet(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorOnline(Event, frozen=True, gc=False, kw_only=True):
-    """Session and heartbeat: present for ``ttl_s`` from ``at``, at most ``capacity`` works at once.
+    """A session (a tab, a device) and its heartbeats: it lives for ``ttl_s`` from ``at``, not beyond ``until``.
 
-    When no heartbeat comes in time, unaccepted offers are withdrawn and accepted work keeps its ``submit_by``. Whoever
-    is away (has let ``missed_offers`` go by) stays so whatever their client sends, until an act of their own: an
-    answer, a request, a break or its end, or a new session behind an ``annotator_offline``.
+    Somebody is present while one of their sessions lives. ``session`` names it; absent, null or "" is the default one.
+    ``capacity`` is how many works at once: the largest of the sessions that live, 1 where none states it. ``mode`` is
+    the one that a living session has stated last, push where none has. A heartbeat that omits them leaves them as they
+    are. Of each fact the newest ``at`` wins, of equally new statements the larger, of equally new heartbeats the one
+    that ends first, whatever the order.
+
+    When no heartbeat of the last session comes in time, unaccepted offers are withdrawn and accepted work keeps its
+    ``submit_by``. Whoever is away (see ``annotator_away``) stays so whatever their client sends, until an act of their
+    own: an answer, a request, a break or its end, or a new session behind an ``annotator_offline`` of the last one.
     """
 
     annotator: Id
-    capacity: Positive = 1
-    mode: Mode = "push"
+    session: Session | None = None
+    capacity: Positive | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
     until: Time | None = None
     ttl_s: Seconds = 300.0
 
@@ -243,9 +251,14 @@ class AnnotatorResumed(Event, frozen=True, gc=False, kw_only=True):
 
 
 class AnnotatorOffline(Event, frozen=True, gc=False, kw_only=True):
-    """Gone: unaccepted offers withdrawn; accepted work is returned after ``grace_s``."""
+    """The end of a session, the default one unless ``session`` names another; it wins over a heartbeat of its ``at``.
+
+    If no other session lives, the person is gone: unaccepted offers are withdrawn, accepted work is returned after
+    ``grace_s``.
+    """
 
     annotator: Id
+    session: Session | None = None
 
 
 class WorkRequested(Event, frozen=True, gc=False, kw_only=True):
@@ -445,6 +458,24 @@ class AssignmentEnded(Output, frozen=True, gc=False, kw_only=True):
     cause: Cause | None = None
 
 
+class AnnotatorAway(Output, frozen=True, gc=False, kw_only=True):
+    """This person has let ``missed`` offers or leases go by in a row: they get nothing until an act of their own.
+
+    For a tool, the moment to ask "are you still there?" and to send what they say: ``annotator_resumed``, say.
+    """
+
+    annotator: str
+    at: float
+    missed: int
+
+
+class AnnotatorBack(Output, frozen=True, gc=False, kw_only=True):
+    """This person was away and has acted."""
+
+    annotator: str
+    at: float
+
+
 class WorkUnavailable(Output, frozen=True, gc=False, kw_only=True):
     """The answer to a ``work_requested`` that could not (wholly) be met."""
 
@@ -592,6 +623,8 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One pool's part of a round.
 
     ``open_tasks`` is open work, gold and training aside; ``policy`` the version of the pool's policy.
+    ``at_risk`` counts the leases of people of whom no heartbeat comes any more: they end by their ``submit_by``, unless
+    somebody returns.
 
     ``required`` of the offers fill what tasks lack of their overlap; ``required_bound`` is how many could, in the
     stated order. ``waits_for_ability`` judgments are required of which everybody free who may give them is contained.
@@ -620,6 +653,7 @@ class PoolRound(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     required: int = 0
     required_bound: int = 0
     waits_for_ability: int = 0
+    at_risk: int = 0
 
 
 class StalledPool(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -670,8 +704,8 @@ class RoundCompleted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_fi
 
 
 Result = (
-    AssignmentOffered | AssignmentLeased | AssignmentEnded | WorkUnavailable | DecisionMade | BudgetShort
-    | JudgmentSettled
+    AssignmentOffered | AssignmentLeased | AssignmentEnded | AnnotatorAway | AnnotatorBack | WorkUnavailable
+    | DecisionMade | BudgetShort | JudgmentSettled
     | ConsensusUpdated | ConsensusRevised | TaskSettled | TaskBlocked | SkillDrifted | RoundCompleted
 )  # fmt: skip
 
@@ -680,6 +714,8 @@ IDENTITY: dict[type, tuple[str, ...]] = {
     AssignmentOffered: ("assignment",),
     AssignmentLeased: ("assignment", "submit_by"),
     AssignmentEnded: ("assignment",),
+    AnnotatorAway: ("pool", "annotator", "round"),
+    AnnotatorBack: ("pool", "annotator", "round"),
     WorkUnavailable: ("pool", "annotator", "round"),
     DecisionMade: ("assignment",),
     BudgetShort: ("pool", "project", "round"),

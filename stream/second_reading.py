@@ -189,7 +189,7 @@ def _inner(kind: inspect.Type, whole: inspect.Type) -> Reader:
             read = _inner(some[0], whole)
             return (lambda raw: None if raw is None else read(raw)) if len(some) < len(types) else read
         case inspect.StrType(min_length=least, max_length=most):
-            return _id(whole) if least else _text(whole, most)
+            return _text(whole, most) if least is None else _id(whole, least)
         case inspect.LiteralType(values=values):
             return _checked(whole, lambda raw: raw if isinstance(raw, str) and raw in values else None)
         case inspect.IntType(ge=low, le=high):
@@ -247,7 +247,7 @@ def _is_text(raw: Any) -> bool:
     return raw.isascii() or not any("\ud800" <= character <= "\udfff" for character in raw)
 
 
-def _id(kind: inspect.Type) -> Reader:
+def _id(kind: inspect.Type, least: int) -> Reader:
     inner = kind
     while not isinstance(inner, inspect.StrType):
         inner = inner.type if isinstance(inner, inspect.Metadata) else inner.types[0]  # type: ignore[attr-defined]
@@ -261,8 +261,8 @@ def _id(kind: inspect.Type) -> Reader:
             text = str(int(raw))
         if not _is_text(text):
             raise _refuse(kind, raw)
-        if not 0 < len(text) <= most:
-            raise Odd(f"an id of 1 to {most} bytes", f"text of {len(text)} characters")
+        if not least <= len(text) <= most:
+            raise Odd(f"an id of {least} to {most} bytes", f"text of {len(text)} characters")
         return str(text)
 
     return read

@@ -28,12 +28,14 @@ from kernels.lifecycle.codes import (
     END_DECLINED,
     EXTENDED,
     LEASED,
+    LEFT,
     NONE,
     OFFERED,
     OFFLINE,
     ONLINE,
     OPEN,
     PAUSED,
+    PRESENT,
     REFUSED,
     REQUESTED,
     RESUMED,
@@ -51,9 +53,9 @@ from kernels.lifecycle.gathered import gathered
 from kernels.lifecycle.judgments import is_label_of, relabel, retract, submit
 from kernels.lifecycle.lessons import relearn
 from kernels.lifecycle.offers import task_changed
-from kernels.lifecycle.pairs import accept, emit, emit_assignment, end_live, find
+from kernels.lifecycle.pairs import accept, answered, emit, emit_assignment, end_live, find
 from kernels.lifecycle.pool_columns import EARLIEST, NOW, TASKS_USED
-from kernels.lifecycle.presence import come_online, go_offline, heard, pause, resume
+from kernels.lifecycle.presence import come_online, go_offline, heard, leave, pause, resume, set_presence
 from kernels.lifecycle.room import has_room_for_event, most_of_event
 from kernels.lifecycle.scores import score_judgment
 from kernels.lifecycle.tasks import cancel, gather, review, settle, tell
@@ -129,6 +131,7 @@ def respond(pool, event, policy):
     pair.answer = event.kind
     pool.dirty.tasks[t] = 1
     task = pool.tasks.records[t]
+    answered(pool, p)
     if event.kind == ACCEPTED:
         if pair.state == OFFERED:
             accept(pool, p, pool.clock[NOW] + task.lease_s)
@@ -171,6 +174,18 @@ def amend(pool, fit, event, changed, retention_s):
     if event.label & 16:
         task.lease_s = new.lease_s
     task_changed(pool, fit, t, retention_s)
+
+
+@inner
+def end_or_sum_sessions(pool, event, policy):
+    """The default session ends, or what several sessions come to is another."""
+    now, retention_s = pool.clock[NOW], policy.settled_retention_s
+    if event.kind == OFFLINE:
+        go_offline(pool, event, now, policy.grace_s, retention_s)
+    elif event.kind == PRESENT:
+        set_presence(pool, event, retention_s)
+    else:
+        leave(pool, np.int64(event.annotator), now, policy.grace_s, retention_s)
 
 
 @inner
@@ -239,8 +254,8 @@ def apply(pool, fit, events, created, now, policy, at):
             pause(pool, np.int64(event.annotator), event.at, event.x, retention_s)
         elif kind == RESUMED:
             resume(pool, event)
-        elif kind == OFFLINE:
-            go_offline(pool, event, now, policy.grace_s, retention_s)
+        elif kind in (OFFLINE, PRESENT, LEFT):
+            end_or_sum_sessions(pool, event, policy)
         elif kind == REQUESTED:
             request(pool, event)
         elif kind == CANCELLED:

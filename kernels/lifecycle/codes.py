@@ -17,6 +17,7 @@ ACCEPTED, EXTENDED, DECLINED = _typed(8, 9, 10)
 SUBMITTED, CORRECTED, RETRACTED = _typed(11, 12, 13)
 AMENDED, SCORED = _typed(14, 15)
 RESUMED = np.int64(16)
+PRESENT, LEFT = _typed(17, 18)  # what many sessions of one person come to
 
 # task states
 OPEN, SETTLED = _typed(1, 2)
@@ -39,7 +40,7 @@ PUSH, PULL = _typed(0, 1)
 # what the kernel emits
 EMIT_LEASED, EMIT_ENDED, EMIT_JUDGMENT, EMIT_SETTLED, EMIT_BLOCKED = _typed(1, 2, 3, 4, 5)
 EMIT_CONSENSUS, EMIT_INVALID, EMIT_DROPPED, EMIT_DRIFTED = _typed(6, 7, 8, 9)
-EMIT_IGNORED = np.int64(10)
+EMIT_IGNORED, EMIT_AWAY, EMIT_BACK = _typed(10, 11, 12)
 
 # how an assignment ended
 END_SUBMITTED, END_DECLINED, END_EXPIRED, END_ABANDONED, END_WITHDRAWN = _typed(1, 2, 3, 4, 5)

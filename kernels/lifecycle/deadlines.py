@@ -14,8 +14,6 @@ from kernels.lifecycle.codes import (
     DEADLINE,
     EMIT_DROPPED,
     END_ABANDONED,
-    END_EXPIRED,
-    LAPSED,
     LEASED,
     NONE,
     OFFERED,
@@ -23,7 +21,7 @@ from kernels.lifecycle.codes import (
     SETTLED,
     ZERO,
 )
-from kernels.lifecycle.pairs import emit, end_live
+from kernels.lifecycle.pairs import emit, end_live, expire_offer
 from kernels.lifecycle.pool_columns import ANNOTATORS_USED, EARLIEST, TASKS_USED
 from kernels.lifecycle.presence import lapse, return_leases, silent, withdraw_offers
 from kernels.lifecycle.room import lacks, live_in
@@ -42,7 +40,7 @@ def expire_works(pool, a, horizon, policy):
             ended = True
             t = np.int64(pair.task)
             if pair.state == OFFERED:
-                end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
+                expire_offer(pool, p, policy.accept_s)
             else:
                 end_live(pool, p, ABANDONED, END_ABANDONED, ZERO)
             review(pool, t, policy.settled_retention_s)
@@ -64,7 +62,7 @@ def expire(pool, horizon, policy):
     due = 0
     for t in range(pool.counters[TASKS_USED]):
         due += pool.tasks.wakeup[t] <= horizon
-    needed = lacks(pool, 3 * live_in(pool) + due)
+    needed = lacks(pool, 4 * live_in(pool) + due)
     if needed:
         return needed
     for a in range(pool.counters[ANNOTATORS_USED]):

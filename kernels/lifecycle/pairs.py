@@ -13,9 +13,20 @@ import numpy as np
 
 from kernels.buffers import append
 from kernels.jit import entry, inner
-from kernels.lifecycle.codes import EMIT_ENDED, END_WITHDRAWN, LEASED, NONE, OFFERED, ONE, WITHDRAWN, ZERO
+from kernels.lifecycle.codes import (
+    EMIT_ENDED,
+    END_EXPIRED,
+    END_WITHDRAWN,
+    LAPSED,
+    LEASED,
+    NONE,
+    OFFERED,
+    ONE,
+    WITHDRAWN,
+    ZERO,
+)
 from kernels.lifecycle.lessons import pay_back
-from kernels.lifecycle.pool_columns import EMITTED, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
+from kernels.lifecycle.pool_columns import AT_RISK, EMITTED, LAST_BAR, NOW, PAIRS_FREE, PAIRS_USED, REFUSED
 from kernels.lifecycle.room import has_pair
 from kernels.rules.charges import begin
 
@@ -42,15 +53,16 @@ def emit(pool, code, detail, count, event, t, a, at):
 
 @inner
 def emit_assignment(pool, code, detail, cause, p, at):
-    """Append an emission about the assignment that pair ``p`` is."""
+    """Append an emission about the assignment that pair ``p`` is, as `emit` does."""
     pair = pool.pairs.records[p]
     k = emit(pool, code, detail, ZERO, NONE, np.int64(pair.task), np.int64(pair.annotator), at)
     if k == NONE:
-        return
+        return k
     e = pool.emissions.records[k]
     e.cause = cause
     e.index = pair.index
     e.round = pair.round
+    return k
 
 
 @inner
@@ -95,6 +107,8 @@ def open_pair(pool, t, a):
     pair.said_at = 0.0
     pair.answered_at = 0.0
     pair.answer = 0
+    pair.barred_until = 0.0
+    pair.expiries = 0
     pair.next = pool.tasks.records[t].head
     pool.tasks.records[t].head = p
     pool.tasks.records[t].pairs += 1
@@ -152,7 +166,7 @@ def make_live(pool, p, state):
 
 @inner
 def end_live(pool, p, state, outcome, cause):
-    """A live pair ends in ``state``; emits the one end of its assignment."""
+    """A live pair ends in ``state``; emits the one end of its assignment and returns its place."""
     pair = pool.pairs.records[p]
     task = pool.tasks.records[pair.task]
     annotator = pool.annotators.records[pair.annotator]
@@ -169,13 +183,35 @@ def end_live(pool, p, state, outcome, cause):
     pair.live_next = NONE
     pair.live_previous = NONE
     annotator.live -= 1
+    if not annotator.online and annotator.expires != np.inf:  # they have lapsed, see `presence`
+        pool.counters[AT_RISK] -= 1
     pair.state = state
     pair.due = np.inf
     begin(pool, np.int64(pair.task), np.int64(pair.annotator), NONE)
     pool.dirty.tasks[pair.task] = 1
     pool.dirty.annotators[pair.annotator] = 1
     pay_back(pool, p, outcome)
-    emit_assignment(pool, EMIT_ENDED, outcome, cause, p, np.nan)
+    return emit_assignment(pool, EMIT_ENDED, outcome, cause, p, np.nan)
+
+
+@inner
+def expire_offer(pool, p, accept_s):
+    """Nobody has answered an offer: others come first for a while, a longer one each time in a row."""
+    pair = pool.pairs.records[p]
+    pair.expiries += 1
+    pair.barred_until = pool.clock[NOW] + pair.expiries * accept_s
+    pool.clock[LAST_BAR] = max(pool.clock[LAST_BAR], pair.barred_until)
+    k = end_live(pool, p, LAPSED, END_EXPIRED, ZERO)
+    if k != NONE:
+        pool.emissions.records[k].at = pair.barred_until  # so that somebody can wake the pool then
+
+
+@inner
+def answered(pool, p):
+    """Something was said of an offer: the next that isn't answered is the first in a row again."""
+    if pool.pairs.records[p].expiries:
+        pool.pairs.records[p].expiries = 0
+        pool.dirty.tasks[pool.pairs.records[p].task] = 1
 
 
 @inner

@@ -44,6 +44,7 @@ ANNOTATOR = np.dtype(
         *pull.ANNOTATOR, ("kind", "<i4"),
         ("cost", "<f8"), ("profile_at", "<f8"), ("presence_at", "<f8"), ("expires", "<f8"), ("gone_at", "<f8"),
         ("break_at", "<f8"), ("break_until", "<f8"), *since(5, ("asked_at", "<f8"), ("stated", "<i4")),
+        *since(5, ("ended_at", "<f8"), ("capacity_at", "<f8"), ("mode_at", "<f8")),
     ]
 )  # fmt: skip
 
@@ -62,6 +63,7 @@ PAIR = np.dtype(
         ("index", "<i4"), ("stamp", "<i4"), ("score", "<i4"), ("round", "<i8"),
         ("due", "<f8"), ("accepted_at", "<f8"), ("scored_at", "<f8"),
         *since(5, ("said_at", "<f8"), ("answered_at", "<f8"), ("answer", "<i4")),
+        *since(5, ("barred_until", "<f8"), ("expiries", "<i8")),
     ]
 )  # fmt: skip
 
@@ -82,12 +84,14 @@ EMISSION = np.dtype(
 )  # fmt: skip
 
 # places in Pool.counters; at EMITTED and behind it are the two counts of the list of emissions (`kernels.buffers`);
-# REFUSED counts pairs, seats and judgments that found no room; IS_PAUSED says whether the pool is
-PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED, IS_PAUSED = range(9)
-COUNTERS = 9
-# places in Pool.clock: when the clock next concerns the pool; the round's now
-EARLIEST, NOW = 0, 1
-CLOCKS = 2
+# REFUSED counts pairs, seats and judgments that found no room; IS_PAUSED says whether the pool is; AT_RISK counts the
+# leases of people whose sessions have lapsed
+PAIRS_USED, PAIRS_FREE, EMITTED, EMISSIONS_WANTED, REVISIT, TASKS_USED, ANNOTATORS_USED, REFUSED = range(8)
+IS_PAUSED, AT_RISK = 8, 9
+COUNTERS = 10
+# places in Pool.clock: when the clock next concerns the pool; the round's now; when the last bar of a pair ends
+EARLIEST, NOW, LAST_BAR = 0, 1, 2
+CLOCKS = 3
 
 #: most judgments a task can hold: overlaps end at 1,000, and a task's late ones never pass max_overlap
 JUDGMENTS = 1024
@@ -233,6 +237,7 @@ def blank(dtype: np.dtype, n: int) -> np.ndarray:
     rows = np.zeros(n, dtype)
     for name in (
         "head", "live_head", "profile", "next", "live_next", "live_previous", "limited", "taught", "cap", "index",
+        "ended_at", "capacity_at", "mode_at",
     ):  # fmt: skip
         if name in (dtype.names or ()):
             rows[name] = NONE

@@ -9,11 +9,12 @@ and leases that are open in the pool:
 | ended                | L       | each ends an open offer or lease, and no step of an event opens one           |
 | settled              | L + 2   | the task of the event, one that is revisited, any that lost an offer (review) |
 | consensus            | 2       | the task of the event and the revisited one                                   |
-| leased, judgment, invalid, blocked, drifted | 1 each | the event itself                                       |
+| leased, judgment, invalid, blocked, drifted, back | 1 each | the event itself                                 |
 
-So 2 L + 9; `SPARE` rounds that up. An event makes at most one pair, and takes at most one seat, in a model of at most
+So 2 L + 10; `SPARE` rounds that up. An event makes at most one pair, and takes at most one seat, in a model of at most
 as many classes as the posterior columns have. The clock ends each of the L works at most once, and settles at most one
-task for each of them; of every task that is due, then or by such an end, it tells one thing: 3 L + (tasks due).
+task for each of them, and somebody may be away by it; of every task that is due, then or by such an end, it tells one
+thing: 4 L + (tasks due).
 """
 
 from kernels.buffers import has_room

@@ -91,8 +91,8 @@ def why_not_uninvited(pool, fit, t, a, is_import):
     annotator = pool.annotators.records[a]
     if pool.counters[IS_PAUSED] or pool.projects.records[task.project].state != ACTIVE or annotator.paused:
         return WHY_PAUSED
-    if not annotator.online and annotator.expires == np.inf and annotator.presence_at > 0.0:
+    if not annotator.online and annotator.expires == np.inf and annotator.ended_at >= 0.0:
         return WHY_PRESENCE
-    if annotator.live >= annotator.capacity:
+    if annotator.online and annotator.live >= annotator.capacity:
         return WHY_CAPACITY
     return np.int64(ZERO)

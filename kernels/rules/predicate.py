@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.jit import inner
-from kernels.rules import attributes, budget, listed, min_skill, once, pull, share
+from kernels.rules import attributes, barred, budget, listed, min_skill, once, pull, share
 
 #: The rules of a pair, in the order in which they are asked: cheap ones and those that forbid most first.
-OF_PAIRS = (attributes, listed, pull, share, once, min_skill)
+OF_PAIRS = (attributes, listed, pull, share, once, barred, min_skill)
 #: The rules that all annotators share.
 OF_ALL = (budget,)
 
@@ -53,4 +53,6 @@ def still_allowed(pool, fit, t, a):
 @inner
 def permitted(pool, fit, t, a):
     """May the annotator have the task, if it has vacancies and they are free?"""
-    return allowed(pool, fit, t, a) and once.permits(pool, fit, t, a) and min_skill.permits(pool, fit, t, a)
+    if not (allowed(pool, fit, t, a) and once.permits(pool, fit, t, a) and barred.permits(pool, fit, t, a)):
+        return False
+    return min_skill.permits(pool, fit, t, a)

@@ -44,6 +44,8 @@ from stream.topics import ANNOTATORS, INPUTS, TASKS
 PEOPLE, IMPORTERS = 24, 400
 CAPACITY = 3
 TTL_S = 7200.0
+TABS = (None, "left", "right")
+WITH_TABS = ("a2", "a5", "a11", "a17")
 OPEN_IMPORTS = 200
 KEPT = 3000
 JUDGMENTS = JudgmentSubmitted | JudgmentCorrected | JudgmentRetracted
@@ -123,9 +125,10 @@ class Traffic:
     def closing(self, at: float) -> list[Parcel]:
         """Everybody goes home."""
         return [
-            parcel(AnnotatorOffline(pool=pool, at=at + 1.0, annotator=f"a{number}"))
+            parcel(AnnotatorOffline(pool=pool, at=at + 1.0, annotator=f"a{number}", session=tab))
             for pool in [*self.pools, self.doomed_pool]
             for number in range(PEOPLE)
+            for tab in (TABS if f"a{number}" in WITH_TABS else TABS[:1])
         ]
 
     def offered(self, offer: AssignmentOffered, now: float) -> None:
@@ -180,7 +183,7 @@ class Traffic:
             JudgmentRetracted(pool=pool, at=at, annotator=who, task=task),
             AnnotatorPaused(pool=pool, at=at, annotator=who_works, until=rng.choice((None, at + 5.0))),
             AnnotatorResumed(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
-            AnnotatorOffline(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
+            self._offline(pool, at),
             WorkRequested(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}"),
             AnnotatorSet(pool=pool, at=at, annotator=f"a{rng.randrange(PEOPLE)}", skills=("*",)),
             ProjectSet(pool=pool, at=at, project="live", state="paused"),
@@ -198,8 +201,20 @@ class Traffic:
         return f"{prefix}{next(self._numbers)}"
 
     def _online(self, pool: str, at: float, who: str) -> AnnotatorOnline:
+        """A heartbeat of one of a person's tabs; most state nothing, now and then one tells what it shows."""
+        tab = self.rng.choice(TABS) if who in WITH_TABS else None
+        if self.rng.random() < 0.7:
+            return AnnotatorOnline(pool=pool, at=at, annotator=who, session=tab, ttl_s=TTL_S)
         mode: Mode = "pull" if who.endswith("7") else "push"
-        return AnnotatorOnline(pool=pool, at=at, annotator=who, capacity=CAPACITY, mode=mode, ttl_s=TTL_S)
+        return AnnotatorOnline(
+            pool=pool, at=at, annotator=who, session=tab, capacity=CAPACITY, mode=mode, ttl_s=TTL_S
+        )
+
+    def _offline(self, pool: str, at: float) -> AnnotatorOffline:
+        """A tab is closed, or somebody's only one."""
+        who = f"a{self.rng.randrange(PEOPLE)}"
+        tab = self.rng.choice(TABS) if who in WITH_TABS else None
+        return AnnotatorOffline(pool=pool, at=at, annotator=who, session=tab)
 
     def _import(self, pool: str, at: float) -> TaskCreated:
         task = self._task("i")

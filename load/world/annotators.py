@@ -2,7 +2,9 @@
 
 A pure simulation over a heap of moments; `habits` draws what people do. One object plays thousands of them:
 
-    away --arrive--> online --session over--> away        heartbeats while online
+    away --arrive--> online --visit over--> away          every tab is a session with heartbeats of its own
+                     online --rest--> on a break that is told --> online
+                     online --walk off--> nobody reacts, the client beats on --> online, and says so
     offered --accept--> working --answer--> done          one work at a time, later ones queue
             --decline--> done | --ignore--> (the offer expires)
                         working --leave--> away with the work in hand (said, or in silence)
@@ -16,7 +18,7 @@ lets the same people work for the usual practice.
 import heapq
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,12 +38,16 @@ from stream.events import (
     Output,
 )
 
+#: What somebody does in a visit beside their work, while it lasts.
+OF_A_VISIT = ("close", "open tab", "close tab", "rest", "walk off", "return")
 #: Ends of an assignment that its annotator did not cause.
 TAKEN_AWAY = ("expired", "withdrawn", "abandoned")
 
 
 class _Person:
-    __slots__ = ("free_at", "ignored", "is_on_break", "online_since", "sessions", "tasks", "visit")
+    __slots__ = (
+        "free_at", "ignored", "is_off", "is_on_break", "online_since", "opened", "sessions", "tabs", "tasks", "visit",
+    )  # fmt: skip
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
@@ -49,6 +55,9 @@ class _Person:
         self.online_since: float | None = None
         self.free_at = 0.0
         self.is_on_break = False
+        self.is_off = False  # away from the screen, and nobody was told
+        self.opened = 0  # tabs, ever
+        self.tabs: set[str] = set()
         self.ignored: set[str] = set()
         self.tasks: dict[str, _Work] = {}
 
@@ -159,9 +168,12 @@ class Annotators:
             person = self._people[name]
             if kind == "arrive":
                 self._arrive(said, at, name, person)
-            elif kind in ("beat", "close"):
+            elif kind == "beat":
+                if task in person.tabs:
+                    self._beat(said, at, name, person, task)
+            elif kind in OF_A_VISIT:
                 if person.visit == visit and person.online_since is not None:
-                    (self._beat if kind == "beat" else self._close)(said, at, name, person)
+                    self._aside(said, at, kind, name, person)
             elif task in person.tasks:
                 {"react": self._react, "answer": self._answer, "leave": self._leave}[kind](
                     said, at, name, person, task
@@ -205,17 +217,65 @@ class Annotators:
         person.visit += 1
         person.online_since = at
         person.free_at = max(at, person.free_at)
-        if person.is_on_break:
-            person.is_on_break = False
+        if person.visit > 1:  # whoever opens the tool is there, whatever was said or not said before
             said.append(AnnotatorResumed(pool=self.pool, at=at, annotator=name))
-        self._push(at + person.sessions.stay_s() / self.speed, "close", name, visit=person.visit)
-        self._beat(said, at, name, person)
+        person.is_on_break = person.is_off = False
+        visit = person.sessions.visit()
+        self._push(at + visit.stay_s / self.speed, "close", name, visit=person.visit)
+        if visit.tab is not None:
+            opens, closes = visit.tab
+            self._push(at + opens / self.speed, "open tab", name, visit=person.visit)
+            self._push(at + closes / self.speed, "close tab", name, visit=person.visit)
+        if visit.pause is not None:
+            begins, length_s, is_told = visit.pause
+            kind = "rest" if is_told else "walk off"
+            self._push(at + begins / self.speed, kind, name, visit=person.visit)
+            self._push(at + (begins + length_s) / self.speed, "return", name, visit=person.visit)
+        self._open(said, at, name, person)
 
-    def _beat(self, said: list[Event], at: float, name: str, person: _Person) -> None:
-        said.append(
-            AnnotatorOnline(pool=self.pool, at=at, annotator=name, ttl_s=self.habits.ttl_s / self.speed)
-        )
-        self._push(at + self.habits.beat_s / self.speed, "beat", name, visit=person.visit)
+    def _aside(self, said: list[Event], at: float, kind: str, name: str, person: _Person) -> None:
+        """What somebody does in a visit beside their work."""
+        if kind == "close":
+            self._close(said, at, name, person)
+        elif kind == "open tab":
+            self._open(said, at, name, person)
+        elif kind == "close tab":
+            tab = max(person.tabs)
+            if len(person.tabs) > 1:
+                self._close_tab(said, at, name, person, tab)
+        elif kind == "return":
+            self._return(said, at, name, person)
+        elif not any(work.state == "working" for work in person.tasks.values()):  # who is at work goes on
+            person.is_off = True
+            if kind == "rest":
+                person.is_on_break = True
+                said.append(AnnotatorPaused(pool=self.pool, at=at, annotator=name))
+
+    def _return(self, said: list[Event], at: float, name: str, person: _Person) -> None:
+        """Back at the screen, where an offer may still lie."""
+        if not person.is_off:
+            return
+        person.is_off = person.is_on_break = False
+        said.append(AnnotatorResumed(pool=self.pool, at=at, annotator=name))
+        for task, work in person.tasks.items():
+            if work.state == "offered":
+                self._push(at + work.plan.react_s / self.speed, "react", name, task)
+
+    def _open(self, said: list[Event], at: float, name: str, person: _Person) -> None:
+        """Another tab: its first heartbeat says how much it shows at once, the others needn't."""
+        person.opened += 1
+        tab = f"tab{person.opened:06}"
+        person.tabs.add(tab)
+        self._beat(said, at, name, person, tab, capacity=1, mode="push")
+
+    def _close_tab(self, said: list[Event], at: float, name: str, person: _Person, tab: str) -> None:
+        person.tabs.remove(tab)
+        said.append(AnnotatorOffline(pool=self.pool, at=at, annotator=name, session=tab))
+
+    def _beat(self, said: list[Event], at: float, name: str, person: _Person, tab: str, **states: Any) -> None:
+        ttl_s = self.habits.ttl_s / self.speed
+        said.append(AnnotatorOnline(pool=self.pool, at=at, annotator=name, session=tab, ttl_s=ttl_s, **states))
+        self._push(at + self.habits.beat_s / self.speed, "beat", name, tab)
 
     def _close(self, said: list[Event], at: float, name: str, person: _Person) -> None:
         """The session is over: finish what is in hand, then go; start nothing new."""
@@ -234,14 +294,15 @@ class Annotators:
         person.online_since = None
         person.visit += 1
         person.tasks.clear()
-        if not silent:
-            said.append(AnnotatorOffline(pool=self.pool, at=at, annotator=name))
+        for tab in sorted(person.tabs) if not silent else ():
+            self._close_tab(said, at, name, person, tab)
+        person.tabs.clear()
         self._push(at + person.sessions.away_s() / self.speed, "arrive", name)
 
     def _react(self, said: list[Event], at: float, name: str, person: _Person, task: str) -> None:
         work = person.tasks[task]
         plan = work.plan
-        if work.state != "offered" or person.online_since is None:
+        if work.state != "offered" or person.online_since is None or person.is_off:
             return
         if plan.fate == "ignore" and task not in person.ignored:
             person.ignored.add(task)  # noticed when it comes again

@@ -22,7 +22,10 @@ Fate = Literal["answer", "decline", "ignore", "leave", "vanish", "late"]
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
-    """How people behave; times in simulated seconds, chances per offer."""
+    """How people behave; times in simulated seconds, chances per offer, from `second_tab` on per visit.
+
+    A rest is a break that is told; whoever walks off leaves their client running. Both last `pause_s` on average.
+    """
 
     react_s: tuple[float, float] = (1.0, 4.0)
     think_s: float = 20.0
@@ -39,6 +42,10 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     present_at: float = 800.0
     beat_s: float = 30.0
     ttl_s: float = 90.0
+    second_tab: float = 0.15
+    rest: float = 0.1
+    walk_off: float = 0.05
+    pause_s: float = 30.0
 
 
 class Plan(NamedTuple):
@@ -95,7 +102,16 @@ class Decisions:
 
     def sessions(self, person: str) -> "Sessions":
         """Return when `person` comes and goes."""
-        return Sessions(Random(f"{self.seed}/{person}"), self.habits, self._answers[person])
+        asides = Random(f"{self.seed}/{person}/asides")
+        return Sessions(Random(f"{self.seed}/{person}"), asides, self.habits, self._answers[person])
+
+
+class Visit(NamedTuple):
+    """What one person does in one visit beside their work; times in simulated seconds from its beginning."""
+
+    stay_s: float
+    tab: tuple[float, float] | None  # from when to when a second tab is open
+    pause: tuple[float, float, bool] | None  # a break: when, how long, and whether it is told
 
 
 class Sessions:
@@ -105,8 +121,9 @@ class Sessions:
     `present_at`, at most 1.
     """
 
-    def __init__(self, draw: Random, habits: Habits, answers: int) -> None:
-        self._draw, self._stay_s = draw, habits.session_s
+    def __init__(self, draw: Random, asides: Random, habits: Habits, answers: int) -> None:
+        self._draw, self._stay_s, self._habits = draw, habits.session_s, habits
+        self._asides = asides  # of its own: what people do beside their work moves no other draw
         share = min(1.0, habits.presence + answers / habits.present_at)
         self._away_s = habits.session_s * (1 - share) / share
         self.first_s = 0.0 if draw.random() < share else self.away_s()
@@ -114,6 +131,16 @@ class Sessions:
     def stay_s(self) -> float:
         """Return the length of the next session."""
         return self._stay_s * (0.2 + 0.8 * self._draw.expovariate(1.0))
+
+    def visit(self) -> Visit:
+        """Return the next visit."""
+        stay_s, draw, habits = self.stay_s(), self._asides, self._habits
+        begin, end, chance, at, length = (draw.random() for _ in range(5))
+        tab = (begin * stay_s, (begin + (1 - begin) * end) * stay_s) if draw.random() < habits.second_tab else None
+        pause = None
+        if chance < habits.rest + habits.walk_off:
+            pause = at * stay_s, habits.pause_s * (0.2 + 1.6 * length), chance < habits.rest
+        return Visit(stay_s, tab, pause)
 
     def away_s(self) -> float:
         """Return the length of the next break, at most twice its mean so that everybody returns."""

@@ -44,7 +44,7 @@ class _Task:
 
 
 class _Person:
-    __slots__ = ("closing", "online_since", "queue", "sessions", "task", "visit")
+    __slots__ = ("closing", "is_pausing", "online_since", "queue", "sessions", "task", "visit")
 
     def __init__(self, sessions: Sessions, queue: list[str]) -> None:
         self.sessions = sessions
@@ -52,6 +52,7 @@ class _Person:
         self.task: str | None = None
         self.online_since: float | None = None
         self.closing = False
+        self.is_pausing = False
         self.visit = 0
 
 
@@ -132,8 +133,12 @@ class UsualPractice:
                 self._unlock(at, name, task)
             elif kind == "arrive":
                 person.visit += 1
-                person.online_since, person.closing = at, False
-                self._push(at + person.sessions.stay_s() / self.speed, "close", name, visit=person.visit)
+                person.online_since, person.closing, person.is_pausing = at, False, False
+                visit_ = person.sessions.visit()
+                self._push(at + visit_.stay_s / self.speed, "close", name, visit=person.visit)
+                if visit_.pause is not None:
+                    begins, length_s, _ = visit_.pause
+                    self._push(at + begins / self.speed, "pause", name, str(length_s), person.visit)
                 self._pull(at, name)
             elif person.visit == visit:
                 self._present(at, kind, name, task)
@@ -145,6 +150,15 @@ class UsualPractice:
     def _present(self, at: float, kind: str, name: str, task: str) -> None:
         """Something a person does while online."""
         person = self._people[name]
+        if kind == "pause":
+            if person.task is None:  # who is at work goes on
+                person.is_pausing = True
+                self._push(at + float(task) / self.speed, "back", name, visit=person.visit)
+            return
+        if kind == "back":
+            person.is_pausing = False
+            self._pull(at, name)
+            return
         if kind == "close":
             person.closing = True  # what is in hand is finished first
             if person.task is None:
@@ -177,7 +191,7 @@ class UsualPractice:
     def _pull(self, at: float, name: str) -> None:
         """Take the first open task that has a free place."""
         person = self._people[name]
-        if person.task is not None or person.online_since is None:
+        if person.task is not None or person.online_since is None or person.is_pausing:
             return
         for place, task in enumerate(person.queue):
             state = self.tasks[task]

@@ -95,6 +95,8 @@ class Pair:
     said_at: float = 0.0
     answered: tuple[float, str] = (0.0, "")  # the newest answer to an offer: when, and its type
     label: int | None = None
+    expiries: int = 0  # offers in a row that ran out
+    barred_until: float = NEVER  # others come first until then
 
     @property
     def is_live(self) -> bool:
@@ -234,6 +236,33 @@ class Task:
 
 
 @dataclass(slots=True, eq=False)
+class Session:
+    """One of a person's sessions: of each fact the newest, with its time; what is as old as its end is over."""
+
+    seen_at: float = NEVER
+    until: float = NEVER
+    ended_at: float = NEVER
+    capacity: tuple[float, int] = (NEVER, 1)
+    mode: tuple[float, str] = (NEVER, "push")
+    has_lapsed: bool = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a heartbeat has come behind its last end."""
+        return self.seen_at > self.ended_at
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is neither ended nor lapsed."""
+        return self.is_begun and not self.has_lapsed
+
+    @property
+    def touched_at(self) -> float:
+        """Its newest fact."""
+        return max(self.seen_at, self.ended_at)
+
+
+@dataclass(slots=True, eq=False)
 class Annotator:
     """An annotator: profile, presence, live work.
 
@@ -249,15 +278,11 @@ class Annotator:
     skills: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     grants: frozenset[str] = frozenset()
-    presence_at: float = NEVER
-    is_online: bool = False
+    sessions: dict[str, Session] = field(default_factory=dict)
+    where: str = "left"  # or here, or lapsed: no heartbeat came, and no session was ended
     is_paused: bool = False
     break_at: float = NEVER
     break_until: float = float("inf")
-    has_lapsed: bool = False  # no heartbeat came; the session was not ended
-    capacity: int = 1
-    mode: str = "push"
-    present_until: float = NEVER
     gone_since: float | None = None
     watched: float = float("inf")  # when the clock next looks at the presence
     missed: int = 0
@@ -266,9 +291,21 @@ class Annotator:
     met: dict[tuple[str, int], str] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
 
-    def heard(self) -> None:
-        """An act of theirs."""
-        self.missed, self.is_absent = 0, False
+    @property
+    def living(self) -> list[Session]:
+        """The sessions that live."""
+        return [session for session in self.sessions.values() if session.is_live]
+
+    @property
+    def capacity(self) -> int:
+        """The largest of their living sessions."""
+        return max((session.capacity[1] for session in self.living), default=0)
+
+    @property
+    def mode(self) -> str:
+        """What a living session has stated last; of two at once it is pull."""
+        stated = sorted((-session.mode[0], session.mode[1]) for session in self.living)
+        return stated[0][1] if stated else "push"
 
     def offered(self) -> list[Pair]:
         """Unaccepted offers, oldest first."""
@@ -293,6 +330,12 @@ class Pool:
     gone: dict[str, float] = field(default_factory=dict)
     gone_until: float = NEVER  # the latest of them
     limits: Limits = field(default_factory=Limits)
+    lapsed: dict[str, Annotator] = field(default_factory=dict)  # whose work in hand is at risk
+
+    @property
+    def at_risk(self) -> int:
+        """Leases of people of whom no heartbeat comes any more."""
+        return sum(len(annotator.live) for annotator in self.lapsed.values())
 
     def annotator(self, name: str) -> Annotator:
         """Return the annotator, with an empty profile when new; nobody knows them before an event of theirs counts."""

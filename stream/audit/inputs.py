@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from stream.audit import limits, people
+from stream.audit import attendance, limits, people
 from stream.audit import task_events as tasks
 from stream.audit.books import Annotator, Pool
 from stream.audit.leases import later
@@ -206,10 +206,10 @@ OF_POOL: dict[type, Callable[..., str | None]] = {
     PoolResumed: tasks.pool_set,
     PoolSet: tasks.pool_noted,
     AnnotatorSet: people.profile,
-    AnnotatorOnline: people.online,
+    AnnotatorOnline: attendance.online,
     AnnotatorPaused: people.paused,
     AnnotatorResumed: people.resumed,
-    AnnotatorOffline: people.offline,
+    AnnotatorOffline: attendance.offline,
     WorkRequested: people.requested,
     SkillSeeded: people.seeded,
     SettingsChanged: limits.settings_changed,

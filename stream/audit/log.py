@@ -255,6 +255,10 @@ class Audit:
         if this.completed.ignored != +this.ignored:
             told, seen = this.completed.ignored, dict(+this.ignored)
             self._report(0, f"events that changed nothing: {told} according to the round, {seen} found", this.record)
+        for pool in this.completed.pools:
+            found = self._case.pool(pool.pool).at_risk
+            if pool.at_risk != found:
+                self._report(0, f"{pool.at_risk} leases at risk in {pool.pool!r}, {found} found", this.record)
         if this.completed.odd != this.odd:
             said_odd, found_odd = this.completed.odd, dict(this.odd)
             self._report(0, f"odd fields {said_odd} according to the round, {found_odd} found", this.record)

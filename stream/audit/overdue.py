@@ -7,6 +7,7 @@ then presence, then tasks: an offer that is due in the round in which its annota
 
 import heapq
 
+from stream.audit.attendance import keep_capacity, look, silent
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.leases import end, is_met, later, settle, withdraw
 from stream.audit.round import Case, Waiting
@@ -52,22 +53,22 @@ def lapse(case: Case) -> None:
     while case.due and case.due[0][0] <= case.round.horizon:
         _, _, kind, what = heapq.heappop(case.due)
         due[kind].append(what)
-    silent = {id(annotator): annotator for pair in due["work"] for annotator in _expire(case, pair)}
-    for annotator in silent.values():
-        annotator.missed += 1
-        annotator.is_absent = annotator.is_absent or annotator.missed >= annotator.pool.limits.missed_offers
+    quiet = {id(annotator): annotator for pair in due["work"] for annotator in _expire(case, pair)}
+    for annotator in quiet.values():
+        silent(case, annotator)
         if annotator.is_absent:
             withdraw(case, annotator.offered(), "absence")
     for item in due["break"]:
         match item:
             case Annotator(is_paused=True, break_until=until) if until <= case.round.horizon:
                 item.is_paused, item.break_until = False, float("inf")
-    for item in due["presence"]:
-        _go(case, item)
+    fewer = [item for item in due["presence"] if isinstance(item, Annotator) and look(case, item)]
     for item in due["grace"]:
         _return(case, item)
     for item in due["task"]:
         _close(case, item)
+    for annotator in fewer:  # a session that lives has less room than one that has lapsed
+        keep_capacity(case, annotator)
     for item in due["wait"]:
         _give_up(case, item)
     for item in due["gone"]:
@@ -82,27 +83,13 @@ def _expire(case: Case, pair: object) -> list[Annotator]:
     match pair:
         case Pair(state="offered", accept_by=by) if by <= case.round.horizon:
             end(case, pair, "expired")
+            pair.expiries += 1
+            pair.barred_until = case.round.at + pair.expiries * pair.annotator.pool.limits.accept_s
         case Pair(state="leased", submit_by=by) if by <= case.round.horizon:
             end(case, pair, "abandoned")
         case _:
             return []
     return [pair.annotator]
-
-
-def _go(case: Case, annotator: object) -> None:
-    match annotator:
-        case Annotator(watched=at) if at > case.round.horizon:
-            return  # an entry of an earlier session: a later one is due
-        case Annotator(is_online=True, present_until=until):
-            annotator.watched = float("inf")
-            if until > case.round.horizon:
-                annotator.watched = until
-                later(case, until, "presence", annotator)
-                return
-            annotator.is_online, annotator.has_lapsed = False, True  # accepted work keeps its lease
-            withdraw(case, annotator.offered(), "absence")
-        case Annotator():
-            annotator.watched = float("inf")
 
 
 def _return(case: Case, annotator: object) -> None:

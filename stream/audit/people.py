@@ -3,6 +3,7 @@
 A handler returns the reason of a dead letter, or None when the event is usable.
 """
 
+from stream.audit.attendance import heard
 from stream.audit.books import Annotator, Pair, Pool, Task
 from stream.audit.checked import learn_import
 from stream.audit.leases import end, is_met, is_withdrawn, later, lease, settle, withdraw
@@ -13,8 +14,6 @@ from stream.audit.settlements import judge
 from stream.audit.uninvited import drop_doubted, drop_unkept
 from stream.events import (
     ID_BYTES,
-    AnnotatorOffline,
-    AnnotatorOnline,
     AnnotatorPaused,
     AnnotatorResumed,
     AnnotatorSet,
@@ -51,27 +50,9 @@ def profile(case: Case, _: Pool, annotator: Annotator, record: Record, event: An
     drop_unkept(case, annotator.offered(), record)
 
 
-def online(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOnline) -> None:
-    """A session or a heartbeat; a lower capacity withdraws the newest unaccepted offers."""
-    if event.at < annotator.presence_at:
-        return
-    if not annotator.is_online and not annotator.has_lapsed:  # a new session behind an ended one is an act
-        annotator.heard()
-    annotator.presence_at, annotator.is_online, annotator.has_lapsed = event.at, True, False
-    annotator.capacity, annotator.mode = event.capacity, event.mode
-    annotator.present_until = min(event.at + event.ttl_s, NO_TIME if event.until is None else event.until)
-    annotator.gone_since = None
-    if annotator.watched > annotator.present_until:  # else an entry is there already, and looks again when it is due
-        annotator.watched = annotator.present_until
-        later(case, annotator.present_until, "presence", annotator)
-    for pair in reversed(annotator.offered()):
-        if len(annotator.live) > annotator.capacity:
-            end(case, pair, "withdrawn:override", because=record)
-
-
 def paused(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorPaused) -> None:
     """A break: unaccepted offers are withdrawn, leases stay."""
-    annotator.heard()
+    heard(case, annotator, record)
     begin_break(case, annotator, record, event.at, NO_TIME if event.until is None else event.until)
 
 
@@ -90,22 +71,9 @@ def begin_break(case: Case, annotator: Annotator, record: Record, at: float, unt
 
 def resumed(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorResumed) -> None:
     """The break is over, unless one began then or later."""
-    annotator.heard()
+    heard(case, annotator, record)
     if event.at > annotator.break_at:
         annotator.break_at, annotator.break_until, annotator.is_paused = event.at, NO_TIME, False
-
-
-def offline(case: Case, pool: Pool, annotator: Annotator, record: Record, event: AnnotatorOffline) -> None:
-    """The end of a session: unaccepted offers are withdrawn, accepted work has its time of grace."""
-    if event.at < annotator.presence_at:
-        return
-    annotator.presence_at = event.at
-    was_there = annotator.is_online or annotator.has_lapsed
-    annotator.is_online = annotator.has_lapsed = False
-    withdraw(case, annotator.offered(), "absence", because=record)
-    if was_there and annotator.live:
-        annotator.gone_since = case.round.at
-        later(case, case.round.at + annotator.pool.limits.grace_s, "grace", annotator)
 
 
 def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
@@ -115,7 +83,9 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
         return
     for pair in list(annotator.live.values()):
         end(case, pair, "withdrawn:erased", because=record)
-    annotator.is_online, annotator.has_lapsed, annotator.gone_since = False, False, None
+    annotator.sessions.clear()
+    annotator.gone_since = None
+    pool.lapsed.pop(name, None)
     case.round.asked.pop((pool.name, name), None)
     for task in pool.tasks.values():
         task.pairs.pop(name, None)
@@ -130,11 +100,11 @@ def erased(case: Case, pool: Pool, name: str, record: Record) -> None:
 
 def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, event: WorkRequested) -> None:
     """Somebody asks for work."""
-    annotator.heard()
     at = min(event.at, case.round.at)
     if at <= annotator.asked_at:
         case.round.ignored["work_requested"] += 1
         return
+    heard(case, annotator, record)
     annotator.asked_at = at
     asked = event.count, frozenset(event.projects), record
     case.round.asked.setdefault((pool.name, annotator.name), []).append(asked)
@@ -143,9 +113,9 @@ def requested(case: Case, pool: Pool, annotator: Annotator, record: Record, even
 Answer = AssignmentAccepted | AssignmentExtended | AssignmentDeclined
 
 
-def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, event: Answer) -> Pair | None:
+def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: Answer) -> Pair | None:
     """Return the pair if it was live when the event took effect, and the event is about its offer and new."""
-    pair = _touched(case, pool, task, annotator)
+    pair = _touched(case, pool, task, annotator, record)
     kind, at = str(type(event).__struct_config__.tag), min(event.at, case.round.at)
     if pair is not None:
         is_other = event.assignment is not None and event.assignment.split("-")[1:] != pair.assignment.split("-")[1:]
@@ -156,22 +126,25 @@ def _live(case: Case, pool: Pool, task: Task, annotator: Annotator, event: Answe
     return None
 
 
-def _touched(case: Case, pool: Pool, task: Task, annotator: Annotator) -> Pair | None:
-    annotator.heard()
+def _touched(case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record) -> Pair | None:
+    heard(case, annotator, record)
     pair = task.pairs.get(annotator.name)
     if pair is None or not pair.is_live:
         return None
     drop_doubted(case, pair)
     if pair.state == "offered" and is_withdrawn(case, pair, ("met_need",)) and is_met(case, pool, task):
         settle(case, pool, task, "consensus", "met_need")
-    return pair if pair.is_live else None
+    if pair.is_live:
+        pair.expiries = 0
+        return pair
+    return None
 
 
 def accepted(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentAccepted
 ) -> None:
     """An open offer becomes a lease; anything else is ignored."""
-    pair = _live(case, pool, task, annotator, event)
+    pair = _live(case, pool, task, annotator, record, event)
     if pair is not None and pair.state == "offered":
         lease(case, pair, record)
 
@@ -180,7 +153,7 @@ def extended(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentExtended
 ) -> None:
     """A lease gets one more lease time, a limited number of times."""
-    pair = _live(case, pool, task, annotator, event)
+    pair = _live(case, pool, task, annotator, record, event)
     if pair is not None and pair.state == "leased" and pair.extensions < pool.limits.max_extensions:
         lease(case, pair, record)
 
@@ -189,7 +162,7 @@ def declined(
     case: Case, pool: Pool, task: Task, annotator: Annotator, record: Record, event: AssignmentDeclined
 ) -> None:
     """A live pair ends; enough complaints block the task."""
-    pair = _live(case, pool, task, annotator, event)
+    pair = _live(case, pool, task, annotator, record, event)
     if pair is None:
         return
     end(case, pair, "declined", because=record)
@@ -217,7 +190,7 @@ def judged(
     """A judgment record, see `judgments`; its label must be one of the task's, or it is no sign of life either."""
     if is_misfit(task, event):
         return "invalid"
-    annotator.heard()
+    heard(case, annotator, record)
     judge(case, pool, task, annotator, record, event)
     return None
 

@@ -129,6 +129,9 @@ def _counts(case: Case, task: Task, annotator: Annotator, record: Record) -> Non
         )
     if pair is not None and pair.state not in ("new", "returned"):
         case.report(2, f"{annotator.name!r} and {task.name!r} have met: {pair.state}", record, pair.offer)
+    if pair is not None and pair.barred_until > case.round.at:
+        what = f"{annotator.name!r} has let {task.name!r} go by {pair.expiries} times: barred until {pair.barred_until}"
+        case.report(4, what, record, pair.offer)
     if len(annotator.live) + 1 > annotator.capacity:
         others = [other.offer for other in annotator.live.values()]
         case.report(3, f"{annotator.name!r} has capacity {annotator.capacity}", record, *others)

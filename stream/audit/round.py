@@ -15,6 +15,8 @@ from stream.audit.records import Record, partition_of
 from stream.events import (
     WAITING_EVENT_BYTES,
     WAITING_HEADER_BYTES,
+    AnnotatorAway,
+    AnnotatorBack,
     AssignmentEnded,
     AssignmentLeased,
     AssignmentOffered,
@@ -99,6 +101,8 @@ class Round:
     begun: set[str] = field(default_factory=set)  # pools whose policy it tells first
     policies: dict[str, list[PoolPolicy]] = field(default_factory=dict)  # and of others
     ruled: set[str] = field(default_factory=set)  # pools whose policy events have changed
+    away: dict[tuple[str, str], Record] = field(default_factory=dict)  # told of pool and annotator
+    back: dict[tuple[str, str], Record] = field(default_factory=dict)
     learned: set[tuple[str, str, str]] = field(default_factory=set)
     letters: int = 0
     untold: dict[tuple[str, str], tuple[str, Record]] = field(default_factory=dict)  # tasks that must settle, by now
@@ -162,6 +166,11 @@ class Round:
                 self.leases.setdefault(event.assignment, []).append((record, event))
             case AssignmentOffered():
                 self.offers.append((record, event))
+            case AnnotatorAway() | AnnotatorBack():
+                told, who = self.away if isinstance(event, AnnotatorAway) else self.back, (event.pool, event.annotator)
+                if who in told:
+                    report(5, f"it is told twice that {event.annotator!r} is away or back", told[who], record)
+                told[who] = record
             case WorkUnavailable():
                 self.unavailable.setdefault((event.pool, event.annotator), []).append(record)
             case DecisionMade():
@@ -220,6 +229,10 @@ class Round:
             yield 1, record, f"project {short.project!r} is said to be short of money, and nothing of it has changed"
         for record in self.blocked.values():
             yield 1, record, "a blocked task without enough complaints"
+        for (_, name), record in self.away.items():
+            yield 5, record, f"{name!r} is told to be away, but has let too few offers go by, or was away already"
+        for (_, name), record in self.back.items():
+            yield 5, record, f"{name!r} is told to be back, but was not away, or has not acted"
         for letter in self.dead.values():
             yield 5, letter.record, f"a dead letter ({letter.reason}) about no unusable record of this round"
 
@@ -274,5 +287,5 @@ class Case:
 
 def is_present(annotator: Annotator, at: float) -> bool:
     """Whether somebody may be offered work at this time."""
-    is_here = annotator.is_online and not annotator.is_paused and not annotator.is_absent
-    return is_here and annotator.present_until > at
+    is_here = not annotator.is_paused and not annotator.is_absent
+    return is_here and any(session.until > at for session in annotator.living)

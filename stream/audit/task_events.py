@@ -207,6 +207,8 @@ def reopen(case: Case, pool: Pool, task: Task) -> None:
     case.round.untold.pop(key, None)
     task.settled, task.closes_at, task.announcement, task.label = None, float("inf"), None, None
     task.project.open[task.name] = task
+    task.watched = None
+    _watch(case, pool, task)
     case.touch(pool, task)
 
 

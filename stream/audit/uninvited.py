@@ -11,7 +11,7 @@ How sure somebody's skill is no record says, so the auditor takes the core's wor
 
 from collections.abc import Iterator
 
-from stream.audit.books import LATE_REFUSED, NEVER, Annotator, Pair, Pool, Project, Task
+from stream.audit.books import LATE_REFUSED, Annotator, Pair, Pool, Project, Task
 from stream.audit.leases import end, is_withdrawn
 from stream.audit.records import Record
 from stream.audit.round import Case
@@ -43,9 +43,9 @@ def uninvited(case: Case, pool: Pool, task: Task, annotator: Annotator, is_impor
         return
     if pool.is_paused or task.project.state != "active" or annotator.is_paused:
         yield "paused"
-    if annotator.presence_at > NEVER and not annotator.is_online and not annotator.has_lapsed:
+    if annotator.where == "left" and annotator.sessions:
         yield "presence"
-    if len(annotator.live) >= annotator.capacity:
+    if annotator.living and len(annotator.live) >= annotator.capacity:
         yield "capacity"
 
 

@@ -15,6 +15,8 @@ project stays, and so does what its judgments have used of a budget: a closed pr
 annotator has taken and earned in it is over: if it is opened again, that is counted anew.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from kernels.lifecycle import PROJECT, blank, codes
@@ -28,12 +30,21 @@ from stream.topics import TABLES
 def drop_task(pool: PoolState, slot: int, until: float) -> Row:
     """A settled task leaves memory, its id is remembered ``until`` then; returns the tombstone of its row."""
     c = pool.columns
+    if pool.bars.earliest < float("inf"):
+        pool.bars.forget(_bars_of(pool, slot))
     free_pairs(c, slot)
     c.tasks.wakeup[slot] = float("inf")
     c.dirty.tasks[slot] = 0
     name = pool.remove_task(slot)
     pool.remember(name, until)
     return key(b"t", pool, name), None
+
+
+def _bars_of(pool: PoolState, slot: int) -> Iterator[float]:
+    pairs, p = pool.columns.pairs.records, int(pool.columns.tasks.records["head"][slot])
+    while p >= 0:
+        yield float(pairs["barred_until"][p])
+        p = int(pairs["next"][p])
 
 
 def tidy(pool: PoolState) -> None:

@@ -62,7 +62,8 @@ def isolate(
         An error that no record of these ranges brings about.
     """
     batch = _Batch(shard, tasks, annotators)
-    kept = _Kept(shard, batch.pools | {name for name, at in shard.wakeups.items() if at <= now})
+    due = {name for at_of in (shard.wakeups, shard.returns) for name, at in at_of.items() if at <= now}
+    kept = _Kept(shard, batch.pools | due)
     culprits: dict[Place, str] = {}
     while True:
         culprit = _first_culprit(shard, batch, now, culprits)
@@ -156,7 +157,7 @@ class _Kept:
             self._rows += [(table, row) for row in shard.rows(table)]
         shard.pools = pools
         self._stood = dict(shard.position), shard.round_number, shard.epoch, shard.now, dict(shard.wakeups)
-        self._lost = dict(shard.lost)
+        self._lost, self._returns = dict(shard.lost), dict(shard.returns)
 
     def put_back(self) -> None:
         """Let the shard be as it was."""
@@ -170,6 +171,7 @@ class _Kept:
         shard.pools |= built.pools
         position, shard.round_number, shard.epoch, shard.now, wakeups = self._stood
         shard.position, shard.wakeups, shard.lost = dict(position), dict(wakeups), dict(self._lost)
+        shard.returns = dict(self._returns)
 
 
 class _Careful:

@@ -31,10 +31,12 @@ NOT_COUNTED: tuple[Any, ...] = (
     None, "closed", "need", "budget", "list", "limit", "profile", "min_skill", "paused", "presence", "capacity",
 )  # fmt: skip
 
-EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED, EMIT_DRIFTED = map(
+# plain ints compare faster
+EMIT_JUDGMENT, EMIT_ENDED, EMIT_LEASED, EMIT_CONSENSUS, EMIT_SETTLED, EMIT_DROPPED, EMIT_BLOCKED = map(
     int, (codes.EMIT_JUDGMENT, codes.EMIT_ENDED, codes.EMIT_LEASED, codes.EMIT_CONSENSUS, codes.EMIT_SETTLED,
-          codes.EMIT_DROPPED, codes.EMIT_BLOCKED, codes.EMIT_DRIFTED),
-)  # plain ints compare faster  # fmt: skip
+          codes.EMIT_DROPPED, codes.EMIT_BLOCKED),
+)  # fmt: skip
+EMIT_DRIFTED, EMIT_AWAY, EMIT_BACK = int(codes.EMIT_DRIFTED), int(codes.EMIT_AWAY), int(codes.EMIT_BACK)
 SETTLED, EMIT_IGNORED = int(codes.SETTLED), int(codes.EMIT_IGNORED)
 #: Types of answers to offers, by the code of their event.
 ANSWERS = {
@@ -64,10 +66,8 @@ class Outbox:
         encode, key, name = wire.encode, pool.key, pool.name
         task_ids: list[Any] = pool.tasks.ids
         annotator_ids: list[Any] = pool.annotators.ids
-        assignments = self.topics[topics.ASSIGNMENTS]
-        judgments = self.topics[topics.JUDGMENTS]
-        consensus = self.topics[topics.CONSENSUS]
-        owners = _project_names(pool)
+        assignments, judgments = self.topics[topics.ASSIGNMENTS], self.topics[topics.JUDGMENTS]
+        consensus, owners = self.topics[topics.CONSENSUS], _project_names(pool)
         settled: list[int] = []
         changed: list[int] = []
         dropped: list[int] = []
@@ -96,6 +96,9 @@ class Outbox:
                     task=task_ids[t], annotator=annotator_ids[a], at=now, submit_by=at,
                 )  # fmt: skip
                 assignments.append((key, encode(output)))
+            elif code in (EMIT_AWAY, EMIT_BACK):
+                missed = event if code == EMIT_AWAY else None
+                assignments.append((key, encode(self._attention(name, annotator_ids[a], missed))))
             elif code == EMIT_CONSENSUS:
                 changed.append(t)
             elif code == EMIT_SETTLED:
@@ -161,6 +164,13 @@ class Outbox:
             )  # fmt: skip
             into.append((pool.key, wire.encode(output)))
         columns.tasks.records["changed"][slots] = 0
+
+    def _attention(self, pool: str, annotator: str, missed: int | None) -> wire.Output:
+        """Somebody is away, having missed so much, or back."""
+        common: dict[str, Any] = {
+            "pool": pool, "partition": self.partition, "round": self.round, "annotator": annotator, "at": self.now,
+        }  # fmt: skip
+        return wire.AnnotatorBack(**common) if missed is None else wire.AnnotatorAway(**common, missed=missed)
 
     def _drifted(self, pool: PoolState, t: int, a: int, score: float) -> wire.SkillDrifted:
         self.drifts += 1

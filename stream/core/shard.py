@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import stream
 from kernels.hashing import mix
-from kernels.lifecycle.pool_columns import NOW
+from kernels.lifecycle.pool_columns import NOW, PAIRS_USED
 from stream import events as wire
 from stream import topics
 from stream.core.batch import Place, Range, Rejected
@@ -55,6 +55,7 @@ class RoundResult(NamedTuple):
     erased: int = 0  # persons: copies of rows from before this round should go
     open_tasks: int = 0  # of all pools of the partition, those that this round didn't concern included
     free_annotators: int = 0
+    at_risk: int = 0  # leases of people of whom no heartbeat comes any more
 
 
 def no_timer() -> float:
@@ -63,20 +64,22 @@ def no_timer() -> float:
 
 
 class Openings:
-    """Open tasks and free annotators of a partition: sums over its pools that cost what a round has touched."""
+    """What is open, free and at risk in a partition: sums over its pools that cost what a round has touched."""
 
     def __init__(self) -> None:
         self.tasks = 0
         self.annotators = 0
-        self._pools: dict[str, tuple[int, int]] = {}
+        self.at_risk = 0
+        self._pools: dict[str, tuple[int, int, int]] = {}
 
-    def put(self, pool: str, tasks: int, annotators: int) -> None:
+    def put(self, pool: str, tasks: int, annotators: int, at_risk: int) -> None:
         """So many are there in a pool now."""
-        before = self._pools.pop(pool, (0, 0))
-        if tasks or annotators:
-            self._pools[pool] = tasks, annotators
+        before = self._pools.pop(pool, (0, 0, 0))
+        if tasks or annotators or at_risk:
+            self._pools[pool] = tasks, annotators, at_risk
         self.tasks += tasks - before[0]
         self.annotators += annotators - before[1]
+        self.at_risk += at_risk - before[2]
 
 
 class InputHole(Exception):
@@ -118,12 +121,11 @@ class Shard:
         self.market = market
         self.pools: dict[str, PoolState] = {}
         self.wakeups: dict[str, float] = {}  # when the clock next concerns each pool
+        self.returns: dict[str, float] = {}  # when in a pool the next bar of a pair ends, where there is one
         self.openings = Openings()
         self.position: dict[str, int] = dict.fromkeys(topics.INPUTS, 0)
         self.lost: dict[str, tuple[int, int]] = {}  # input given up since the last round
-        self.round_number = 0
-        self.epoch = 0
-        self.now = 0.0
+        self.round_number, self.epoch, self.now = 0, 0, 0.0
         self.scratch = Scratch()
         self.stalls = Stalls()
         self._restorer: Restorer | None = None
@@ -158,9 +160,11 @@ class Shard:
                 self.round_number, self.epoch, self.now = position.round, position.epoch, position.now
             self._restorer = None
             self.wakeups = {name: pool.earliest for name, pool in self.pools.items()}
-            for name, pool in self.pools.items():
+            for pool in self.pools.values():
                 pool.columns.clock[NOW] = self.now
-                self.openings.put(name, pool.open_tasks, pool.free_annotators)
+                ends = pool.columns.pairs.records["barred_until"][: int(pool.columns.counters[PAIRS_USED])]
+                pool.bars.begin(ends[ends > self.now])
+                self._note(pool)
         self.epoch += 1
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -182,7 +186,7 @@ class Shard:
     @property
     def wakeup(self) -> float | None:
         """When the clock next concerns this partition."""
-        earliest = min(self.wakeups.values(), default=float("inf"))
+        earliest = min((*self.wakeups.values(), *self.returns.values()), default=float("inf"))
         return None if earliest == float("inf") else earliest
 
     # ------------------------------------------------------------------ a round
@@ -237,7 +241,7 @@ class Shard:
                 if given.start < self.position[topic]:
                     records = [record for record in records if record.offset >= self.position[topic]]
                 intake.take(topic, records)
-        turns = intake.finish(min(now, complete_until), self.wakeups)
+        turns = intake.finish(min(now, complete_until), self.wakeups, self.returns)
         applied = self.timer()
         outbox = Outbox(self.partition, self.round_number, now)
         rows: dict[str, list[Row]] = {table: [] for table in topics.TABLES}
@@ -252,12 +256,13 @@ class Shard:
                 continue
             policies += turn.policies
             self.wakeups[pool.name] = self.stalls.earliest(pool.name, pool.earliest)
-            self.openings.put(pool.name, pool.open_tasks, pool.free_annotators)
+            self._note(pool)
             for table, changed in dirty_rows(pool).items():
                 rows[table] += changed
         self.position = {topic: end for topic, (_, end) in offsets.items()}
         lost, self.lost = self.lost, {}
         rows["annotators"].append(self._position_row())
+        ignored = sum((turn.ignored for turn in turns), Counter())
         finished = self.timer()
         completed = wire.RoundCompleted(
             partition=self.partition, round=self.round_number, epoch=self.epoch, at=now, seed=seed, offsets=offsets,
@@ -269,7 +274,7 @@ class Shard:
                 "rows": (finished - matched) * 1e3,
             },
             software=stream.__version__, stalled=self.stalls.published(), lost=lost,
-            ignored=dict(sorted(sum((turn.ignored for turn in turns), Counter()).items())),
+            ignored=dict(sorted(ignored.items())),
             policies=policies, clock_ahead_s=self.market.clock_ahead_s, odd=dict(sorted(intake.odd.items())),
         )  # fmt: skip
         outbox.topics[topics.ROUNDS].append((b"%d" % self.partition, wire.encode(completed)))
@@ -283,6 +288,7 @@ class Shard:
             erased=sum(turn.erased for turn in turns),
             open_tasks=self.openings.tasks,
             free_annotators=self.openings.annotators,
+            at_risk=self.openings.at_risk,
         )
 
     def _market(
@@ -311,7 +317,7 @@ class Shard:
                         offers=len(matched.tasks), value=proof.value, bound=proof.bound, gap=proof.gap,
                         covers=proof.covers, pairs=proof.pairs, unproven_value=proof.unproven_value,
                         taught_value=proof.taught_value, policy=pool.policy.version, required=proof.required,
-                        required_bound=proof.required_bound, waits_for_ability=proof.waiting,
+                        required_bound=proof.required_bound, waits_for_ability=proof.waiting, at_risk=pool.at_risk,
                     )
                 )  # fmt: skip
             outbox.unavailable(pool)
@@ -338,11 +344,19 @@ class Shard:
         self.stalls.failed(pool.name, self.now, failure)
         return None
 
+    def _note(self, pool: PoolState) -> None:
+        """How a pool stands now, and when its next bar ends."""
+        self.openings.put(pool.name, pool.open_tasks, pool.free_annotators, pool.at_risk)
+        self.returns.pop(pool.name, None)
+        if (at := pool.bars.earliest) < float("inf"):
+            self.returns[pool.name] = at
+
     def _forget(self, pool: PoolState, rows: dict[str, list[Row]]) -> None:
         """A pool of which nothing is known is none: dead letters leave no pools behind."""
         del self.pools[pool.name]
-        self.openings.put(pool.name, 0, 0)
+        self.openings.put(pool.name, 0, 0, 0)
         self.wakeups.pop(pool.name, None)
+        self.returns.pop(pool.name, None)
         self.stalls.solved(pool.name)
         if not pool.is_new:
             for table, gone in tombstones(pool).items():

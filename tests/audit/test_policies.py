@@ -61,7 +61,7 @@ def changed() -> list[Step]:
             record={"policies": [policy(1, {"accept_s": 1009, "lease_s": 1060}, accept_s=20, lease_s=300,
                                         missed_offers=3)]},
         ),
-        Step(1070.0, outputs=[*offer("0-4-0", "t1", "a", 1070)]),
+        Step(1081.0, outputs=[*offer("0-4-0", "t1", "a", 1081)]),  # others come first for as long as an offer waits
     ]  # fmt: skip
     short(steps[1], "0-2-0")
     short(steps[3], "0-4-0")

@@ -489,17 +489,20 @@ def test_a_confidence_reached_between_two_judgments_of_one_round_is_accepted() -
     """The posterior within a round is not published: what follows from it is."""
     steps = correct()[:1]
     steps[0].annotators[5]["capacity"] = 2
+    for output_ in steps[0].outputs:
+        if output_["task"] == "t3":
+            output_["annotator"] = "b"
     both = Step(
         1005.0,
         annotators=[
             judgment("t3", "d", 1004, 1),
-            judgment("t3", "c", 1004, 1),
+            judgment("t3", "b", 1004, 1),
             judgment("t3", "a", 1004, 1),
         ],
         outputs=[
             settlement("t3", "d", topics.ANNOTATORS, 10, "surplus", 0, "min_skill"),
-            end("0-1-3", "t3", "c", 1005, "submitted"),
-            settlement("t3", "c", topics.ANNOTATORS, 11, "counted", 1),
+            end("0-1-3", "t3", "b", 1005, "submitted"),
+            settlement("t3", "b", topics.ANNOTATORS, 11, "counted", 1),
             settlement("t3", "a", topics.ANNOTATORS, 12, "surplus", 0, "closed"),
             {"type": "task_settled", "pool": "p", "task": "t3", "project": "j", "outcome": "consensus",
              "label": 1, "posterior": [0.05, 0.95], "judgments": 1},

@@ -120,6 +120,8 @@ class Pair:
     score: tuple[int, float, float] | None = None  # rank of its source, when, how good
     said_at: float = 0.0
     answered: tuple[float, str] = (0.0, "")  # the newest answer to an offer: when, and its type
+    expiries: int = 0  # offers in a row that nobody has answered
+    barred_until: float = -INF
 
 
 @dataclass
@@ -246,23 +248,61 @@ class Task:
 
 
 @dataclass
+class Session:
+    """Everything that was ever said of one session; what was said up to its end doesn't count."""
+
+    beats: set[tuple[float, float]] = field(default_factory=set)  # when, and until when it would live (negative)
+    capacities: set[tuple[float, int]] = field(default_factory=set)
+    modes: set[tuple[float, bool]] = field(default_factory=set)  # is it pull?
+    lapsed: set[tuple[float, float]] = field(default_factory=set)  # heartbeats behind which no other came in time
+    ended_at: float = -1.0
+
+    @property
+    def beat(self) -> tuple[float, float]:
+        """The heartbeat that counts, if the session wasn't ended after it."""
+        return max(self.beats, default=(-1.0, 1.0))
+
+    @property
+    def is_begun(self) -> bool:
+        return self.beat[0] > self.ended_at
+
+    @property
+    def is_live(self) -> bool:
+        return self.is_begun and self.beat not in self.lapsed
+
+    @property
+    def expires(self) -> float:
+        return -self.beat[1]
+
+    @property
+    def capacity(self) -> int:
+        stated = [one for one in self.capacities if one[0] > self.ended_at]
+        return max(stated)[1] if stated else 1
+
+    @property
+    def mode(self) -> tuple[float, bool]:
+        stated = [one for one in self.modes if one[0] > self.ended_at]
+        return max(stated) if stated else (-1.0, False)
+
+    @property
+    def newest(self) -> float:
+        return max(self.beat[0], self.ended_at)
+
+
+@dataclass
 class Annotator:
     name: str
     slot: int
     profile: Any = None  # an annotator_set that says everything
     said: dict[str, float] = field(default_factory=dict)
     asked_at: float = 0.0
-    presence_at: float = 0.0
-    online: bool = False
+    sessions: dict[str, Session] = field(default_factory=dict)
+    where: str = "left"  # or here, or lapsed: not ended, but no heartbeat came
     paused: bool = False
     break_at: float = 0.0
     break_until: float = INF
     absent: bool = False
-    lapsed: bool = False
     missed: int = 0
-    capacity: int = 1
-    mode: str = "push"
-    expires: float = INF
     gone_at: float = INF
     asked: int = 0
     projects: tuple[str, ...] = ()
@@ -272,8 +312,24 @@ class Annotator:
     def is_unknown(self) -> bool:
         return replace(self, asked_at=0.0) == Annotator(self.name, self.slot)
 
+    @property
+    def lives(self) -> list[Session]:
+        return [session for session in self.sessions.values() if session.is_live]
+
+    @property
+    def capacity(self) -> int:
+        return max((session.capacity for session in self.lives), default=1)
+
+    @property
+    def mode(self) -> str:
+        newest = max((session.mode for session in self.lives), default=(-1.0, False))
+        return "pull" if newest[1] else "push"
+
+    def is_there(self, now: float) -> bool:
+        return not self.absent and any(session.expires > now for session in self.lives)
+
     def is_free(self, now: float) -> bool:
-        if not self.online or self.paused or self.absent or now >= self.expires:
+        if self.paused or not self.is_there(now):
             return False
         return len(self.live) < self.capacity and (self.mode == "push" or self.asked > 0)
 

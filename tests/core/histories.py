@@ -266,10 +266,23 @@ class Writer:
     def online(self, event: dict[str, Any]) -> None:
         rng = self.rng
         self.person(event)
-        event["capacity"] = rng.choice([1, 1, 2, 3, 5])
-        event["mode"] = rng.choice(["push", "push", "push", "pull"])
+        if rng.random() < 0.7:
+            event["capacity"] = rng.choice([1, 1, 2, 3, 5])
+        if rng.random() < 0.7:
+            event["mode"] = rng.choice(["push", "push", "push", "pull"])
+        self.session(event)
         event["ttl_s"] = rng.choice([5.0, 40.0, 300.0, 3000.0, 3000.0])
         event["until"] = rng.choice([None, None, None, self.now + 60])
+
+    def session(self, event: dict[str, Any]) -> None:
+        """Most people have one; a few have several, now and then named by an id that is too long."""
+        session = self.rng.choice([None, None, None, "", "x", "y", f"s{self.rng.randrange(40)}"])
+        if event["annotator"] < "a2" or event["annotator"] in ("a7", "a8"):
+            event["session"] = "ü" * 100 if self.rng.random() < 0.01 else session
+
+    def offline(self, event: dict[str, Any]) -> None:
+        self.person(event)
+        self.session(event)
 
     def paused(self, event: dict[str, Any]) -> None:
         self.person(event)
@@ -330,7 +343,7 @@ NO_SETTINGS = [{"acept_s": 20.0}, {"gap": 1.0}, {"max_extensions": 1.5}, {"lease
 KINDS: Kinds = {
     "task_created": (20, Writer.created),
     "task_updated": (5, Writer.updated),
-    "task_cancelled": (1, Writer.task),
+    "task_cancelled": (2, Writer.task),
     "truth_set": (1.5, Writer.truth),
     "project_set": (2, Writer.project),
     "pool_paused": (0.3, _nothing),
@@ -340,11 +353,11 @@ KINDS: Kinds = {
     "annotator_online": (14, Writer.online),
     "annotator_paused": (1, Writer.paused),
     "annotator_resumed": (3, Writer.person),
-    "annotator_offline": (1, Writer.person),
+    "annotator_offline": (2, Writer.offline),
     "work_requested": (4, Writer.requested),
     "assignment_accepted": (14, Writer.pair),
     "assignment_extended": (3, Writer.pair),
-    "assignment_declined": (5, Writer.declined),
+    "assignment_declined": (6, Writer.declined),
     "judgment_submitted": (30, Writer.label),
     "judgment_corrected": (3, Writer.label),
     "judgment_retracted": (2, Writer.pair),

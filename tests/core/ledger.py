@@ -86,7 +86,7 @@ class Ledger:
 
     def check_judgment(self, task: Task | None, event: Any) -> None:
         """Refuse a judgment or a score that can't be meant; before anybody is known by it or a sign of life is seen."""
-        self.check(event.annotator)
+        self.check(event.annotator, getattr(event, "session", None) or "")
         labelled = isinstance(event, (wire.JudgmentSubmitted, wire.JudgmentCorrected))
         classes = None if task is None else task.classes
         if classes is not None and labelled and (event.label is None) != (not classes):
@@ -314,9 +314,9 @@ class Ledger:
             return reason
         if self.paused or task.project.state != "active" or annotator.paused:
             return "paused"
-        if not annotator.online and not annotator.lapsed and annotator.presence_at > 0:
-            return "presence"
-        return "capacity" if len(annotator.live) >= annotator.capacity else None
+        if annotator.where == "left":
+            return "presence" if annotator.sessions else None
+        return "capacity" if annotator.lives and len(annotator.live) >= annotator.capacity else None
 
     def why_not(self, task: Task, annotator: Annotator) -> str | None:
         raise NotImplementedError

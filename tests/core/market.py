@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from kernels import skill
 from stream import events as wire
-from tests.core.book import EVERYONE, INF, PERSON, Annotator, Project, Rejection, Task, fresh
+from tests.core.book import EVERYONE, INF, PERSON, Annotator, Project, Rejection, Session, Task, fresh
 from tests.core.offering import Offering
 
 
@@ -269,15 +269,45 @@ class Book(Offering):
             for task in self.slots:
                 self.withdraw(task, "pause")
 
+    def session(self, annotator: Annotator, name: str) -> Session:
+        """A session of theirs; named ones that have been over for an hour are forgotten first."""
+        for other, session in list(annotator.sessions.items()):
+            last = max(session.newest, session.expires)
+            if other and not session.is_live and last + 3600.0 <= self.now:
+                del annotator.sessions[other]
+        return annotator.sessions.setdefault(name, Session())
+
     def online(self, annotator: Annotator, event: wire.AnnotatorOnline) -> None:
-        if event.at < annotator.presence_at:
-            return
-        if not annotator.online and not annotator.lapsed:
-            annotator.missed, annotator.absent = 0, False
-        annotator.presence_at, annotator.online, annotator.lapsed = event.at, True, False
-        annotator.mode, annotator.capacity, annotator.gone_at = event.mode, event.capacity, INF
-        annotator.expires = min(event.at + event.ttl_s, INF if event.until is None else event.until)
-        self.release(annotator, "override", annotator.capacity)
+        session = self.session(annotator, event.session or "")
+        if event.at > session.ended_at:
+            until = min(event.at + event.ttl_s, INF if event.until is None else event.until)
+            session.beats.add((event.at, -until))
+            if event.capacity is not UNSET:
+                session.capacities.add((event.at, event.capacity))
+            if event.mode is not UNSET:
+                session.modes.add((event.at, event.mode == "pull"))
+        self.drop_oldest(annotator)
+        self.settle_presence(annotator)
+
+    def drop_oldest(self, annotator: Annotator) -> None:
+        """More than twenty named ones are too many: one goes, rather one that is over."""
+        named = [(one.is_live, one.newest, name) for name, one in annotator.sessions.items() if name]
+        if len(named) > 20:
+            del annotator.sessions[min(named)[2]]
+
+    def settle_presence(self, annotator: Annotator) -> None:
+        """Sessions have changed, and perhaps somebody is here."""
+        if annotator.lives:
+            if annotator.where == "left":
+                self.heard(annotator)
+            annotator.where, annotator.gone_at = "here", INF
+            self.release(annotator, "override", annotator.capacity)
+
+    def heard(self, annotator: Annotator) -> None:
+        """An act of theirs."""
+        if annotator.absent:
+            self.assignments.append(self.out(wire.AnnotatorBack, annotator=annotator.name, at=self.now))
+        annotator.missed, annotator.absent = 0, False
 
     def release(self, annotator: Annotator, cause: str, keep: int = -1) -> None:
         """Withdraw the newest unaccepted offers until at most ``keep`` works are live."""
@@ -286,13 +316,16 @@ class Book(Offering):
                 self.end(task, pair, "withdrawn", "withdrawn", cause)
 
     def offline(self, annotator: Annotator, event: wire.AnnotatorOffline) -> None:
-        if event.at < annotator.presence_at:
-            return
-        self.release(annotator, "absence")
-        if (annotator.online or annotator.lapsed) and annotator.live:
-            annotator.gone_at = self.now
-        annotator.presence_at, annotator.online, annotator.lapsed = event.at, False, False
-        annotator.expires = INF
+        session = self.session(annotator, event.session or "")
+        was_begun = session.is_begun
+        session.ended_at = max(event.at, session.ended_at)
+        self.drop_oldest(annotator)
+        self.settle_presence(annotator)
+        if was_begun and not session.is_begun and not annotator.lives and annotator.where != "left":
+            self.release(annotator, "absence")
+            annotator.where = "left"
+            if annotator.live:
+                annotator.gone_at = self.now
 
     def pause(self, annotator: Annotator, at: float, until: float) -> None:
         is_longer = not annotator.paused or until > annotator.break_until
@@ -354,6 +387,7 @@ class Book(Offering):
             self.ignored.append(kind)
             return
         pair.answered = at, kind
+        pair.expiries = 0
         if isinstance(event, wire.AssignmentDeclined):
             is_break = event.reason == "break"
             self.end(task, pair, "withdrawn" if is_break else "refused", "declined")
@@ -384,22 +418,33 @@ class Book(Offering):
 
     def advance(self, horizon: float) -> list[Task]:
         """Let everything expire that is due; return the tasks whose books close."""
+        fewer = []
         for annotator in self.annotators.values():
             over = [(task, pair) for task, pair in reversed(annotator.live) if pair.due <= horizon]
             for task, pair in over:
                 if pair.state == "offered":
                     self.end(task, pair, "lapsed", "expired")
+                    pair.expiries += 1
+                    pair.barred_until = self.now + pair.expiries * self.law.accept_s
                 elif pair.state == "leased":
                     self.end(task, pair, "abandoned", "abandoned")
             if over:
                 annotator.missed += 1
-                annotator.absent = annotator.absent or annotator.missed >= self.law.missed_offers
+                if annotator.missed >= self.law.missed_offers and not annotator.absent:
+                    annotator.absent = True
+                    away = self.out(wire.AnnotatorAway, annotator=annotator.name, at=self.now, missed=annotator.missed)
+                    self.assignments.append(away)
             if annotator.absent:
                 self.release(annotator, "absence")
             if annotator.paused and annotator.break_until <= horizon:
                 annotator.paused, annotator.break_until = False, INF
-            if annotator.online and annotator.expires <= horizon:
-                annotator.online, annotator.lapsed = False, True
+            late = [session for session in annotator.lives if session.expires <= horizon]
+            for session in late:
+                session.lapsed.add(session.beat)
+            if late and annotator.lives:
+                fewer.append(annotator)
+            elif late:
+                annotator.where = "lapsed"
                 self.release(annotator, "absence")
             if annotator.gone_at + self.law.grace_s <= horizon:
                 annotator.gone_at = INF
@@ -414,6 +459,8 @@ class Book(Offering):
                     task.due = max(pair.due for pair in leases)
                 else:
                     closed.append(task)
+        for annotator in fewer:
+            self.release(annotator, "override", annotator.capacity)
         for name, waiting in list(self.waiting.items()):
             for waits in waiting:
                 if waits.until <= horizon:

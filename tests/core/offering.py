@@ -59,6 +59,7 @@ class Offering(Ledger):
             "only": bool(task.only) and annotator.name not in task.only,
             "exclude": annotator.name in task.exclude,
             "met": pair is not None and pair.state not in ("lapsed", "withdrawn"),
+            "barred": pair is not None and pair.barred_until > self.now,
             "asked": annotator.mode == "pull"
             and bool(annotator.projects)
             and project.name not in annotator.projects,
@@ -218,7 +219,7 @@ class Offering(Ledger):
             if not left:
                 continue
             reason = "no_matching_task"
-            if not annotator.online or annotator.absent or self.now >= annotator.expires:
+            if not annotator.is_there(self.now):
                 reason = "not_online"
             elif annotator.paused or self.paused:
                 reason = "paused"

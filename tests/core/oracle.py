@@ -146,11 +146,14 @@ class Oracle:
         if hasattr(event, "annotator"):
             book.check_judgment(task, event)
         if book.is_by_nobody(event):
-            until = self.now + book.law.reference_wait_s
-            return book.wait(Waiting(topic, offset, event, until, self.size), PERSON + event.annotator)
+            return book.wait(
+                Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size), PERSON + event.annotator
+            )
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
         if annotator is not None and not isinstance(event, QUIET):
-            annotator.missed, annotator.absent = 0, False
+            is_repeat = isinstance(event, wire.WorkRequested) and min(event.at, self.now) <= annotator.asked_at
+            if not is_repeat:
+                book.heard(annotator)
         match event, task, annotator:
             case (wire.TaskCreated(), _, _):
                 book.created(event)

@@ -26,7 +26,7 @@ def test_names_stay_when_absent_and_go_with_null() -> None:
     assert names(play.shard, "j") == ("cat", "dog")
     play.round(project(2.0, state="paused"))
     assert names(play.shard, "j") == ("cat", "dog")
-    play.round(project(1.5, labels=["late"]))
+    play.round(project(0.5, labels=["late"]))
     assert names(play.shard, "j") == ("cat", "dog"), "the newest `at` wins"
     play.round(project(3.0, labels=None))
     assert names(play.shard, "j") is None

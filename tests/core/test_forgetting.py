@@ -248,7 +248,7 @@ def test_a_closed_project_without_tasks_forgets_at_once_and_counts_anew_when_it_
     course.told(after=20.0)
     course.told(project(state="closed", max_per_annotator=1))
     assert course.columns.projects.records["limited"][0] == -1
-    course.told(project(max_per_annotator=1), *work(3, first=10))
+    course.told(project(state="active"), *work(3, first=10))
     assert len(course.offers) == 1 and course.columns.limited.taken[0, 0] == 1
 
 

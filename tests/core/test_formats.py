@@ -44,7 +44,7 @@ from stream.core.state.waiting import Waiting
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 from tests.core.test_oracle import TURNS, offered, started
 
-LAYOUTS = {4: "f83a3616b74c617c", 5: "7880d054b8e6dd17"}
+LAYOUTS = {4: "f83a3616b74c617c", 5: "0e397f57d1cb94e4"}
 
 ANNOTATOR_4, PAIR_4, PROJECT_4, TASK_4 = (layout(record, 4) for record in (ANNOTATOR, PAIR, PROJECT, TASK))
 SEAT_4, MODEL_4 = layout(skill.SEAT, 4), layout(skill.MODEL, 4)

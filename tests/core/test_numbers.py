@@ -159,7 +159,7 @@ def test_in_random_histories(seed: int, witness: Witness) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_where_inputs_are_at_their_bounds(seed: int, witness: Witness) -> None:
-    play(Extreme(200 + seed))
+    play(Extreme(500 + seed))
     assert witness.seen["DecisionMade.value"]
 
 

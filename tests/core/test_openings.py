@@ -13,9 +13,9 @@ from tests.core.course import Course, gold, people, project, work
 from tests.core.histories import MARKET, PARTITION, PARTITIONS, Writer
 
 
-def counted(shard: Shard) -> tuple[int, int]:
+def counted(shard: Shard) -> tuple[int, int, int]:
     """By looking at every task and everybody, each pool as of the last round that concerned it."""
-    tasks = free = 0
+    tasks = free = at_risk = 0
     for pool in shard.pools.values():
         columns = pool.columns
         for t in range(pool.tasks.used):
@@ -25,7 +25,9 @@ def counted(shard: Shard) -> tuple[int, int]:
             wants = record["mode"] != codes.PULL or record["asked"] > 0
             has_room = record["live"] < record["capacity"] and record["expires"] > columns.clock[NOW]
             free += bool(may_be_there and wants and has_room)
-    return tasks, free
+            has_lapsed = not record["online"] and np.isfinite(record["expires"])
+            at_risk += record["live"] if has_lapsed else 0
+    return tasks, free, int(at_risk)
 
 
 def test_where_nobody_is_left_the_work_that_comes_is_counted() -> None:
@@ -61,18 +63,19 @@ def test_the_sums_are_those_of_every_pool_through_histories_and_takeovers() -> N
                 successor.restored()
                 shard = successor
             result = shard.round(*turn)
-            assert (result.open_tasks, result.free_annotators) == counted(shard)
+            assert (result.open_tasks, result.free_annotators, result.at_risk) == counted(shard)
 
 
 def test_a_pool_that_goes_is_counted_no_more() -> None:
     openings = Openings()
     rng = random.Random(3)
-    kept: dict[str, tuple[int, int]] = {}
+    kept: dict[str, tuple[int, int, int]] = {}
     for _ in range(200):
         pool = f"p{rng.randrange(5)}"
-        kept[pool] = rng.choice([(0, 0), (rng.randrange(9), rng.randrange(9))])
+        kept[pool] = rng.choice([(0, 0, 0), (rng.randrange(9), rng.randrange(9), rng.randrange(9))])
         openings.put(pool, *kept[pool])
-        assert (openings.tasks, openings.annotators) == tuple(np.sum(list(kept.values()), axis=0).tolist())
+        sums = openings.tasks, openings.annotators, openings.at_risk
+        assert sums == tuple(np.sum(list(kept.values()), axis=0).tolist())
 
 
 def test_a_successor_knows_them_before_its_first_round() -> None:

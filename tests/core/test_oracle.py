@@ -137,6 +137,8 @@ def test_every_task_and_every_live_work_is_in_exactly_one_place(seed: int) -> No
                 assert record["taught"] == project.row
                 for person_name, credit in project.credit.items():
                     assert columns.taught.credit[project.row, pool.annotators.slots[person_name]] == credit
+            lapsed = [person for person in book.annotators.values() if person.where == "lapsed"]
+            assert pool.at_risk == sum(len(person.live) for person in lapsed)
             live = sum(task.live for task in book.tasks.values())
             assert pool.live == live == sum(len(person.live) for person in book.annotators.values())
 
@@ -271,6 +273,7 @@ def test_histories_reach_every_outcome() -> None:
         "wrong_partition", "malformed", "wrong_key", "clock", "not_supported_yet", "invalid", "unknown_task",
         "too_old", "erased", "too_many_waiting",
         "counted", "late", "surplus", "duplicate", "unsolicited", "corrected", "retracted",
+        "annotator_away", "annotator_back",
         "submitted", "declined", "expired", "abandoned", "cancel", "pause", "absence", "met_need", "override",
         "consensus", "complete", "exhausted", "cancelled", "deadline", "blocked", "budget",
         "assignment_leased", "work_unavailable", "consensus_revised", "paid", "examined", "scored", "seeded",

@@ -31,6 +31,7 @@ def handle_erased(turn: Turn, event: wire.AnnotatorErased) -> None:
         return
     turn.apply_now(erase, slot, pool.in_force.settled_retention_s)
     pool.blank_annotator(slot)
+    pool.sessions.forget(slot)
     pool.asked.pop(slot, None)
     pool.asked_projects.pop(slot, None)
     pool.annotators.disown(slot)

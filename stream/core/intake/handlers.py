@@ -15,6 +15,7 @@ from kernels.lifecycle import pool_paused as withdraw_pool
 from stream import events as wire
 from stream.core.batch import Applied, Invalid, misfit, misplaced, pack_event
 from stream.core.intake.erasing import handle_erased
+from stream.core.intake.in_session import in_session
 from stream.core.intake.task_handlers import cancelled, created, truth, updated, wait
 from stream.core.intake.turn import Turn
 from stream.core.state import projects
@@ -29,6 +30,7 @@ NONE, ONLINE = int(codes.NONE), int(codes.ONLINE)  # plain ints pack faster
 
 REASONS = {"broken": 1, "unclear": 2, "not_my_skill": 3, "conflict": 4, "break": 5, "other": 6}
 KINDS = {"human": 0, "model": 1}
+STATED = {UNSET: 0, "push": 1, "pull": 2}  # modes, as a heartbeat states them
 SOURCES = {"agreement": 1, "metric": 2, "reviewer": 3}
 
 NAME_DIGITS = 15  # of round and place: what 32 bits and a float hold
@@ -106,15 +108,9 @@ def _named(assignment: str) -> tuple[int, int]:
     return 0, 1
 
 
-def _presence(kind: int) -> Handler:
-    def handle(turn: Turn, event: Any) -> None:
-        pool = turn.pool
-        annotator = pool.annotators.slots.get(event.annotator)
-        if annotator is None:
-            annotator = pool.annotator(event.annotator)
-        turn.packed.append(pack_event(kind, 0, NONE, annotator, NONE, 0, 0, event.at, 0.0, 0.0))
-
-    return handle
+def _resumed(turn: Turn, event: wire.AnnotatorResumed) -> None:
+    annotator = turn.pool.annotator(event.annotator)
+    turn.packed.append(pack_event(codes.RESUMED, 0, NONE, annotator, NONE, 0, 0, event.at, 0.0, 0.0))
 
 
 def _paused(turn: Turn, event: wire.AnnotatorPaused) -> None:
@@ -126,14 +122,27 @@ def _paused(turn: Turn, event: wire.AnnotatorPaused) -> None:
 def _online(turn: Turn, event: wire.AnnotatorOnline) -> None:
     pool = turn.pool
     annotator = pool.annotators.slots.get(event.annotator)
+    if event.session or annotator in pool.sessions:
+        in_session(turn, event)
+        return
     if annotator is None:
         annotator = pool.annotator(event.annotator)
+    capacity, mode = event.capacity, event.mode
     turn.packed.append(
         pack_event(
-            ONLINE, 1 if event.mode == "pull" else 0, NONE, annotator, NONE, event.capacity, 0, event.at,
+            ONLINE, STATED[mode], NONE, annotator, NONE, 0 if capacity is UNSET else capacity, 0, event.at,
             event.ttl_s, INF if event.until is None else event.until,
         )
     )  # fmt: skip
+
+
+def _offline(turn: Turn, event: wire.AnnotatorOffline) -> None:
+    pool = turn.pool
+    if event.session or pool.annotators.slots.get(event.annotator) in pool.sessions:
+        in_session(turn, event)
+        return
+    annotator = pool.annotator(event.annotator)
+    turn.packed.append(pack_event(codes.OFFLINE, 0, NONE, annotator, NONE, 0, 0, event.at, 0.0, 0.0))
 
 
 def _requested(turn: Turn, event: wire.WorkRequested) -> None:
@@ -307,8 +316,8 @@ HANDLERS: dict[type, Handler] = {
     wire.AssignmentDeclined: _response(int(codes.DECLINED)),
     wire.AnnotatorOnline: _online,
     wire.AnnotatorPaused: _paused,
-    wire.AnnotatorResumed: _presence(int(codes.RESUMED)),
-    wire.AnnotatorOffline: _presence(int(codes.OFFLINE)),
+    wire.AnnotatorResumed: _resumed,
+    wire.AnnotatorOffline: _offline,
     wire.WorkRequested: _requested,
     wire.TaskCreated: created,
     wire.TaskUpdated: updated,

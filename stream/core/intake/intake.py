@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kernels.lifecycle import advance
+from kernels.lifecycle import advance, codes
 from stream import events as wire
 from stream.core.batch import Place, Reason, Record, Source
 from stream.core.intake.budgets import look_at_budgets
+from stream.core.intake.in_session import tell
 from stream.core.intake.partitioning import partition_of
 from stream.core.intake.task_handlers import awaited
 from stream.core.intake.turn import NOTHING, Dispatch, Rejections, Turn
@@ -21,6 +22,8 @@ from stream.core.state.pools import PoolState
 from stream.core.state.waiting import FOR_PERSON, IdRefused
 from stream.settings import Market
 from stream.wording import of_time
+
+NOTHING_BARRED: Mapping[str, float] = {}
 
 
 class Intake:
@@ -142,10 +145,13 @@ class Intake:
         return Turn(pool, self.now, self.dispatch, self.rejections, has_input)
 
     # ------------------------------------------------------------------ the clock
-    def finish(self, horizon: float, wakeups: Mapping[str, float]) -> list[Turn]:
+    def finish(
+        self, horizon: float, wakeups: Mapping[str, float], returns: Mapping[str, float] = NOTHING_BARRED
+    ) -> list[Turn]:
         """Apply what is pending, then let the clock act; returns the turns of this round, by the names of their pools.
 
-        ``wakeups`` says when the clock next concerns each pool that has no input in this round.
+        ``wakeups`` says when the clock next concerns each pool that has no input in this round; ``returns`` when in a
+        pool the next bar of a pair ends, which needs no complete input.
         """
         turns = self.turns
         for turn in turns.values():
@@ -153,8 +159,12 @@ class Intake:
         for name, at in wakeups.items():
             if at <= horizon and name not in turns:
                 turns[name] = self._turn(self.pools[name], False)
+        for name, at in returns.items():
+            if at <= self.now and name not in turns:
+                turns[name] = self._turn(self.pools[name], False)
         ordered = [turns[name] for name in sorted(turns)]  # in an order that a successor has too
         for turn in ordered:
+            turn.pool.bars.end(self.now)
             if turn.pool.earliest <= horizon:
                 self._advance(turn, horizon)
             look_at_budgets(turn)
@@ -162,7 +172,13 @@ class Intake:
 
     def _advance(self, turn: Turn, horizon: float) -> None:
         pool = turn.pool
+        before = len(turn.emissions)
         turn.apply_now(advance, self.now, horizon, pool.in_force)
+        for told in turn.emissions[before:]:
+            pool.bars.begin(told["at"][(told["code"] == codes.EMIT_ENDED) & (told["detail"] == codes.END_EXPIRED)])
+        for annotator in pool.sessions.lapse(horizon):
+            tell(turn, annotator)
+        turn.flush()
         for task in sorted(task for task, waiting in pool.waiting.items() if waiting[0].until <= horizon):
             waiting = pool.waiting[task]
             late = [w for w in waiting if w.until <= horizon]

@@ -132,7 +132,9 @@ def _work(
     parts = [_auctioned(pool, seed, scratch, stage, promised, further, free, capacity)]
     made = parts[0]
     filled, stage = int(made.required.sum()), stage._replace(first=first + len(made.tasks))
-    while filled < promised.seats:  # a share of a project, which the auction doesn't know, has kept somebody out
+    # shares of a project, which the auction doesn't know, may have kept somebody out, or in its order let somebody in
+    is_shared = bool((pool.columns.projects.records["limited"][: pool.projects.used] != codes.NONE).any())
+    while filled < promised.seats or is_shared:
         rest = required.cover(pool, tasks, free, _capacity(pool, free), seed, fit)
         parts.append(_as_covered(pool, scratch, stage, rest, free, fit))
         if not len(parts[-1].tasks):
@@ -161,7 +163,7 @@ def _work(
         open_tasks=opened,
         free_annotators=len(free),
         proof=proof._replace(
-            value=value, unproven_value=added, required=filled, required_bound=promised.seats,
+            value=value, unproven_value=added, required=filled, required_bound=max(filled, promised.seats),
             waiting=promised.waiting,
         ),
     )  # fmt: skip

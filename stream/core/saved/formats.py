@@ -42,9 +42,9 @@ from stream.core.saved.rows import (
     VERSION,
     NewerRow,
     RowError,
-    WaitingRow,
     sealed,
 )
+from stream.core.saved.stored import WaitingRow
 from stream.core.state.waiting import Headers
 
 PAIR_1 = np.dtype(
@@ -98,7 +98,7 @@ RECORDS = {
     "m": (MODEL.size, skill.MODEL),
 }  # fmt: skip
 #: Kinds of rows that the first version had not, and since which they are there.
-KINDS_SINCE = {b"r": 4, b"l": 5, b"n": 5, b"f": 5}
+KINDS_SINCE = {b"r": 4, b"l": 5, b"n": 5, b"f": 5, b"o": 5}
 #: Masks of all fields that version 4 knew, of an annotator and of a project.
 STATED_TO_4 = {"a": (1 << 5) - 1, "j": (1 << 20) - 1}
 

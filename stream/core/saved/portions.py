@@ -30,6 +30,7 @@ from stream.core.saved.rows import (
     project_rows,
     ref_row,
     seat_rows,
+    session_rows,
     skill_rows,
     task_rows,
     waiting_row,
@@ -56,6 +57,9 @@ def _portions(find: Callable[[], PoolState], size: int) -> Iterator[list[Row]]:
     yield from _by_slot(find, lambda pool: len(pool.skills.ids), skill_rows, size)
     yield from _by_slot(find, lambda pool: pool.projects.used, project_rows, size)
     yield from _by_slot(find, lambda pool: pool.annotators.used, annotator_rows, size)
+    for slots in _cut(sorted(find().sessions.of), size):
+        pool = find()
+        yield session_rows(pool, [slot for slot in slots if slot in pool.sessions])
     yield from _by_slot(find, lambda pool: len(pool.models.skills), model_rows, 1)
     for m in range(len(find().models.skills)):
         # by annotator: seats have no slots of their own in the rows

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from kernels.lifecycle import PROJECT, codes, relink
-from kernels.lifecycle.pool_columns import ANNOTATORS_USED, PAIRS_USED, REVISIT, TASKS_USED
+from kernels.lifecycle.pool_columns import ANNOTATORS_USED, AT_RISK, LAST_BAR, PAIRS_USED, REVISIT, TASKS_USED
 from stream.core.saved.bulk import load_annotators, load_seats, load_tasks
 from stream.core.saved.formats import current
 from stream.core.saved.rows import (
@@ -29,13 +29,13 @@ from stream.core.saved.rows import (
     VERSION,
     NewerRow,
     Position,
-    ProjectNames,
     RowError,
-    WaitingRow,
     is_whole,
 )
+from stream.core.saved.stored import ProjectNames, WaitingRow
 from stream.core.state.growth import Array
 from stream.core.state.pools import PoolState
+from stream.core.state.sessions import Session
 from stream.core.state.waiting import Waiting
 from stream.events import PoolPolicy, TaskDefaults
 from stream.policy import Policy
@@ -192,6 +192,11 @@ def _load_models(pool: PoolState, names: Sequence[str], values: Sequence[bytes])
         pool.models.load(m, owner, value[MODEL.size :])
 
 
+def _load_sessions(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
+    for name, value in zip(names, values, strict=True):
+        pool.sessions.put(pool.annotators.slots[name], msgspec.json.decode(value[1:], type=dict[str, Session]))
+
+
 def _load_erased(pool: PoolState, names: Sequence[str], values: Sequence[bytes]) -> None:
     for value in values:
         slot = SLOT.unpack(value)[1]
@@ -236,8 +241,8 @@ BULK = "aet"
 #: Kinds in the order in which they must be loaded: what is referred to comes first.
 LOADERS: tuple[tuple[str, Callable[[PoolState, Sequence[str], Sequence[bytes]], None]], ...] = (
     ("p", _load_pool), ("r", _load_policy), ("s", _load_skills), ("j", _load_projects), ("a", load_annotators),
-    ("x", _load_erased), ("m", _load_models), ("e", load_seats), ("t", load_tasks), ("w", _load_waiting),
-    ("g", _load_gone), ("l", _load_refs), ("n", _load_note), ("f", _load_facts),
+    ("o", _load_sessions), ("x", _load_erased), ("m", _load_models), ("e", load_seats), ("t", load_tasks),
+    ("w", _load_waiting), ("g", _load_gone), ("l", _load_refs), ("n", _load_note), ("f", _load_facts),
 )  # fmt: skip
 
 
@@ -258,6 +263,10 @@ def _link(pool: PoolState) -> None:
     _link_live(c.annotators.records, pairs)
     while lacking := int(relink(pool.columns, pool.in_force)):
         pool.reserve_emissions(lacking)
+    people = pool.columns.annotators.records[: pool.annotators.used]
+    lapsed = (people["online"] == 0) & np.isfinite(people["expires"])
+    pool.columns.counters[AT_RISK] = people["live"][lapsed].sum()
+    pool.columns.clock[LAST_BAR] = pairs["barred_until"].max(initial=0.0)
     pool.tables.clean()
     pool.gone = dict(sorted(pool.gone.items(), key=lambda item: item[1]))
     pool.dirty = pool.is_new = False

@@ -11,6 +11,7 @@
 | tasks      | f    | when fields of a task, annotator or project were stated, if not with most others   |
 | tasks      | g    | until when the id of a task that left memory is remembered (f8)                    |
 | annotators | a    | slot, ANNOTATOR, (limited project, count)*, (project, credit)*, profile (JSON)     |
+| annotators | o    | sessions of an annotator who has named one (JSON)                                  |
 | annotators | x    | slot of an erased annotator                                                        |
 | annotators | j    | slot, PROJECT, task defaults and, if it has any, `labels` and `note` (JSON)        |
 | annotators | n    | when the note of a pool was stated, and the note (MessagePack)                     |
@@ -28,7 +29,7 @@ versions.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zlib import crc32
 
@@ -39,11 +40,11 @@ from kernels import skill
 from kernels.lifecycle import ANNOTATOR, PAIR
 from kernels.lifecycle.pool_columns import ANNOTATORS_USED, REVISIT, TASKS_USED
 from kernels.packing import pack_tasks
+from stream.core.saved.stored import ProjectNames, WaitingRow
 from stream.core.state.growth import Array
 from stream.core.state.models import NO_SKILL
 from stream.core.state.names import NOBODY
 from stream.core.state.pools import PoolState
-from stream.core.state.waiting import Headers
 
 VERSION = 5
 #: rows of this version and later ones end with a checksum of so many bytes
@@ -92,23 +93,6 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: dict[str, tuple[int, int]] = {}
 
 
-class ProjectNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the JSON of a project's row says beside the defaults of its tasks."""
-
-    labels: tuple[str, ...] = ()
-    note: str = ""
-
-
-class WaitingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A waiting event as it is stored: MessagePack, because text in JSON may need twice its bytes."""
-
-    topic: str
-    offset: int
-    value: bytes
-    until: float
-    headers: Headers = ()
-
-
 _encode = msgspec.json.encode
 _check = struct.Struct("<I").pack
 #: CRC-32 of anything that its own CRC-32 follows
@@ -151,9 +135,12 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
         forgotten.clear()
     for slot, name in pool.erased.items():  # before rows of annotators: the same id may be somebody new already
         rows["annotators"].append((key(b"a", pool, name), None))
+        if slot in pool.sessions.gone:
+            rows["annotators"].append((key(b"o", pool, name), None))
         pool.annotators.forget(slot)
     pool.erased.clear()
     rows["annotators"] += annotator_rows(pool, tables["annotators"].take_marked())
+    rows["annotators"] += session_rows(pool, sorted(pool.sessions.dirty))
     rows["annotators"] += project_rows(pool, tables["projects"].take_marked())
     if pool.dirty or len(tasks):
         rows["annotators"].append(pool_row(pool))
@@ -170,6 +157,8 @@ def dirty_rows(pool: PoolState) -> dict[str, list[Row]]:
     pool.dirty_refs.clear()
     pool.facts.dirty.clear()
     pool.dirty_skills.clear()
+    pool.sessions.dirty.clear()
+    pool.sessions.gone.clear()
     pool.dirty = pool.dirty_policy = pool.dirty_note = pool.is_new = False
     return rows
 
@@ -185,6 +174,7 @@ def all_rows(pool: PoolState, table: str) -> Iterator[Row]:
         yield from (facts_row(pool, name) for name in sorted(pool.facts.others))
     elif table == "annotators":
         yield from annotator_rows(pool, np.arange(pool.annotators.used))
+        yield from session_rows(pool, sorted(pool.sessions.of))
         yield from project_rows(pool, np.arange(pool.projects.used))
         yield pool_row(pool)
         yield from policy_rows(pool)
@@ -215,16 +205,17 @@ def gone_row(pool: PoolState, name: str) -> Row:
 
 def ref_row(pool: PoolState, name: str) -> Row:
     """The row of a task's reference; a tombstone if the task has gone."""
-    ref = pool.refs.get(name)
-    row_key = key(b"l", pool, name)
-    return (row_key, None) if ref is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(ref))
+    return _packed(b"l", pool, name, pool.refs.get(name))
 
 
 def facts_row(pool: PoolState, name: str) -> Row:
     """The row of when fields of an entity were stated that weren't with most others; a tombstone if there are none."""
-    times = pool.facts.others.get(name)
-    row_key = key(b"f", pool, name)
-    return (row_key, None) if times is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(times))
+    return _packed(b"f", pool, name, pool.facts.others.get(name))
+
+
+def _packed(kind: bytes, pool: PoolState, name: str, value: Any) -> Row:
+    row_key = key(kind, pool, name)
+    return (row_key, None) if value is None else sealed(row_key, bytes([VERSION]) + msgspec.msgpack.encode(value))
 
 
 def note_rows(pool: PoolState) -> list[Row]:
@@ -300,6 +291,13 @@ def annotator_rows(pool: PoolState, slots: Array) -> list[Row]:
             )
         )
     return rows
+
+
+def session_rows(pool: PoolState, slots: Iterable[int]) -> list[Row]:
+    """Rows of the sessions of annotators who have named one."""
+    mine = pool.sessions.of
+    named = ((pool.annotators.ids[slot] or "", mine[slot]) for slot in slots)
+    return [sealed(key(b"o", pool, name), bytes([VERSION]) + _encode(sessions)) for name, sessions in named]
 
 
 def _amounts(pool: PoolState, field: str, column: Array, pair: struct.Struct, slots: Array) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from kernels import bench, buffers
 from kernels.lifecycle import ANNOTATOR, PROJECT, Pool, blank, codes
 from kernels.lifecycle.pool_columns import (
     ANNOTATORS_USED,
+    AT_RISK,
     EARLIEST,
     EMISSIONS_WANTED,
     EMITTED,
@@ -23,6 +24,7 @@ from kernels.lifecycle.pool_columns import (
 )
 from kernels.lifecycle.room import most_of_event
 from kernels.rules.predicate import UNRESTRICTED, Fit
+from stream.core.state.bars import Bars
 from stream.core.state.facts import Facts
 from stream.core.state.fits import Fits
 from stream.core.state.growth import Array
@@ -30,8 +32,9 @@ from stream.core.state.lists import Lists
 from stream.core.state.models import Models
 from stream.core.state.names import Names
 from stream.core.state.policies import born, in_force
+from stream.core.state.sessions import Sessions
 from stream.core.state.tables import Columns
-from stream.core.state.waiting import IdRefused, Waiting, check_id
+from stream.core.state.waiting import IdRefused, WaitingRoom, check_id
 from stream.events import PoolPolicy, TaskDefaults
 from stream.policy import Policy
 
@@ -43,7 +46,7 @@ UNKNOWN["capacity"], UNKNOWN["profile"] = 1, 0
 DEFAULTS = Policy()
 
 
-class PoolState:
+class PoolState(WaitingRoom):
     """One pool of one partition.
 
     Parameters
@@ -54,6 +57,7 @@ class PoolState:
     """
 
     def __init__(self, name: str, policy: Policy = DEFAULTS) -> None:
+        super().__init__()
         check_id(name, "pool")
         encoded = name.encode()
         if b"\0" in encoded:
@@ -73,13 +77,13 @@ class PoolState:
         self.lists = Lists(self.tables)
         self.defaults: list[TaskDefaults] = []
         self.labels: dict[int, tuple[str, ...]] = {}  # project -> names of its classes, where it has any
+        self.sessions = Sessions()
+        self.bars = Bars()
         self.notes: dict[int, str] = {}  # project -> what people should know of it, where there is anything
         self.facts = Facts()
         self.note = ""  # likewise of the pool
         self.note_at: float | None = None  # when that was stated
         self.refs: dict[str, tuple[float, str | None]] = {}  # task -> when its reference was stated, where any was
-        self.waiting: dict[str, list[Waiting]] = {}  # by task, or `FOR_PERSON` and id, oldest first, never empty
-        self.waiting_bytes: dict[str, int] = {}  # the sizes of those that wait
         self.undescribed: set[int] = set()  # annotators of whom nobody has said what they may do
         self.gone: dict[str, float] = {}  # dropped task -> until when its id is remembered, earliest first
         self.asked_projects: dict[int, tuple[str, ...]] = {}  # annotator -> filter of this round's requests
@@ -127,6 +131,7 @@ class PoolState:
     def reserve_annotators(self, n: int) -> None:
         """Make room for annotator slots below ``n``."""
         counters = self.columns.counters
+        self.dirty = self.dirty or n > int(counters[ANNOTATORS_USED])
         counters[ANNOTATORS_USED] = max(n, int(counters[ANNOTATORS_USED]))
         self.tables.reserve("annotators", n)
 
@@ -245,7 +250,7 @@ class PoolState:
         """Whether nothing is known of an annotator but evidence of their skill."""
         record = self.columns.annotators.records[annotator].copy()
         record["asked_at"] = 0.0  # nothing is left of a request
-        return bool(record.tobytes() == UNKNOWN.tobytes())
+        return bool(record.tobytes() == UNKNOWN.tobytes() and annotator not in self.sessions)
 
     def blank_annotator(self, slot: int) -> None:
         """What is known of an annotator is forgotten, evidence of their skill aside."""
@@ -296,27 +301,6 @@ class PoolState:
         """Run by this policy from now on."""
         self.policy = policy
         self.in_force = in_force(policy)
-
-    # ------------------------------------------------------------------ events that wait for their task
-    def add_waiting(self, task: str, waits: Waiting) -> None:
-        """One more event waits for a task; the cost is the same however many do."""
-        others = self.waiting.setdefault(task, [])
-        if others and others[-1].until > waits.until:  # events of one task leave in the order in which they came
-            waits = waits._replace(until=others[-1].until)
-        others.append(waits)
-        self.waiting_bytes[task] = self.waiting_bytes.get(task, 0) + waits.size
-
-    def hold(self, task: str, waiting: list[Waiting]) -> None:
-        """These events wait for a task and no others; none may."""
-        self.release(task)
-        if waiting:
-            self.waiting[task] = waiting
-            self.waiting_bytes[task] = sum(waits.size for waits in waiting)
-
-    def release(self, task: str) -> list[Waiting]:
-        """Nothing waits for a task any more; returns what did."""
-        self.waiting_bytes.pop(task, None)
-        return self.waiting.pop(task, [])
 
     def remember(self, task: str, until: float) -> None:
         """The id of a task that leaves memory is known until then, and no shorter than those that left before it."""
@@ -378,6 +362,11 @@ class PoolState:
         return int(np.count_nonzero(present & ((people["mode"] != codes.PULL) | (people["asked"] > 0))))
 
     @property
+    def at_risk(self) -> int:
+        """Leases of people whose sessions have lapsed."""
+        return int(self.columns.counters[AT_RISK])
+
+    @property
     def live(self) -> int:
         """Offers and leases that are open now."""
         return int(self.columns.projects.records["live"][: self.projects.used].sum())
@@ -385,7 +374,7 @@ class PoolState:
     @property
     def earliest(self) -> float:
         """When the clock next concerns this pool."""
-        earliest = float(self.columns.clock[EARLIEST])
+        earliest = min(float(self.columns.clock[EARLIEST]), self.sessions.earliest)
         for waiting in self.waiting.values():
             earliest = min(earliest, waiting[0].until)
         return min(earliest, next(iter(self.gone.values()), earliest))

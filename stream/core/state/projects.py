@@ -64,6 +64,7 @@ def state(pool: PoolState, j: int, said: dict[str, Any]) -> None:
     if "max_per_annotator" in said:
         most = said["max_per_annotator"]
         record["cap"] = NO_CAP if most is None else most
-        if most is not None and record["limited"][0] == NONE:
-            row = pool.limit(j)
-            count_taken(pool.columns, j, row, int(pool.columns.counters[TASKS_USED]))
+    capped, counted = record["cap"][0] not in (-1, NO_CAP), record["limited"][0] != NONE
+    if capped and not counted and record["state"][0] != STATES["closed"]:  # what was counted went with its closing
+        row = pool.limit(j)
+        count_taken(pool.columns, j, row, int(pool.columns.counters[TASKS_USED]))

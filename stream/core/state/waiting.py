@@ -36,3 +36,31 @@ def check_id(name: str, what: str) -> None:
     """Raise `IdRefused` when an id is too long; ``what`` is the field that states it."""
     if len(name.encode()) > ID_BYTES:
         raise IdRefused(f"Expected an id of at most {ID_BYTES} bytes, got {len(name.encode())} - at `$.{what}`")
+
+
+class WaitingRoom:
+    """Events of one pool that wait."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, list[Waiting]] = {}  # by task, or `FOR_PERSON` and id, oldest first, never empty
+        self.waiting_bytes: dict[str, int] = {}  # the sizes of those that wait
+
+    def add_waiting(self, task: str, waits: Waiting) -> None:
+        """One more event waits for a task; the cost is the same however many do."""
+        others = self.waiting.setdefault(task, [])
+        if others and others[-1].until > waits.until:  # events of one task leave in the order in which they came
+            waits = waits._replace(until=others[-1].until)
+        others.append(waits)
+        self.waiting_bytes[task] = self.waiting_bytes.get(task, 0) + waits.size
+
+    def hold(self, task: str, waiting: list[Waiting]) -> None:
+        """These events wait for a task and no others; none may."""
+        self.release(task)
+        if waiting:
+            self.waiting[task] = waiting
+            self.waiting_bytes[task] = sum(waits.size for waits in waiting)
+
+    def release(self, task: str) -> list[Waiting]:
+        """Nothing waits for a task any more; returns what did."""
+        self.waiting_bytes.pop(task, None)
+        return self.waiting.pop(task, [])

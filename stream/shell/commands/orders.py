@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 import click
+from msgspec import UNSET
 
 from stream.events import (
     NOTE_BYTES,
@@ -178,10 +179,10 @@ def annotator() -> None:
 @click.argument("names", metavar="NAME…", nargs=-1)
 @click.option("--all", "everybody", is_flag=True, help="Everybody whom the pool knows.")
 @click.option("--for", "ttl_s", type=Span(), default=8 * 3600.0, help="How long, such as 8h (the default).")
-@click.option("--capacity", type=click.IntRange(1, 1000), default=1, show_default=True, help="Works at once.")
+@click.option("--capacity", type=click.IntRange(1, 1000), help="Works at once; 1 as long as nobody says so.")
 @wait_option
 def annotator_present(
-    pool: str, names: tuple[str, ...], everybody: bool, ttl_s: float, capacity: int, no_wait: bool
+    pool: str, names: tuple[str, ...], everybody: bool, ttl_s: float, capacity: int | None, no_wait: bool
 ) -> None:
     """The people NAME… of POOL are there and may be offered work."""
     if bool(names) == everybody:
@@ -197,7 +198,8 @@ def annotator_present(
         if not there:
             raise NotRight(f"the pool {pool} knows nobody: allocator import people.csv --pool {as_word(pool)}")
         at = now()
-        events = [AnnotatorOnline(pool=pool, at=at, annotator=who, ttl_s=ttl_s, capacity=capacity) for who in there]
+        stated = UNSET if capacity is None else capacity
+        events = [AnnotatorOnline(pool=pool, at=at, annotator=who, ttl_s=ttl_s, capacity=stated) for who in there]
         who = f"{there[0]} is" if len(there) == 1 else f"{len(there):,} people are"
         send_and_say(events, f"{who} present for {ttl_s / 3600:g} h", not no_wait)
 

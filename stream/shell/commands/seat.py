@@ -1,20 +1,24 @@
 """A seat at the table: what one person is offered, holds and says, as a client of the topics.
 
-    sit down ──resumed, online, heartbeats──► offers come ──answer──► judgment_submitted          leave: offline
+    sit down ──resumed, online, heartbeats──► offers come ──answer──► judgment_submitted    leave: the session ends
                                           ├─── skip ──► assignment_declined
                                           └─── break ─► annotator_paused … annotator_resumed
 
 Offers and their ends are read from `labeling.assignments.v1` from the moment of sitting down; what was offered and not
-ended before is found in the last hour of the topic. Knows no terminal.
+ended before is found in the last hour of the topic. Every seat is a session of its own, so that somebody may have two.
+Knows no terminal.
 """
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from stream.core.intake.partitioning import partition_of
 from stream.events import (
@@ -55,6 +59,7 @@ class Seat:
     def __init__(self, settings: Settings, pool: str, annotator: str, capacity: int = 1) -> None:
         self.settings, self.pool, self.annotator, self.capacity = settings, pool, annotator, capacity
         self.offers: OrderedDict[str, AssignmentOffered] = OrderedDict()
+        self.session = f"seat-{secrets.token_hex(4)}"
         self.is_on_break = False
         self.judged = 0
         self._sender: Sender | None = None
@@ -72,6 +77,7 @@ class Seat:
                 self._take(records)
             # a break that nobody ended before ends with sitting down
             await self._say(AnnotatorResumed(pool=self.pool, at=time.time(), annotator=self.annotator))
+            await self._say(self._online(self.capacity))
             self._tasks = [asyncio.create_task(work) for work in (self._follow(reader, place, end), self._beat())]
             try:
                 yield self
@@ -81,7 +87,11 @@ class Seat:
                 for task in self._tasks:
                     with contextlib.suppress(asyncio.CancelledError):
                         await task
-                await self._say(AnnotatorOffline(pool=self.pool, at=time.time(), annotator=self.annotator))
+                await self._say(
+                    AnnotatorOffline(
+                        pool=self.pool, at=time.time(), annotator=self.annotator, session=self.session
+                    )
+                )
 
     async def _follow(self, reader: TopicReader, place: Place, start: int) -> None:
         async for batches in reader.follow({place: start}):
@@ -90,13 +100,15 @@ class Seat:
 
     async def _beat(self) -> None:
         while True:
-            await self._say(self._online())
             await asyncio.sleep(BEAT_S)
+            await self._say(self._online())
 
-    def _online(self) -> AnnotatorOnline:
+    def _online(self, capacity: int | UnsetType = UNSET) -> AnnotatorOnline:
+        """A heartbeat; the capacity stays what the first has stated."""
         return AnnotatorOnline(
-            pool=self.pool, at=time.time(), annotator=self.annotator, ttl_s=TTL_S, capacity=self.capacity
-        )
+            pool=self.pool, at=time.time(), annotator=self.annotator, session=self.session, ttl_s=TTL_S,
+            capacity=capacity,
+        )  # fmt: skip
 
     def _take(self, records: Sequence[Any]) -> None:
         for record in records:

@@ -68,9 +68,7 @@ class Metrics:
         self.offers = counter("offers", "Assignments offered")
         self.drifts = counter("skill_drifts", "Alarms that an annotator's accuracy has fallen")
         self.records = counter("records", "Rows, outputs and dead letters written")
-        self.holes = counter(
-            "input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic"
-        )
+        self.holes = counter("input_holes", "Ranges lost between fetcher and inbox and fetched again", "topic")
         self.isolations = counter(
             "isolations", "Rounds that made the core raise and were taken again without the records to blame"
         )
@@ -92,6 +90,7 @@ class Metrics:
         self.free_annotators = gauge(
             "free_annotators", "Annotators who may be offered work, over all pools", "partition"
         )
+        self.at_risk = gauge("at_risk_leases", "Leases of people of whom no heartbeat comes any more", "partition")
         self.owned = gauge("owned_partitions", "Partitions owned by this worker")
         self.ready = gauge("ready_partitions", "Owned partitions that are recovered and running")
         self.lag = gauge(
@@ -151,6 +150,7 @@ class Metrics:
         self.stalled.labels(partition).set(len(result.completed.stalled))
         self.open_tasks.labels(partition).set(result.open_tasks)
         self.free_annotators.labels(partition).set(result.free_annotators)
+        self.at_risk.labels(partition).set(result.at_risk)
         pools = result.completed.pools
         if pools:
             self.offers.inc(sum(pool.offers for pool in pools))
@@ -170,6 +170,7 @@ class Metrics:
         """Drop the series of a partition that is no longer owned."""
         for family in (
             self.stalled, self.gap, self.unproven, self.waits_for_ability, self.open_tasks, self.free_annotators,
+            self.at_risk,
         ):  # fmt: skip
             if (str(partition),) in family._metrics:
                 family.remove(partition)

@@ -48,7 +48,7 @@ def test_an_acceptance_comes_before_its_judgment() -> None:
 
 def test_there_is_room_for_the_outstanding_offers() -> None:
     said = [event for _, event in opening(0.0)]
-    room = sum(event.capacity for event in said if isinstance(event, AnnotatorOnline))
+    room = sum(event.capacity or 1 for event in said if isinstance(event, AnnotatorOnline))
     wanted = sum(2 for event in said if isinstance(event, TaskCreated))
     assert room >= 50_000
     assert wanted >= 50_000

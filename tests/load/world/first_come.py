@@ -12,6 +12,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AssignmentAccepted,
     AssignmentDeclined,
     AssignmentEnded,
@@ -41,7 +42,8 @@ class FirstCome:
         self._labels: dict[str, dict[str, int | None]] = {}
         self._used: set[tuple[str, str]] = set()
         self._live: dict[tuple[str, str], tuple[str, float]] = {}
-        self._online: dict[str, float] = {}
+        self._tabs: dict[str, dict[str, float]] = {}
+        self._paused: set[str] = set()
         self._settled: set[str] = set()
         self._lease_s = 0.0
         self._out: list[Output] = []
@@ -73,9 +75,16 @@ class FirstCome:
                 self._tasks[event.task] = event
                 self._labels[event.task] = {}
             case AnnotatorOnline():
-                self._online[event.annotator] = event.at + event.ttl_s
+                self._tabs.setdefault(event.annotator, {})[event.session or ""] = event.at + event.ttl_s
+            case AnnotatorResumed():
+                self._paused.discard(event.annotator)
             case AnnotatorOffline() | AnnotatorPaused():
-                self._online.pop(event.annotator, None)
+                if isinstance(event, AnnotatorPaused):
+                    self._paused.add(event.annotator)
+                else:
+                    self._tabs.get(event.annotator, {}).pop(event.session or "", None)
+                    if any(until > now for until in self._tabs.get(event.annotator, {}).values()):
+                        return
                 for (person, held), (state, _) in list(self._live.items()):
                     if person == event.annotator and state == "offered":
                         self._end(person, held, "withdrawn", now)
@@ -161,7 +170,8 @@ class FirstCome:
 
     def _match(self, now: float) -> None:
         busy = {person for person, _ in self._live}
-        free = {person for person, until in self._online.items() if until > now} - busy
+        there = {person for person, tabs in self._tabs.items() if any(until > now for until in tabs.values())}
+        free = there - busy - self._paused
         live = Counter(task for _, task in self._live)
         for task in self._tasks.values():
             if task.task in self._settled or not free:

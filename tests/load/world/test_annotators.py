@@ -12,6 +12,7 @@ from stream.events import (
     AnnotatorOffline,
     AnnotatorOnline,
     AnnotatorPaused,
+    AnnotatorResumed,
     AssignmentAccepted,
     AssignmentDeclined,
     AssignmentOffered,
@@ -92,15 +93,32 @@ def test_some_leave_with_work_in_hand_said_or_in_silence() -> None:
 
 def test_heartbeats_come_within_their_time_to_live_while_online() -> None:
     said, _, _ = play(read("rte").cut(30), Habits(), 7)
-    last: dict[str, AnnotatorOnline] = {}
+    last: dict[tuple[str, str | None], AnnotatorOnline] = {}
     for event in said:
         if isinstance(event, AnnotatorOnline):
-            before = last.get(event.annotator)
+            before = last.get((event.annotator, event.session))
             assert before is None or event.at < before.at + before.ttl_s
-            last[event.annotator] = event
-        elif isinstance(event, AnnotatorOffline | AnnotatorPaused):
-            last.pop(event.annotator, None)
+            assert (before is None) == (event.capacity == 1), "the first of a session states it"
+            last[event.annotator, event.session] = event
+        elif isinstance(event, AnnotatorOffline):
+            del last[event.annotator, event.session]
     assert last
+
+
+def test_some_open_a_second_tab_take_a_break_or_walk_off_and_come_back() -> None:
+    said, _, _ = play(read("rte").cut(30), Habits(rest=0.3, walk_off=0.4, leave=0, vanish=0), 7)
+    opened: dict[str, set[str | None]] = {}
+    most = 0
+    for event in said:
+        if isinstance(event, AnnotatorOnline):
+            opened.setdefault(event.annotator, set()).add(event.session)
+            most = max(most, len(opened[event.annotator]))
+        elif isinstance(event, AnnotatorOffline):
+            opened[event.annotator].remove(event.session)
+    assert most == 2
+    rests = sum(isinstance(event, AnnotatorPaused) for event in said)
+    returns = sum(isinstance(event, AnnotatorResumed) for event in said)
+    assert 0 < rests < returns
 
 
 def test_events_come_in_the_order_of_time_and_never_from_the_future() -> None:
