@@ -135,6 +135,9 @@ class Oracle:
         except Rejection as reason:
             self.rejected[topic, offset] = str(reason)
 
+    def _is_repeat(self, annotator: Annotator, event: Any) -> bool:
+        return isinstance(event, wire.WorkRequested) and min(event.at, self.now) <= annotator.asked_at
+
     def _apply(self, book: Book, topic: str, offset: int, event: Any) -> None:
         task = None
         if hasattr(event, "task") and not isinstance(event, wire.TaskCreated):
@@ -150,10 +153,8 @@ class Oracle:
                 Waiting(topic, offset, event, self.now + book.law.reference_wait_s, self.size), PERSON + event.annotator
             )
         annotator = book.annotator(event.annotator) if hasattr(event, "annotator") else None
-        if annotator is not None and not isinstance(event, QUIET):
-            is_repeat = isinstance(event, wire.WorkRequested) and min(event.at, self.now) <= annotator.asked_at
-            if not is_repeat:
-                book.heard(annotator)
+        if annotator is not None and not isinstance(event, QUIET) and not self._is_repeat(annotator, event):
+            book.heard(annotator)
         match event, task, annotator:
             case (wire.TaskCreated(), _, _):
                 book.created(event)
