@@ -86,7 +86,7 @@ def potential_kernel(pool, tasks, policy, out):
         unknown = 0.0
         top = 0.0
         for k in range(task.classes):
-            q = pool.tasks.reported[t, k]
+            q = np.float64(pool.tasks.reported[t, k])
             top = max(top, q)
             if q > 0.0:
                 unknown -= q * math.log(q)

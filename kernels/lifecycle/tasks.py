@@ -87,7 +87,7 @@ def note(pool, t):
     pool.tasks.owes[t] = owes
     if budget.is_limited(pool, t):  # it may become short, or have nothing left to do
         pool.dirty.projects[task.project] = 1
-    pool.projects.opened[task.project] += (owes >= 0) - (before >= 0)
+    pool.projects.opened[task.project] += np.int64(owes >= 0) - np.int64(before >= 0)
     pool.projects.owed[task.project] += max(owes, 0) - max(before, 0)
 
 

@@ -269,7 +269,7 @@ class Traffic:
         good = encode(AssignmentAccepted(pool=pool, at=at, annotator="a1", task="t1"))
         values: list[bytes | None] = [
             None, b"", b"{", b"null", b"[]", b"\xff\xfe", self.rng.randbytes(200), good[:-7],
-            good.replace(b"assignment_accepted", b"assignment_dreamt"), good.replace(b'"t1"', b"17"),
+            good.replace(b"assignment_accepted", b"assignment_dreamt"), good.replace(b'"t1"', b"[17]"),
             good.replace(b'"t1"', b'""'), good.replace(b'"t1"', b'"' + b"t" * 200 + b'"'), b"[" * 5000,
             b'{"type":"judgment_submitted","pool":"%b","at":-1,"annotator":"a","task":"t","label":1}' % pool.encode(),
             b'{"type":"annotator_set","pool":"%b","at":1,"annotator":"a","skills":[%b"x"]}'

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,7 +18,6 @@ from stream.events import (
     JudgmentSettled,
     JudgmentSubmitted,
     ProjectSet,
-    TaskDefaults,
     TaskSettled,
     decode,
     decode_result,
@@ -187,9 +187,8 @@ def test_the_fate_of_every_row_is_said(settings: Settings, worker: Worker, tmp_p
     assert done.stdout == f"{change}: 2 tasks sent; 2 took effect\n", done.output
 
     inputs = [decode(record.value) for topic in INPUTS for record in read(settings.kafka_bootstrap, topic)]
-    (project,) = [event for event in inputs if isinstance(event, ProjectSet)]
-    assert isinstance(project.defaults, TaskDefaults)
-    assert (project.labels, project.defaults.classes, project.defaults.skill) == (("cat", "dog"), 2, "s")
+    _, project = [event for event in inputs if isinstance(event, ProjectSet)]
+    assert (project.labels, project.defaults) == (("cat", "dog"), msgspec.UNSET), "what was preset stays"
     online = {event.annotator: event.ttl_s for event in inputs if isinstance(event, AnnotatorOnline)}
     assert online == {"ana": 1800.0, "cy": 7200.0}
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,7 +36,8 @@ def test_what_is_known_of_an_annotator_is_printed_with_its_interval(
     shard = Shard(partition, settings.market, settings.partitions)
     shard.restored()
     gold = {"type": "task_created", "project": "j", "skill": "s", "classes": 2, "purpose": "gold", "label": 1}
-    events = [gold | {"task": f"g{i}"} for i in range(20)]
+    events: list[dict[str, Any]] = [{"type": "annotator_set", "annotator": "ana", "skills": ["s"]}]
+    events += [gold | {"task": f"g{i}"} for i in range(20)]
     events += [
         {"type": "judgment_submitted", "annotator": "ana", "task": f"g{i}", "label": int(i > 0)} for i in range(20)
     ]
