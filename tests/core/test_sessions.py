@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import events as wire
@@ -321,6 +321,7 @@ BREAKS = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(FACTS, BREAKS, st.randoms())
 def test_sessions_and_breaks_together_come_to_the_same_however_they_arrive(
     facts: list[dict[str, Any]], breaks: list[tuple[str, int, int | None]], rng: random.Random
